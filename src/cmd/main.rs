@@ -1,0 +1,3 @@
+//! The process's entry.
+
+fn main() {}

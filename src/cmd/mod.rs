@@ -1,0 +1,1 @@
+//! The command line of the one binary: parse, dispatch, exit code.

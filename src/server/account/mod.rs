@@ -1,0 +1,1 @@
+//! Accounts and their limits; knows no connections.

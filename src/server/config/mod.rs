@@ -1,0 +1,1 @@
+//! The configuration language, the typed options, and what a reload changes.

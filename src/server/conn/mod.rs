@@ -1,0 +1,1 @@
+//! What every connection shares: reading, writing, ping, closing.

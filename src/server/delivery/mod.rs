@@ -1,0 +1,1 @@
+//! One message from its origin to its destinations.

@@ -1,0 +1,1 @@
+//! Who subscribed to what, and matching; carries a target and never looks into it.

@@ -1,0 +1,1 @@
+//! Levels, files, syslog and the exact line format; does not know who logs.

@@ -1,0 +1,1 @@
+//! Listening, dialling, the PROXY preamble; does not know what the bytes mean.

@@ -1,0 +1,1 @@
+//! The text protocol, subjects and headers; knows no connections and no accounts.

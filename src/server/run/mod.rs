@@ -1,0 +1,1 @@
+//! Builds everything, wires it, reloads it, stops it.
