@@ -1,6 +1,7 @@
 //! Time, chance, buffers and data structures; knows nothing of NATS.
 
 pub mod clock;
+pub mod duration;
 pub mod rng;
 pub mod buffer;
 pub mod timers;
