@@ -1,1 +1,9 @@
 //! The text protocol, subjects and headers; knows no connections and no accounts.
+
+pub mod op;
+pub mod parser;
+mod words;
+mod publish_line;
+pub mod args;
+pub mod error;
+pub mod quote;
