@@ -1,0 +1,1 @@
+//! The protocol as trace lines show it. Pure.
