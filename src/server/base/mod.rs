@@ -3,6 +3,8 @@
 pub mod clock;
 pub mod duration;
 pub mod rng;
+pub mod io_text;
+pub mod quote;
 pub mod buffer;
 pub mod timers;
 pub mod timer_task;

@@ -40,7 +40,10 @@ impl Rng {
     /// `length` characters of `0-9A-Za-z`.
     pub fn token(&mut self, length: usize) -> String {
         const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-        (0..length).filter_map(|_| DIGITS.get(self.below(DIGITS.len()))).map(|&digit| char::from(digit)).collect()
+        (0..length)
+            .filter_map(|_| DIGITS.get(self.below(DIGITS.len())))
+            .map(|&digit| char::from(digit))
+            .collect()
     }
 }
 
