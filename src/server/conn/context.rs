@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use super::slow::{SlowConsumers, WriteRules};
 use super::table::Table;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
-use crate::server::config::{Options, SharedOptions};
+use crate::server::config::options::Options;
 use crate::server::log::Logger;
 use crate::server::protocol::op::Kind;
 
@@ -20,7 +22,7 @@ pub struct Context {
     /// The server's log.
     pub logger: Logger,
     /// The current options.
-    pub options: SharedOptions,
+    pub options: ArcSwap<Options>,
     /// All open connections.
     pub table: Table,
     /// Receivers that did not keep up.
@@ -30,7 +32,7 @@ pub struct Context {
 impl Context {
     /// The current options.
     pub fn options(&self) -> Arc<Options> {
-        self.options.load()
+        self.options.load_full()
     }
 
     /// How long a write to a connection of this kind may take.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::server::base::duration::go_duration;
-use crate::server::config::WriteTimeoutPolicy;
+use crate::server::config::options::WriteTimeout;
 use crate::server::log::Logger;
 use crate::server::outbound::Outbound;
 use crate::server::protocol::op::Kind;
@@ -15,7 +15,7 @@ pub struct WriteRules {
     /// `write_deadline`.
     pub deadline: Duration,
     /// `write_timeout`.
-    pub policy: WriteTimeoutPolicy,
+    pub policy: WriteTimeout,
 }
 
 /// A write that was not done in time.
@@ -103,11 +103,11 @@ impl SlowConsumers {
 
 /// A receiver that took nothing at all is given up; one that took something depends on the policy,
 /// whose default is to close clients and to be patient with links.
-fn decide(kind: Kind, policy: WriteTimeoutPolicy, written: usize) -> Verdict {
+fn decide(kind: Kind, policy: WriteTimeout, written: usize) -> Verdict {
     let closes = match policy {
-        WriteTimeoutPolicy::Default => kind == Kind::Client,
-        WriteTimeoutPolicy::Close => true,
-        WriteTimeoutPolicy::Retry => false,
+        WriteTimeout::Default => kind == Kind::Client,
+        WriteTimeout::Close => true,
+        WriteTimeout::Retry => false,
     };
     if closes || written == 0 { Verdict::Close } else { Verdict::Retry }
 }
@@ -119,11 +119,11 @@ mod tests {
     #[test]
     fn policy_decides_only_for_receivers_that_made_progress() {
         for (kind, policy, written, want) in [
-            (Kind::Client, WriteTimeoutPolicy::Default, 10, Verdict::Close),
-            (Kind::Router, WriteTimeoutPolicy::Default, 10, Verdict::Retry),
-            (Kind::Client, WriteTimeoutPolicy::Retry, 10, Verdict::Retry),
-            (Kind::Client, WriteTimeoutPolicy::Retry, 0, Verdict::Close),
-            (Kind::Router, WriteTimeoutPolicy::Close, 10, Verdict::Close),
+            (Kind::Client, WriteTimeout::Default, 10, Verdict::Close),
+            (Kind::Router, WriteTimeout::Default, 10, Verdict::Retry),
+            (Kind::Client, WriteTimeout::Retry, 10, Verdict::Retry),
+            (Kind::Client, WriteTimeout::Retry, 0, Verdict::Close),
+            (Kind::Router, WriteTimeout::Close, 10, Verdict::Close),
         ] {
             assert_eq!(decide(kind, policy, written), want, "{kind:?} {policy:?} {written}");
         }

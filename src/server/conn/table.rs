@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::server::outbound::Outbound;
 
@@ -23,6 +24,7 @@ pub struct Table {
     shards: [Mutex<Shard>; SHARDS],
     count: AtomicUsize,
     next_id: AtomicU64,
+    emptied: Notify,
 }
 
 impl Default for Table {
@@ -31,6 +33,7 @@ impl Default for Table {
             shards: std::array::from_fn(|_| Mutex::default()),
             count: AtomicUsize::new(0),
             next_id: AtomicU64::new(FIRST_CLIENT_ID),
+            emptied: Notify::new(),
         }
     }
 }
@@ -56,7 +59,22 @@ impl Table {
     /// Removes a connection.
     pub fn remove(&self, id: u64) {
         if self.shard(id).lock().remove(&id).is_some() {
-            self.count.fetch_sub(1, Ordering::Relaxed);
+            let before = self.count.fetch_sub(1, Ordering::Relaxed);
+            if before == 1 {
+                self.emptied.notify_waiters();
+            }
+        }
+    }
+
+    /// Completes when there is no connection.
+    pub async fn emptied(&self) {
+        loop {
+            let mut emptied = std::pin::pin!(self.emptied.notified());
+            emptied.as_mut().enable();
+            if self.count() == 0 {
+                return;
+            }
+            emptied.await;
         }
     }
 

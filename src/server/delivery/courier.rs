@@ -16,8 +16,8 @@ pub struct Courier {
 
 impl Courier {
     /// Tools with empty caches.
-    pub fn new(mut rng: Rng) -> Self {
-        Self { stage: Stage::default(), cache: MatchCache::seeded(rng.next_u64()), rng }
+    pub fn new(rng: Rng) -> Self {
+        Self { stage: Stage::default(), cache: MatchCache::new(), rng }
     }
 
     /// Where to write what goes to `target`.

@@ -15,6 +15,4 @@ pub struct Origin<'a> {
     pub account: &'a Account,
     /// The sender wants its own messages too.
     pub echo: bool,
-    /// The sender wants to hear that nobody received its request.
-    pub no_responders: bool,
 }

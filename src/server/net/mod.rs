@@ -3,5 +3,6 @@
 pub mod transport;
 pub mod proxy;
 pub mod listen_task;
+pub mod advertise;
 
 pub use transport::Transport;

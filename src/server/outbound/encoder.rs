@@ -35,8 +35,9 @@ impl Outgoing<'_> {
             }
             Some(header_bytes) => {
                 let body = self.payload.get(header_bytes..).unwrap_or_default();
-                let mut digits = [0; encode::DECIMAL_BYTES_MAX];
-                encode::msg(out, self.subject, sid, self.reply, encode::decimal(body.len() as u64, &mut digits));
+                let mut digits = [0; encode::DIGITS_MAX];
+                let size_text = encode::decimal(body.len() as u64, &mut digits);
+                encode::msg(out, self.subject, sid, self.reply, size_text);
                 body
             }
         };

@@ -114,8 +114,8 @@ enum Piece<'a> {
     Shared(&'a Bytes),
 }
 
-impl Piece<'_> {
-    fn bytes(&self) -> &[u8] {
+impl<'a> Piece<'a> {
+    fn bytes(&self) -> &'a [u8] {
         match self {
             Self::Own(bytes) => bytes,
             Self::Shared(block) => block,

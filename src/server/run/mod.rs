@@ -1,1 +1,12 @@
-//! Builds everything, wires it, reloads it, stops it.
+//! Builds everything, wires it, reloads it, stops it; does not know protocol details.
+
+mod version;
+mod server;
+mod accept;
+mod start;
+mod lame_duck;
+mod stop;
+
+pub use server::{Life, Server};
+pub use start::StartError;
+pub use version::{REFERENCE as REFERENCE_VERSION, GIT_COMMIT};
