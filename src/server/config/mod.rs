@@ -2,3 +2,5 @@
 
 pub mod value;
 pub mod diagnose;
+pub mod url;
+pub mod options;
