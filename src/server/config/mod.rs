@@ -2,5 +2,5 @@
 
 pub mod value;
 pub mod diagnose;
-pub mod options;
 pub mod url;
+pub mod options;
