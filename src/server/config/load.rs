@@ -5,6 +5,7 @@ use std::io;
 
 use super::digest::digest;
 use super::parse::{self, Loader, Parsed};
+use super::toml;
 
 /// Reads files from disk and variables from the process's environment.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,14 +51,18 @@ pub struct Loaded {
     pub digest: String,
 }
 
-/// Reads and parses the file `path` and all that it includes.
+/// Reads and parses the file `path` and all that it includes; as TOML where its name ends in
+/// `.toml`.
 ///
 /// # Errors
 /// The reference's text where the file itself cannot be read. What is wrong inside of it stands in
 /// `parsed.findings`.
 pub fn load(path: &str, loader: &dyn Loader) -> Result<Loaded, String> {
     let text = loader.read(path)?;
-    let parsed = parse::parse(path, &text, loader);
+    let parsed = match path.ends_with(".toml") {
+        true => toml::parse(path, &text),
+        false => parse::parse(path, &text, loader),
+    };
     let digest = digest(&parsed.root);
     Ok(Loaded { parsed, digest })
 }

@@ -12,6 +12,7 @@ mod path;
 pub mod parse;
 #[cfg(test)]
 mod parse_test;
+pub mod toml;
 pub mod digest;
 pub mod load;
 pub mod options;

@@ -30,7 +30,7 @@ pub const INCLUDE_DEPTH_MAX: usize = 32;
 pub const COPIED_BYTES_MAX: usize = 64 << 20;
 
 /// Syntax errors shown of one file; the rest is likely to follow from them.
-const FINDINGS_MAX: usize = 10;
+pub(super) const FINDINGS_MAX: usize = 10;
 
 /// Where the text of included files and of environment variables comes from.
 pub trait Loader {

@@ -17,6 +17,12 @@ pub struct Span {
     pub end: usize,
 }
 
+impl From<std::ops::Range<usize>> for Span {
+    fn from(range: std::ops::Range<usize>) -> Self {
+        Self { start: range.start, end: range.end }
+    }
+}
+
 /// Where something was written.
 ///
 /// `line` and `column` are the ones that the reference prints (its columns count from 0 on the
