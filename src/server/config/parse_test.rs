@@ -18,6 +18,9 @@ struct Memory {
 
 impl Loader for Memory {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        if path == "." {
+            return Err("read .: is a directory".into());
+        }
         let text = self.files.get(path).ok_or_else(|| format!("open {path}: no such file or directory"))?;
         Ok(text.clone().into_bytes())
     }
@@ -550,6 +553,45 @@ fn digests_are_those_of_the_reference() {
         ),
     ] {
         assert_eq!(digest(&read(text).root), want, "{text:?}");
+    }
+}
+
+#[test]
+fn random_documents_get_the_answers_that_the_reference_gave() {
+    let loader = memory(
+        &[
+            ("inc.conf", "i1: 5\ni2 { x: y }\n"),
+            ("inc2.conf", "include \"inc.conf\"\nj1: $i1\n"),
+            ("incbad.conf", "\n i: [,\n"),
+            ("incdang.conf", "\n i:"),
+            ("incdang2.conf", "a: 1\n i\n"),
+        ],
+        &[
+            ("E1", "5"),
+            ("E2", "[1 ,\"x\"]"),
+            ("E3", "{a:1,b:{c:x}}"),
+            ("E4", "$E1"),
+            ("E5", "$E5"),
+            ("E6", "["),
+            ("E7", ""),
+            ("E8", "hello world"),
+            ("E9", "\"q\""),
+            ("EA", "'"),
+            ("EB", "1kbb"),
+            ("EC", "$E3"),
+            ("ED", "include \"inc.conf\""),
+            ("EE", "3\npk=7"),
+        ],
+    );
+    let answers = include_str!("../../../tests/fixtures/config/answers.jsonl");
+    for line in answers.lines() {
+        let (text, want): (String, String) = serde_json::from_str(line).unwrap();
+        let parsed = parse("x.conf", text.as_bytes(), &loader);
+        let seen = match parsed.findings.first() {
+            Some(finding) => finding.line(),
+            None => digest(&parsed.root),
+        };
+        assert_eq!(seen, want, "{text}");
     }
 }
 
