@@ -1,1 +1,4 @@
 //! The configuration language, the typed options, and what a reload changes.
+
+pub mod options;
+pub mod url;

@@ -1,0 +1,182 @@
+//! Options about who may connect and do what.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The top level `authorization` block (also those of links, as far as they allow it).
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Authorization {
+    /// A block was there, even if empty.
+    pub defined: bool,
+    /// The single user. `user`, `username`.
+    pub username: Option<String>,
+    /// Its password, plain or bcrypt. `pass`, `password`.
+    pub password: Option<String>,
+    /// The token, plain or bcrypt. `token`.
+    pub token: Option<String>,
+    /// Time to authenticate; unset or zero means the default. `timeout`.
+    pub timeout: Option<Duration>,
+    /// Permissions of users that have none of their own. `default_permissions`.
+    pub default_permissions: Option<Permissions>,
+    /// Authorization is asked from a service. `auth_callout`.
+    pub auth_callout: Option<AuthCallout>,
+    /// The single user or token may come through a trusted proxy only. `proxy_required`.
+    pub proxy_required: bool,
+}
+
+/// One user of `authorization.users` or `accounts.*.users`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct User {
+    /// Name and password, or nkey.
+    pub identity: UserIdentity,
+    /// What it may do; `None` is everything.
+    pub permissions: Option<Permissions>,
+    /// Its account; `None` is the global one.
+    pub account: Option<String>,
+    /// Kinds of connection it may use; empty is all. `allowed_connection_types`.
+    pub allowed_connection_types: Vec<ConnectionType>,
+    /// It must come through a trusted proxy. `proxy_required`.
+    pub proxy_required: bool,
+}
+
+/// How a user proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserIdentity {
+    /// By name and password; the password is plain or bcrypt, and may be empty.
+    Password {
+        /// `user`, `username`.
+        username: String,
+        /// `pass`, `password`.
+        password: String,
+    },
+    /// By the nkey whose public key this is. `nkey`.
+    Nkey(String),
+}
+
+impl UserIdentity {
+    /// The user's name or its public key.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Password { username, .. } => username,
+            Self::Nkey(key) => key,
+        }
+    }
+}
+
+/// A kind of connection that a user may be bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConnectionType {
+    /// `STANDARD`.
+    Standard,
+    /// `WEBSOCKET`.
+    Websocket,
+    /// `LEAFNODE`.
+    Leafnode,
+    /// `LEAFNODE_WS`.
+    LeafnodeWs,
+    /// `MQTT`.
+    Mqtt,
+    /// `MQTT_WS`.
+    MqttWs,
+    /// `IN_PROCESS`.
+    InProcess,
+}
+
+impl ConnectionType {
+    /// The type with this name, in any case.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_uppercase().as_str() {
+            "STANDARD" => Self::Standard,
+            "WEBSOCKET" => Self::Websocket,
+            "LEAFNODE" => Self::Leafnode,
+            "LEAFNODE_WS" => Self::LeafnodeWs,
+            "MQTT" => Self::Mqtt,
+            "MQTT_WS" => Self::MqttWs,
+            "IN_PROCESS" => Self::InProcess,
+            _ => return None,
+        })
+    }
+}
+
+/// Publish and subscribe rules.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Permissions {
+    /// What may be published; `None` is everything.
+    pub publish: Option<SubjectPermission>,
+    /// What may be subscribed; `None` is everything.
+    pub subscribe: Option<SubjectPermission>,
+    /// Answers to received requests may be published.
+    pub allow_responses: Option<ResponsePermission>,
+}
+
+/// Allowed and denied subjects. Entries of subscribe rules may be `subject queue`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SubjectPermission {
+    /// Subjects allowed; `None` is all, empty is none.
+    pub allow: Option<Vec<String>>,
+    /// Subjects denied, also where allowed.
+    pub deny: Vec<String>,
+}
+
+/// `allow_responses`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResponsePermission {
+    /// Answers to one request; negative is no limit. `max`.
+    pub max_messages: i64,
+    /// Time to answer; `None` is no limit. `expires`.
+    pub expires: Option<Duration>,
+}
+
+impl Default for ResponsePermission {
+    /// One answer within two minutes.
+    fn default() -> Self {
+        Self { max_messages: 1, expires: Some(Duration::from_secs(120)) }
+    }
+}
+
+/// `authorization.auth_callout`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuthCallout {
+    /// Public account nkey that signs the answers. `issuer`.
+    pub issuer: String,
+    /// Account of the service. `account`; default `$G`.
+    pub account: String,
+    /// Users that are not asked about: the service itself. `auth_users`.
+    pub auth_users: Vec<String>,
+    /// Public curve key of the service: requests are encrypted for it. `xkey`.
+    pub xkey: Option<String>,
+    /// Accounts that are asked about; empty is all. `allowed_accounts`.
+    pub allowed_accounts: Vec<String>,
+}
+
+/// Where account claims are kept. `resolver`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolver {
+    /// In memory, filled by `resolver_preload`. `MEM`, `MEMORY`.
+    Mem,
+    /// Fetched from here. `URL("…")`.
+    Url(String),
+    /// A directory with all accounts. `FULL`.
+    Full(DirResolver),
+    /// A directory with those in use. `CACHE`.
+    Cache(DirResolver),
+}
+
+/// A resolver's directory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DirResolver {
+    /// The directory. `dir`.
+    pub dir: PathBuf,
+    /// Claims kept; 0 is no limit. `limit`.
+    pub limit: i64,
+    /// FULL: time between two syncs; `None` is the default of a minute. `interval`.
+    pub interval: Option<Duration>,
+    /// CACHE: age after which claims are fetched again; `None` is the default of an hour. `ttl`.
+    pub ttl: Option<Duration>,
+    /// FULL: claims may be deleted. `allow_delete`.
+    pub allow_delete: bool,
+    /// FULL: deleted for good instead of renamed. `hard_delete`.
+    pub hard_delete: bool,
+    /// Time to wait for a fetch; `None` is the default. `timeout`.
+    pub timeout: Option<Duration>,
+}
