@@ -512,7 +512,9 @@ impl FlagValues {
 
     /// Whether any cluster address was given, be it empty.
     fn has_cluster(&self) -> bool {
-        ["cluster", "cluster_listen"].iter().any(|name| self.last(name).is_some_and(|value| !value.text().is_empty()))
+        ["cluster", "cluster_listen"]
+            .iter()
+            .any(|name| self.last(name).is_some_and(|value| !value.text().is_empty()))
     }
 }
 
@@ -618,7 +620,8 @@ fn cluster_port(digits: &str) -> Result<i32, FlagError> {
 /// `host:port` or `[host]:port` in its parts; refusals in the reference's words.
 fn split_host_port(address: &str) -> Result<(&str, &str), FlagError> {
     let refuse = |reason: &str| {
-        let shown = if address.is_empty() { reason.to_owned() } else { format!("address {address}: {reason}") };
+        let shown =
+            if address.is_empty() { reason.to_owned() } else { format!("address {address}: {reason}") };
         FlagError::Address(shown)
     };
     let Some((host, port)) = address.rsplit_once(':') else {

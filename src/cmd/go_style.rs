@@ -168,13 +168,15 @@ fn number(text: &str) -> Result<i64, ValueError> {
     };
     let lower = digits.to_ascii_lowercase();
     let prefixes = [("0x", 16), ("0o", 8), ("0b", 2)];
-    let prefix = prefixes.iter().find_map(|(prefix, base)| lower.strip_prefix(prefix).map(|rest| (rest, *base)));
+    let prefix =
+        prefixes.iter().find_map(|(prefix, base)| lower.strip_prefix(prefix).map(|rest| (rest, *base)));
     let (rest, base, has_prefix) = match prefix {
         Some((rest, base)) => (rest, base, true),
         None if lower.len() > 1 && lower.starts_with('0') => (lower.get(1..).unwrap_or_default(), 8, true),
         None => (lower.as_str(), 10, false),
     };
-    let is_well_spaced = !rest.contains("__") && !rest.ends_with('_') && (has_prefix || !rest.starts_with('_'));
+    let is_well_spaced =
+        !rest.contains("__") && !rest.ends_with('_') && (has_prefix || !rest.starts_with('_'));
     let plain = rest.replace('_', "");
     if plain.is_empty() || !is_well_spaced || !plain.chars().all(|digit| digit.is_digit(base)) {
         return Err(ValueError::Parse);
@@ -196,7 +198,8 @@ pub fn fuzz_go_style(data: &[u8]) {
             }
         }
     }
-    let args: Vec<String> = data.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into()).collect();
+    let args: Vec<String> =
+        data.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into()).collect();
     match parse(&args, &All) {
         Ok(parsed) => debug_assert!(parsed.flags.len() + parsed.words.len() <= args.len()),
         Err(error) => debug_assert!(!error.to_string().is_empty()),
@@ -312,7 +315,10 @@ mod tests {
             ("-D -p", "flag needs an argument: -p"),
             ("-p abc", "invalid value \"abc\" for flag -p: parse error"),
             ("-p= -D", "invalid value \"\" for flag -p: parse error"),
-            ("--port 99999999999999999999", "invalid value \"99999999999999999999\" for flag -port: value out of range"),
+            (
+                "--port 99999999999999999999",
+                "invalid value \"99999999999999999999\" for flag -port: value out of range",
+            ),
             ("--debug=2", "invalid boolean value \"2\" for -debug: parse error"),
         ] {
             check_refused(line, want);

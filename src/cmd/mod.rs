@@ -1,1 +1,4 @@
 //! The command line of the one binary: parse, dispatch, exit code.
+
+pub mod flags;
+pub mod go_style;
