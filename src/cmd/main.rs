@@ -1,3 +1,5 @@
 //! The process's entry.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    natsx::cmd::main()
+}
