@@ -158,6 +158,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at the files they made")]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use std::time::Duration;

@@ -12,7 +12,9 @@ pub mod logger;
 pub mod file;
 pub mod syslog;
 pub mod task;
+pub mod settings;
 
+pub use file::Rotation;
 pub use level::{Level, Levels};
 pub use line::{Format, Stamp};
 pub use logger::{Logger, Recorder};

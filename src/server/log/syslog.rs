@@ -196,6 +196,7 @@ fn resolve(network: &str, host: &str) -> Result<std::net::SocketAddr, String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at the files they made")]
 mod tests {
     use std::io::Read as _;
     use std::net::TcpListener;

@@ -282,6 +282,7 @@ impl Writer {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at the files they made")]
 mod tests {
     use std::path::Path;
 

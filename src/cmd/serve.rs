@@ -1,0 +1,172 @@
+//! The server's command line: options, logger, server, until told to stop.
+
+use std::sync::Arc;
+
+use super::flags::{self, Asks, FlagValues};
+use super::load::{self, Source};
+use super::redact::hide_from_others;
+use super::tell::{Machine, Processes, tell};
+use super::{Io, Program, tls_help};
+use crate::server::base::clock::{Clock, SystemClock, Timestamp};
+use crate::server::base::quote::quote;
+use crate::server::log::{self, LogError, Logger, Settings};
+
+/// What the words ask for.
+#[derive(Debug)]
+enum Plan {
+    Version,
+    Help,
+    TlsHelp,
+    Tell(String),
+    Check(Source),
+    Serve(Source),
+}
+
+/// Runs `natsx serve` or `nats-server` with the words behind its name; gives the exit code.
+pub fn run(program: Program, args: &[String], io: &mut Io<'_>) -> u8 {
+    match plan(args) {
+        Ok(plan) => perform(program, plan, io, &mut Machine),
+        Err(Refusal::Syntax(text)) => {
+            let _ = writeln!(io.err, "{text}");
+            print_usage(program, io);
+            // So does the reference, whose usage text ends the process before its error can.
+            0
+        }
+        Err(Refusal::Command(text)) => refuse(program, &text, io),
+    }
+}
+
+enum Refusal {
+    /// A flag cannot be understood.
+    Syntax(String),
+    /// Anything else.
+    Command(String),
+}
+
+fn plan(args: &[String]) -> Result<Plan, Refusal> {
+    let (values, asks, words) = flags::parse(args).map_err(|error| Refusal::Syntax(error.to_string()))?;
+    if asks.version {
+        return Ok(Plan::Version);
+    }
+    if asks.help {
+        return Ok(Plan::Help);
+    }
+    if asks.tls_help {
+        return Ok(Plan::TlsHelp);
+    }
+    match words.first().map(|word| word.to_lowercase()).as_deref() {
+        Some("version") => return Ok(Plan::Version),
+        Some("help") => return Ok(Plan::Help),
+        Some(_) => {
+            let word = words.first().map(String::as_bytes).unwrap_or_default();
+            return Err(Refusal::Command(format!("unrecognized command: {}", quote(word))));
+        }
+        None => {}
+    }
+    Ok(work(values, asks))
+}
+
+fn work(flags: FlagValues, asks: Asks) -> Plan {
+    if let Some(ask) = asks.signal {
+        return Plan::Tell(ask);
+    }
+    let source = Source { config: asks.config, flags };
+    if asks.check { Plan::Check(source) } else { Plan::Serve(source) }
+}
+
+fn perform(program: Program, plan: Plan, io: &mut Io<'_>, processes: &mut impl Processes) -> u8 {
+    match plan {
+        Plan::Version => {
+            let _ = writeln!(io.out, "{}", program.version_line());
+            0
+        }
+        Plan::Help => {
+            print_usage(program, io);
+            0
+        }
+        Plan::TlsHelp => {
+            let _ = write!(io.out, "{}", tls_help::TEXT);
+            0
+        }
+        Plan::Tell(ask) => match tell(&ask, processes) {
+            Ok(()) => 0,
+            Err(text) => refuse(program, &text, io),
+        },
+        Plan::Check(source) => check(program, &source, io),
+        Plan::Serve(source) => serve(program, source, io),
+    }
+}
+
+fn print_usage(program: Program, io: &mut Io<'_>) {
+    let name = match program {
+        Program::NatsServer => "nats-server",
+        Program::Natsx => "natsx serve",
+    };
+    let _ = write!(io.out, "{}", flags::usage(name));
+}
+
+fn refuse(program: Program, text: &str, io: &mut Io<'_>) -> u8 {
+    let _ = writeln!(io.err, "{}: {text}", program.name());
+    1
+}
+
+/// `-t`: the verdict on the file alone. Warnings condemn it too.
+fn check(program: Program, source: &Source, io: &mut Io<'_>) -> u8 {
+    let Some(path) = &source.config else {
+        return refuse(program, "must specify [-c, --config] option to check configuration file syntax", io);
+    };
+    match load::read(path) {
+        Ok(loaded) if loaded.warnings.is_empty() => {
+            let digest = &loaded.options.config_digest;
+            let _ = writeln!(
+                io.err,
+                "{}: configuration file {} is valid ({digest})",
+                program.name(),
+                path.display()
+            );
+            0
+        }
+        Ok(loaded) => refuse(program, &loaded.warnings.join("\n"), io),
+        Err(error) => refuse(program, &error.to_string(), io),
+    }
+}
+
+fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
+    let loaded = match source.load() {
+        Ok(loaded) => loaded,
+        Err(error) => return refuse(program, &error.to_string(), io),
+    };
+    for warning in &loaded.warnings {
+        let _ = writeln!(io.err, "{warning}");
+    }
+    hide_from_others();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let settings = Settings::from_options(&loaded.options, &called_by());
+    let (logger, thread) = match log::start(&settings, Arc::clone(&clock)) {
+        Ok(started) => started,
+        Err(error) => return refuse_log(&error, clock.now(), io),
+    };
+    let code = run_server(source, loaded, &logger, clock);
+    // Writes what is still queued.
+    drop(thread);
+    code
+}
+
+fn run_server(_source: Source, _loaded: load::Loaded, logger: &Logger, _clock: Arc<dyn Clock>) -> u8 {
+    logger.notice(format_args!("Starting nats-server"));
+    0
+}
+
+/// The path that this process was called by: it names the process in the syslog and in the ports file.
+fn called_by() -> String {
+    std::env::args_os().next().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// A log that cannot be opened is told with a date instead of the program's name, as the reference does.
+fn refuse_log(error: &LogError, now: Timestamp, io: &mut Io<'_>) -> u8 {
+    let moment = jiff::Timestamp::from_nanosecond(i128::from(now.nanos())).unwrap_or(jiff::Timestamp::MAX);
+    let time =
+        moment.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%Y/%m/%d %H:%M:%S").to_string();
+    let _ = writeln!(io.err, "{time} {error}");
+    1
+}
