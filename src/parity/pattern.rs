@@ -2,7 +2,7 @@
 //!
 //! `{{x*100}}` is a run of a hundred `x`, `{{bytes*256}}` a fixed run of every byte value; both may
 //! be sent and expected. `{{nkey}}` and the other [`Mask`]s match what differs from run to run;
-//! `{{id:nkey}}` keeps what matched under a name, and `{{=id}}` wants the same text again.
+//! `{{id:nkey}}` keeps what matched under a name, `{{=id}}` wants the same text again, and `{{>id}}` a greater number.
 
 use std::collections::HashMap;
 
@@ -75,6 +75,7 @@ enum Piece {
     EveryByte { length: usize },
     Place { mask: Mask, name: Option<String> },
     Again(String),
+    Above(String),
 }
 
 /// What kept places matched so far: name → text.
@@ -125,6 +126,7 @@ impl Pattern {
                     Some(text) => out.extend_from_slice(text),
                     None => return Err(format!("nothing was kept under the name `{name}`")),
                 },
+                Piece::Above(name) => return Err(format!("a number above `{name}` can be expected, not sent")),
                 Piece::Place { mask, .. } => return Err(format!("{mask:?} can be expected, not sent")),
                 fixed => out.extend(fixed.fixed()),
             }
@@ -134,7 +136,7 @@ impl Pattern {
 
     /// Is there nothing in it that may differ or that was kept before?
     pub fn is_fixed(&self) -> bool {
-        !self.pieces.iter().any(|piece| matches!(piece, Piece::Place { .. } | Piece::Again(_)))
+        !self.pieces.iter().any(|piece| matches!(piece, Piece::Place { .. } | Piece::Again(_) | Piece::Above(_)))
     }
 
     /// Does `text` fit? What the named places matched is kept only if all of it fits.
@@ -154,7 +156,7 @@ impl Piece {
             Self::Literal(bytes) => bytes.clone(),
             Self::Run { unit, times } => unit.repeat(*times),
             Self::EveryByte { length } => (0..=u8::MAX).cycle().take(*length).collect(),
-            Self::Place { .. } | Self::Again(_) => Vec::new(),
+            Self::Place { .. } | Self::Again(_) | Self::Above(_) => Vec::new(),
         }
     }
 }
@@ -180,6 +182,12 @@ fn fits(pieces: &[Piece], text: &[u8], kept: &mut Kept) -> bool {
             let Some(want) = kept.get(name).cloned() else { return false };
             text.strip_prefix(want.as_slice()).is_some_and(|rest| fits(later, rest, kept))
         }
+        Piece::Above(name) => {
+            let number = |digits: &[u8]| std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
+            let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let (Some((digits, rest)), Some(least)) = (text.split_at_checked(length), kept.get(name)) else { return false };
+            number(digits) > number(least) && fits(later, rest, kept)
+        }
         fixed => text.strip_prefix(fixed.fixed().as_slice()).is_some_and(|rest| fits(later, rest, kept)),
     }
 }
@@ -196,6 +204,9 @@ fn push_literal(pieces: &mut Vec<Piece>, text: &str, escapes: bool) -> Result<()
 fn piece(inside: &str) -> Result<Piece, String> {
     if let Some(name) = inside.strip_prefix('=') {
         return Ok(Piece::Again(name.to_owned()));
+    }
+    if let Some(name) = inside.strip_prefix('>') {
+        return Ok(Piece::Above(name.to_owned()));
     }
     if let Some((unit, times)) = inside.rsplit_once('*') {
         let times: usize = times.parse().map_err(|_| format!("`{times}` is not a count"))?;
@@ -309,6 +320,8 @@ mod tests {
         check("{{id:word}} and {{=id}}", "x1 and x1", true);
         check("{{id:word}} and {{=id}}", "x1 and x2", false);
         check("{{=never}}", "x", false);
+        check("{{n:number}} {{>n}}", "9 10", true);
+        check("{{n:number}} {{>n}}", "9 9", false);
     }
 
     #[test]

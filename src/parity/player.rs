@@ -348,6 +348,7 @@ impl Player {
     fn record(&mut self, on: &str, line: usize, got: &[u8]) {
         let printable = got.iter().all(|byte| matches!(byte, b' '..=b'~'));
         let text = match std::str::from_utf8(got) {
+            Ok("") => format!("{on}<"),
             Ok(text) if printable => format!("{on}< {}", super::diff::masked(text)),
             _ => format!("{on}<< {}\\r\\n", escape(got)),
         };
