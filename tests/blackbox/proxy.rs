@@ -1,0 +1,3 @@
+//! x
+use crate::harness::trial::trials;
+trials! {}
