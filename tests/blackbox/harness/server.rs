@@ -178,6 +178,18 @@ impl Server {
         found.unwrap_or_else(|| panic!("the log never said {text:?}:\n{}", self.log().join("\n")))
     }
 
+    /// Waits for these texts in the log, one after the other; returns the line behind the last.
+    #[track_caller]
+    pub(crate) fn wait_order(&self, texts: &[&str]) -> usize {
+        let mut mark = 0;
+        for text in texts {
+            self.wait_log_after(mark, text);
+            let rest = self.log().into_iter().skip(mark);
+            mark += 1 + rest.take_while(|line| !line.contains(text)).count();
+        }
+        mark
+    }
+
     /// Whether the log holds `text` by now.
     pub(crate) fn logged(&self, text: &str) -> bool {
         self.log().iter().any(|line| line.contains(text))
