@@ -212,13 +212,14 @@ fn trace_headers_shows_headers_only() {
 
 /// A server that logs to `server.log` in its directory.
 fn logging_to_file(config: &str) -> Server {
-    Start::config(&format!("log_file: \"$DIR/server.log\"\n{config}")).log(Log::File).start()
+    Start::config(&format!("log_file: \"$DIR/server.log\"\n{config}")).log(Log::File("server.log")).start()
 }
 
 fn the_log_file_is_appended_to() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("server.log"), "what was there\n").unwrap();
-    let server = Start::config("").args(&["-l", "$DIR/server.log"]).log(Log::File).dir(dir).start();
+    let server =
+        Start::config("").args(&["-l", "$DIR/server.log"]).log(Log::File("server.log")).dir(dir).start();
     assert_eq!(server.log()[0], "what was there");
     server.wait_log("Starting nats");
 }
@@ -294,7 +295,7 @@ fn a_log_file_too_big_at_start_is_put_aside() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("server.log"), "old\n".repeat(1000)).unwrap();
     let config = "log_file: \"$DIR/server.log\"\nlogfile_size_limit: 2000";
-    let server = Start::config(config).log(Log::File).dir(dir).start();
+    let server = Start::config(config).log(Log::File("server.log")).dir(dir).start();
     let backups = backups(&server);
     assert_eq!(backups.len(), 1, "{backups:?}");
     assert!(std::fs::read_to_string(&backups[0]).unwrap().starts_with("old\n"));

@@ -26,8 +26,8 @@ pub(crate) enum Signal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Log {
     Stderr,
-    /// `server.log` in the server's directory.
-    File,
+    /// A file of this name in the server's directory.
+    File(&'static str),
 }
 
 /// How a server is to be started.
@@ -38,6 +38,7 @@ pub(crate) struct Start {
     args: Vec<String>,
     log: Log,
     dir: Option<TempDir>,
+    with_config: bool,
 }
 
 impl Start {
@@ -49,6 +50,7 @@ impl Start {
             args: Vec::new(),
             log: Log::Stderr,
             dir: None,
+            with_config: true,
         }
     }
 
@@ -76,6 +78,12 @@ impl Start {
         self
     }
 
+    /// Starts without a configuration file.
+    pub(crate) fn without_config(mut self) -> Self {
+        self.with_config = false;
+        self
+    }
+
     /// Starts the server and waits until it listens.
     #[track_caller]
     pub(crate) fn start(self) -> Server {
@@ -83,10 +91,14 @@ impl Start {
         let config = dir.path().join(self.config_name);
         let text = self.config.replace("$DIR", &dir.path().display().to_string());
         std::fs::write(&config, text).expect("the configuration is written");
-        let mut child = serve()
-            .args(["-a", "127.0.0.1", "-p", "-1", "-c"])
-            .arg(&config)
+        let mut command = serve();
+        if self.with_config {
+            command.arg("-c").arg(&config);
+        }
+        let mut child = command
+            .args(["-a", "127.0.0.1", "-p", "-1"])
             .args(self.args.iter().map(|arg| arg.replace("$DIR", &dir.path().display().to_string())))
+            .current_dir(dir.path())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -147,7 +159,7 @@ impl Server {
     pub(crate) fn log(&self) -> Vec<String> {
         match self.log {
             Log::Stderr => self.lines.lock().text.clone(),
-            Log::File => std::fs::read_to_string(self.dir.path().join("server.log"))
+            Log::File(name) => std::fs::read_to_string(self.dir.path().join(name))
                 .unwrap_or_default()
                 .lines()
                 .map(str::to_owned)
@@ -171,7 +183,7 @@ impl Server {
     pub(crate) fn wait_log_after(&self, mark: usize, text: &str) -> String {
         let found = match self.log {
             Log::Stderr => self.lines.wait(mark, text),
-            Log::File => Some(eventually(&format!("{text:?} in the log file"), || {
+            Log::File(_) => Some(eventually(&format!("{text:?} in the log file"), || {
                 self.log().into_iter().skip(mark).find(|line| line.contains(text))
             })),
         };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take before a test fails: far longer than it should, since machines are
 /// busy, and never a figure that a test asserts.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pause between two looks at something that cannot be waited for by an event.
 const PAUSE: Duration = Duration::from_millis(5);
