@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::harness::trial::trials;
-use crate::harness::{Raw, Server, Start, eventually};
+use crate::harness::{Chance, Raw, Server, Start, eventually};
 
 trials! { Nothing => [
     random_bytes_harm_nobody,
@@ -20,26 +20,6 @@ trials! { Nothing => [
     a_web_browser_is_turned_away,
     subscribing_and_unsubscribing_without_end_leaves_nothing_behind,
 ] }
-
-/// Chance that a seed repeats (xorshift): a failing run can be run again.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| (self.next() >> 32) as u8).collect()
-    }
-}
 
 /// Sends without caring whether anybody listens.
 fn throw(addr: SocketAddr, bytes: &[u8]) {
@@ -79,7 +59,7 @@ impl Witness {
 fn random_bytes_harm_nobody() {
     let mut server = Server::start("");
     let mut witness = Witness::new(&server);
-    let mut chance = Chance(0x5eed_0001);
+    let mut chance = Chance::new(0x5eed_0001);
     for round in 0..300 {
         let size = 1 << chance.below(14);
         throw(server.addr(), &chance.bytes(size));
@@ -101,7 +81,7 @@ fn mangled_conversations_harm_nobody() {
         UNSUB 2\r\nPUB a 0\r\n\r\nPUB $SYS.REQ.SERVER.PING r 2\r\n{}\r\nINFO {}\r\n+OK\r\nPING\r\n";
     let mut server = Server::start("");
     let mut witness = Witness::new(&server);
-    let mut chance = Chance(0x5eed_0002);
+    let mut chance = Chance::new(0x5eed_0002);
     for round in 0..500 {
         let mut text = TEXT.to_vec();
         for _ in 0..=chance.below(4) {

@@ -31,6 +31,7 @@ mod reload;
 mod hostile;
 mod proxy;
 mod examples;
+mod twins;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -48,6 +49,7 @@ fn main() {
         hostile::trials(),
         proxy::trials(),
         examples::trials(),
+        twins::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

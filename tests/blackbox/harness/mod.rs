@@ -1,6 +1,7 @@
 //! What every module of the black-box tests stands on: servers, raw sockets, clients, trials.
 
 pub(crate) mod wait;
+pub(crate) mod chance;
 pub(crate) mod command;
 pub(crate) mod server;
 pub(crate) mod raw;
@@ -8,8 +9,9 @@ pub(crate) mod client;
 pub(crate) mod python;
 pub(crate) mod trial;
 
+pub(crate) use chance::Chance;
 pub(crate) use client::{Nats, block_on};
-pub(crate) use command::{Flavour, Output, flavour, run};
-pub(crate) use raw::{Message, Raw};
+pub(crate) use command::{Output, run};
+pub(crate) use raw::Raw;
 pub(crate) use server::{Log, Server, Signal, Start};
-pub(crate) use wait::{PATIENCE, eventually};
+pub(crate) use wait::eventually;

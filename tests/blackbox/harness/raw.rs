@@ -72,11 +72,6 @@ impl Raw {
         raw
     }
 
-    /// The latest INFO line.
-    pub(crate) fn info(&self) -> &str {
-        &self.info
-    }
-
     /// The value of a field of the latest INFO.
     pub(crate) fn info_field(&self, field: &str) -> Option<serde_json::Value> {
         let json = self.info.strip_prefix("INFO ").expect("an INFO line");
@@ -93,11 +88,6 @@ impl Raw {
     /// Writes these bytes, or learns that the server is no longer there.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         self.stream.write_all(bytes.as_ref())
-    }
-
-    /// A handle for writing while this one reads.
-    pub(crate) fn writer(&self) -> TcpStream {
-        self.stream.try_clone().expect("a second handle of the socket")
     }
 
     /// Says that nothing more will be sent.
@@ -218,7 +208,7 @@ impl Raw {
     }
 
     /// Exactly `count` bytes; `None` once the server has closed.
-    fn bytes(&mut self, count: usize) -> Option<Vec<u8>> {
+    pub(crate) fn bytes(&mut self, count: usize) -> Option<Vec<u8>> {
         while self.unread.len() - self.start < count {
             if self.fill() == 0 {
                 return None;

@@ -3,13 +3,14 @@
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
 use tempfile::TempDir;
 
 use super::command::serve;
+use super::trial::reference;
 use super::wait::{PATIENCE, eventually};
 
 /// The signals that a server understands, by what they ask for.
@@ -39,6 +40,7 @@ pub(crate) struct Start {
     log: Log,
     dir: Option<TempDir>,
     with_config: bool,
+    reference: bool,
 }
 
 impl Start {
@@ -51,6 +53,7 @@ impl Start {
             log: Log::Stderr,
             dir: None,
             with_config: true,
+            reference: false,
         }
     }
 
@@ -84,6 +87,12 @@ impl Start {
         self
     }
 
+    /// Starts the Go server instead of the one under test; the trial has asked for it.
+    pub(crate) fn reference(mut self) -> Self {
+        self.reference = true;
+        self
+    }
+
     /// Starts the server and waits until it listens.
     #[track_caller]
     pub(crate) fn start(self) -> Server {
@@ -91,7 +100,11 @@ impl Start {
         let config = dir.path().join(self.config_name);
         let text = self.config.replace("$DIR", &dir.path().display().to_string());
         std::fs::write(&config, text).expect("the configuration is written");
-        let mut command = serve();
+        let mut command = if self.reference {
+            Command::new(reference().expect("the trial asks for the reference first"))
+        } else {
+            serve()
+        };
         if self.with_config {
             command.arg("-c").arg(&config);
         }
