@@ -1,5 +1,5 @@
 //! The process's entry.
-use natsx::server::{config::options::Options, log, run::Server, base::clock::SystemClock};
+use natsx::server::{base::clock::SystemClock, config::options::Options, log, run::Server};
 use std::sync::Arc;
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
@@ -11,7 +11,9 @@ fn main() {
     let rt = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     rt.block_on(async move {
         let (logger, _thread) = log::start(&log::Settings::default(), Arc::new(SystemClock::new())).unwrap();
-        if std::env::args().any(|a| a == "-DV") { logger.set_levels(log::Levels { debug: true, trace: true, ..Default::default() }); }
+        if std::env::args().any(|a| a == "-DV") {
+            logger.set_levels(log::Levels { debug: true, trace: true, ..Default::default() });
+        }
         let s = Server::start(options, logger).await.unwrap();
         s.stopped().await;
     });
