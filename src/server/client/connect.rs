@@ -67,7 +67,8 @@ impl ClientSession {
     /// Puts what the client said of itself into its label: `… - "v1.2:rust:name"`.
     fn relabel(&self) {
         let connect = &self.connect;
-        let version = if connect.version.is_empty() { String::new() } else { format!("v{}", connect.version) };
+        let version =
+            if connect.version.is_empty() { String::new() } else { format!("v{}", connect.version) };
         let parts = [version.as_str(), connect.lang.as_str(), connect.name.as_str()];
         let said = parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(":");
         if !said.is_empty() {

@@ -187,7 +187,10 @@ impl ClientSession {
     fn answer_ping(&mut self, _now: Timestamp, courier: &mut Courier) {
         self.trace_outbound("PONG");
         courier.stage(&self.outbound).own().extend_from_slice(encode::PONG);
-        if self.connected && !std::mem::replace(&mut self.first_ping_answered, true) && self.takes_async_info() {
+        if self.connected
+            && !std::mem::replace(&mut self.first_ping_answered, true)
+            && self.takes_async_info()
+        {
             self.send_connect_info(courier);
         }
     }

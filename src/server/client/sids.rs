@@ -73,7 +73,8 @@ impl Sids {
                 few.push(subscription);
             }
             Held::Few(few) => {
-                let mut many = Many { table: HashTable::new(), hasher: foldhash::fast::RandomState::default() };
+                let mut many =
+                    Many { table: HashTable::new(), hasher: foldhash::fast::RandomState::default() };
                 few.drain(..).for_each(|held| many.insert(held));
                 many.insert(subscription);
                 self.held = Held::Many(Box::new(many));

@@ -33,8 +33,7 @@ impl ClientSession {
         self.trace_text(&text);
         if let Op::Publish(publish) = op {
             let header_bytes = publish.header_len.unwrap_or(0);
-            if let Some(text) =
-                trace_line::payload(Direction::In, publish.payload, header_bytes, trace.view)
+            if let Some(text) = trace_line::payload(Direction::In, publish.payload, header_bytes, trace.view)
             {
                 self.trace_text(&text);
             }

@@ -73,7 +73,9 @@ pub fn start<S: Session>(
 ) {
     let context = Arc::clone(context);
     let input = Input::default();
-    tokio::spawn(Connection { context, transport, outbound, input, timer: None, opened: false, session }.run());
+    tokio::spawn(
+        Connection { context, transport, outbound, input, timer: None, opened: false, session }.run(),
+    );
 }
 
 impl<S: Session> Connection<S> {

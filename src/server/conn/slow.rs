@@ -51,7 +51,13 @@ pub struct SlowConsumers {
 
 impl SlowConsumers {
     /// A write was not done in time.
-    pub fn timed_out(&self, outbound: &Outbound, rules: WriteRules, timeout: Timeout, log: &Logger) -> Verdict {
+    pub fn timed_out(
+        &self,
+        outbound: &Outbound,
+        rules: WriteRules,
+        timeout: Timeout,
+        log: &Logger,
+    ) -> Verdict {
         self.count(outbound.kind());
         let state = if timeout.repeated { "State" } else { "Detected" };
         log.notice(format_args!(

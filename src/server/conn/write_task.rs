@@ -51,7 +51,8 @@ async fn write(outbound: &Outbound, context: &Context, mut turn: Turn) -> Result
                     Ok(Err(_)) => return Err(CloseReason::WriteError),
                     Err(_) => {
                         let timeout = Timeout { attempted, chunks, written, repeated: slow };
-                        if context.slow.timed_out(outbound, rules, timeout, &context.logger) == Verdict::Close {
+                        if context.slow.timed_out(outbound, rules, timeout, &context.logger) == Verdict::Close
+                        {
                             return Err(CloseReason::SlowConsumerWriteDeadline);
                         }
                         (slow, written) = (true, 0);

@@ -19,10 +19,12 @@ impl DeliveryLog {
         let (line, payload) = written.split_at(end + 1);
         let line = line.strip_suffix(b"\r\n").unwrap_or(line);
         let label = target.label();
-        let operation = trace_line::operation(trace_line::Direction::Out, &String::from_utf8_lossy(line), None);
+        let operation =
+            trace_line::operation(trace_line::Direction::Out, &String::from_utf8_lossy(line), None);
         self.logger.trace(format_args!("{label} - {operation}"));
         let payload = payload.strip_suffix(b"\r\n").unwrap_or(payload);
-        if let Some(text) = trace_line::payload(trace_line::Direction::Out, payload, header_bytes, self.view) {
+        if let Some(text) = trace_line::payload(trace_line::Direction::Out, payload, header_bytes, self.view)
+        {
             self.logger.trace(format_args!("{label} - {text}"));
         }
     }

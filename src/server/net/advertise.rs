@@ -13,7 +13,8 @@ pub fn split(address: &str, default_port: u16) -> Result<(String, u16), String> 
     }
     let (host, port) = match address.strip_prefix('[') {
         Some(rest) => {
-            let (host, port) = rest.split_once(']').ok_or(format!("address {address}: missing ']' in address"))?;
+            let (host, port) =
+                rest.split_once(']').ok_or(format!("address {address}: missing ']' in address"))?;
             (host, port.strip_prefix(':'))
         }
         None if address.matches(':').count() > 1 => {

@@ -150,12 +150,8 @@ fn port(side: &'static str, text: &str) -> Result<u16, PreambleError> {
 fn check_family(protocol: &str, addresses: [&str; 2]) -> Result<(), PreambleError> {
     let v6 = addresses.map(|address| address.contains(':'));
     match protocol {
-        "TCP4" if v6.contains(&true) => {
-            Err(PreambleError::WrongFamily { protocol: "TCP4", family: "IPv6" })
-        }
-        "TCP6" if v6.contains(&false) => {
-            Err(PreambleError::WrongFamily { protocol: "TCP6", family: "IPv4" })
-        }
+        "TCP4" if v6.contains(&true) => Err(PreambleError::WrongFamily { protocol: "TCP4", family: "IPv6" }),
+        "TCP6" if v6.contains(&false) => Err(PreambleError::WrongFamily { protocol: "TCP6", family: "IPv4" }),
         "TCP4" | "TCP6" => Ok(()),
         _ => Err(PreambleError::Protocol(protocol.to_owned())),
     }
@@ -282,12 +278,18 @@ mod tests {
         refused(b"PROXY TCP4 1.2.3.4\r\n", "invalid PROXY protocol header: invalid v1 format");
         refused(b"PROXY TCP4 a b 1 2\r\n", "invalid PROXY protocol header: invalid address");
         refused(b"PROXY TCP4 ::1 ::1 1 2\r\n", "invalid PROXY protocol header: TCP4 with IPv6 address");
-        refused(b"PROXY UDP4 1.1.1.1 1.1.1.1 1 2\r\n", "invalid PROXY protocol header: invalid protocol UDP4");
+        refused(
+            b"PROXY UDP4 1.1.1.1 1.1.1.1 1 2\r\n",
+            "invalid PROXY protocol header: invalid protocol UDP4",
+        );
         refused(
             b"PROXY TCP4 1.1.1.1 1.1.1.1 70000 2\r\n",
             "invalid source port: strconv.ParseUint: parsing \"70000\": value out of range",
         );
-        refused(&[b"PROXY ".as_slice(), &[b'x'; 101]].concat(), "invalid PROXY protocol header: v1 line too long");
+        refused(
+            &[b"PROXY ".as_slice(), &[b'x'; 101]].concat(),
+            "invalid PROXY protocol header: v1 line too long",
+        );
         refused(b"\r\n\r\n\0\rxxxxxx", "invalid PROXY protocol header: invalid signature");
     }
 

@@ -50,10 +50,8 @@ pub(super) fn admit_in_process(context: &Arc<ClientContext>, stream: UnixStream)
 fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<SocketAddr>) {
     let conn = &context.conn;
     let options = conn.options();
-    let limits = PendingLimits {
-        bytes_max: usize::try_from(options.max_pending).unwrap_or(usize::MAX),
-        closes: true,
-    };
+    let limits =
+        PendingLimits { bytes_max: usize::try_from(options.max_pending).unwrap_or(usize::MAX), closes: true };
     let id = conn.table.next_id();
     let transport = Arc::new(transport);
     let outbound = Arc::new(Outbound::new(id, Kind::Client, Arc::clone(&transport), limits));

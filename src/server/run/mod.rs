@@ -9,4 +9,4 @@ mod stop;
 
 pub use server::{Life, Server};
 pub use start::StartError;
-pub use version::{REFERENCE as REFERENCE_VERSION, GIT_COMMIT};
+pub use version::{GIT_COMMIT, REFERENCE as REFERENCE_VERSION};

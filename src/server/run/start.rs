@@ -63,7 +63,10 @@ impl Server {
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let port = addresses.first().map_or(port, SocketAddr::port);
         let info = greeting(&options, port)?;
-        logger.notice(format_args!("Listening for client connections on {}", advertise::join(&options.host, port)));
+        logger.notice(format_args!(
+            "Listening for client connections on {}",
+            advertise::join(&options.host, port)
+        ));
         if options.proxy_protocol {
             logger.notice(format_args!("PROXY protocol enabled for client connections"));
         }
@@ -103,10 +106,7 @@ impl Server {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the server's own tasks start here")]
-fn spawn_until_stopped(
-    mut life: watch::Receiver<Life>,
-    task: impl Future<Output = ()> + Send + 'static,
-) {
+fn spawn_until_stopped(mut life: watch::Receiver<Life>, task: impl Future<Output = ()> + Send + 'static) {
     tokio::spawn(async move {
         tokio::select! {
             () = task => {}
