@@ -8,6 +8,9 @@
 
 pub mod scenario;
 pub mod load;
+mod shared;
+mod publisher;
+mod receiver;
 pub mod request;
 pub mod connections;
 pub mod fixed;
@@ -16,6 +19,8 @@ pub mod histogram;
 pub mod server_figures;
 pub mod report;
 pub mod runner;
+#[cfg(test)]
+mod bench_test;
 
 use std::io::{IsTerminal as _, Write};
 use std::ops::RangeInclusive;
@@ -27,7 +32,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use load::Amount;
 use runner::{Settings, run_scenario};
-use scenario::{GROUPS, SCENARIOS, Scenario};
+use scenario::{GROUPS, SCENARIOS, Scenario, parse_sizes};
 use wire::Target;
 
 /// Steps of the progress bar.
@@ -241,27 +246,6 @@ fn progress_bar(matches: &ArgMatches, name: &'static str) -> ProgressBar {
     ProgressBar::new(PROGRESS_STEPS).with_style(style).with_prefix(name)
 }
 
-/// `128`, `4k`, `1m`, or two of them with a dash between.
-fn parse_sizes(text: &str) -> Result<RangeInclusive<usize>, String> {
-    let one = |text: &str| {
-        let (digits, factor) = match text.char_indices().last() {
-            Some((end, 'k' | 'K')) => (text.get(..end).unwrap_or_default(), 1 << 10),
-            Some((end, 'm' | 'M')) => (text.get(..end).unwrap_or_default(), 1 << 20),
-            _ => (text, 1),
-        };
-        digits
-            .parse::<usize>()
-            .ok()
-            .and_then(|number| number.checked_mul(factor))
-            .filter(|size| *size <= 64 << 20)
-    };
-    let (least, most) = text.split_once('-').unwrap_or((text, text));
-    match (one(least), one(most)) {
-        (Some(least), Some(most)) if least <= most => Ok(least..=most),
-        _ => Err("expected bytes as in 128, 4k or 16-1024, at most 64m".to_owned()),
-    }
-}
-
 /// `10s`, `500ms`, `2m`; a bare number is seconds.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
@@ -282,4 +266,74 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 /// How much of a scenario is run: its messages, unless a time is set.
 fn amount(scenario: &Scenario, duration: Option<Duration>) -> Amount {
     duration.map_or(Amount::Messages(scenario.messages), Amount::Time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(line: &[&str]) -> ArgMatches {
+        command().try_get_matches_from([&["bench"], line].concat()).unwrap()
+    }
+
+    #[test]
+    fn every_scenario_and_group_is_in_the_help_and_can_be_chosen() {
+        let help = command().render_long_help().to_string();
+        let groups = GROUPS.iter().map(|(group, _)| *group);
+        for name in SCENARIOS.iter().map(|scenario| scenario.name).chain(groups).chain(["all"]) {
+            assert!(help.contains(name), "{name}");
+            assert!(!chosen(&matches(&[name])).unwrap().is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_come_with_or_without_the_option_and_with_sizes() {
+        let chosen = chosen(&matches(&["publish,one-to-one@4k", "--scenario", "mixed@1-2"])).unwrap();
+        let have: Vec<_> = chosen.iter().map(|scenario| (scenario.name, scenario.size.clone())).collect();
+        assert_eq!(have, [("publish", 128..=128), ("one-to-one", 4096..=4096), ("mixed", 1..=2)]);
+    }
+
+    #[test]
+    fn figures_on_the_command_line_replace_the_scenarios() {
+        let line =
+            ["one-to-one", "--publishers", "3", "--subscribers", "0", "--size", "4k", "--messages", "7"];
+        let chosen = chosen(&matches(&line)).unwrap().remove(0);
+        assert_eq!((chosen.publishers, chosen.subscribers, chosen.messages), (3, 0, 7));
+        assert_eq!(chosen.size, 4096..=4096);
+        let settings = settings(&matches(&["--rate", "5", "--duration", "1500ms", "--server-pid", "12"]));
+        assert_eq!((settings.rate, settings.server_pid), (Some(5), Some(12)));
+        assert_eq!(settings.duration, Some(Duration::from_millis(1500)));
+    }
+
+    #[test]
+    fn an_unknown_scenario_is_a_usage_error() {
+        let (mut out, mut complaints) = (Vec::new(), Vec::new());
+        let code = run_to(&matches(&["nonsense"]), &mut out, &mut complaints);
+        assert_eq!(code, ExitCode::from(2));
+        assert!(out.is_empty());
+        assert!(String::from_utf8(complaints).unwrap().contains("nonsense"));
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_is_a_failure_with_its_address() {
+        let (mut out, mut complaints) = (Vec::new(), Vec::new());
+        let line = matches(&["publish", "--server", "127.0.0.1:1", "--json"]);
+        assert_eq!(run_to(&line, &mut out, &mut complaints), ExitCode::FAILURE);
+        assert_eq!(String::from_utf8(out).unwrap(), "[]\n");
+        assert!(String::from_utf8(complaints).unwrap().contains("127.0.0.1:1"));
+    }
+
+    #[test]
+    fn sizes_and_times_are_read_with_their_units() {
+        assert_eq!(parse_sizes("128"), Ok(128..=128));
+        assert_eq!(parse_sizes("16-1k"), Ok(16..=1024));
+        for wrong in ["", "x", "5-4", "-1", "1g", "65m", "99999999999999999999k"] {
+            assert!(parse_sizes(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_duration("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["", "s", "-1s", "0", "5x", "1e300h"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
 }

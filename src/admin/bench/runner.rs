@@ -13,11 +13,12 @@ use super::wire::Target;
 
 /// What a client library of the official kind gathers before it writes, times two.
 const BLOCK_BYTES: usize = 64 * 1024;
-/// Bytes on their way to one subscriber that keep a server busy, without making it slow.
-const WINDOW_BYTES_EACH: u64 = 512 * 1024;
+/// Bytes on their way to one subscriber that keep a server busy. More makes a server work on its
+/// backlog instead of its messages (the reference then costs up to twice as much).
+const WINDOW_BYTES_EACH: u64 = 256 * 1024;
 /// Less than the pending bytes that make a server drop a subscriber (64 MiB unless configured).
-const WINDOW_BYTES_MAX: u64 = 48 << 20;
-const WINDOW_BYTES_MIN: u64 = 8 << 20;
+const WINDOW_BYTES_MAX: u64 = 32 << 20;
+const WINDOW_BYTES_MIN: u64 = 4 << 20;
 /// Protocol bytes around a payload, roughly.
 const LINE_BYTES: u64 = 40;
 /// Messages of a warm-up when a scenario runs for a time.

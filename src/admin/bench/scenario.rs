@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 /// Bytes of prepared messages that one publisher may hold in memory.
 const PREPARED_BYTES_MAX: usize = 256 << 20;
+/// Bytes of one payload at most: what a server can be configured to take.
+const SIZE_MAX: usize = 64 << 20;
 /// Messages prepared in random order: enough that no cache of a server sees a pattern, few enough
 /// that sending them does not cost the generator its own caches.
 const PREPARED_MESSAGES_MAX: u64 = 1 << 16;
@@ -78,7 +80,7 @@ const PLAIN: Scenario = Scenario {
     subjects: 1,
     connections: 0,
     size: 128..=128,
-    messages: 2_000_000,
+    messages: 4_000_000,
 };
 
 /// One publisher, one subscriber, one subject, 128 bytes: what the others are variations of.
@@ -256,8 +258,35 @@ pub static GROUPS: &[(&str, &[&str])] = &[
     ("memory", &["subjects-200k", "subjects-1m", "connections", "storm"]),
 ];
 
-/// The scenarios that `name` stands for; none if it is unknown.
+/// The scenarios that `name` stands for, with another payload size where one follows an `@`
+/// (`one-to-one@4k`); none if the name is unknown or the size none.
 pub fn by_name(name: &str) -> Vec<Scenario> {
+    let Some((name, size)) = name.split_once('@') else { return by_plain_name(name) };
+    let Ok(size) = parse_sizes(size) else { return Vec::new() };
+    let mut scenarios = by_plain_name(name);
+    scenarios.iter_mut().for_each(|scenario| scenario.size = size.clone());
+    scenarios
+}
+
+/// Reads `128`, `4k`, `1m`, or two of them with a dash between.
+pub fn parse_sizes(text: &str) -> Result<RangeInclusive<usize>, String> {
+    let one = |text: &str| {
+        let (digits, factor) = match text.char_indices().last() {
+            Some((end, 'k' | 'K')) => (text.get(..end).unwrap_or_default(), 1 << 10),
+            Some((end, 'm' | 'M')) => (text.get(..end).unwrap_or_default(), 1 << 20),
+            _ => (text, 1),
+        };
+        let size = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(factor));
+        size.filter(|size| *size <= SIZE_MAX)
+    };
+    let (least, most) = text.split_once('-').unwrap_or((text, text));
+    match (one(least), one(most)) {
+        (Some(least), Some(most)) if least <= most => Ok(least..=most),
+        _ => Err("expected bytes as in 128, 4k or 16-1024, at most 64m".to_owned()),
+    }
+}
+
+fn by_plain_name(name: &str) -> Vec<Scenario> {
     if name == "all" {
         return SCENARIOS.iter().filter(|scenario| scenario.kind != Kind::Fixed).cloned().collect();
     }
@@ -325,12 +354,37 @@ pub struct Subscriber {
     pub tally: usize,
 }
 
+/// So many messages with so many bytes of payload.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Total {
+    /// Messages.
+    pub messages: u64,
+    /// Their payloads' bytes.
+    pub payload_bytes: u64,
+}
+
+impl Total {
+    /// Adds another.
+    pub const fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.payload_bytes += other.payload_bytes;
+    }
+}
+
+impl std::fmt::Display for Total {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} messages with {} payload bytes", self.messages, self.payload_bytes)
+    }
+}
+
 /// Messages ready to be sent, over and over.
 #[derive(Debug, Clone, Default)]
 pub struct Publication {
     data: Vec<u8>,
     /// Where each message ends in `data`.
     ends: Vec<u32>,
+    /// How large each payload is.
+    sizes: Vec<u32>,
     /// Each message's lane; empty where all are in lane 0.
     lanes: Vec<u16>,
 }
@@ -369,21 +423,18 @@ impl Publication {
         Portion { bytes, messages }
     }
 
-    /// How many of the first `sent` messages, cycles included, were in each of `lanes` lanes.
-    pub fn count_by_lane(&self, sent: u64, lanes: usize) -> Vec<u64> {
-        let mut counts = vec![0; lanes];
+    /// What the first `sent` messages, cycles included, come to in each of `lanes` lanes.
+    pub fn totals_by_lane(&self, sent: u64, lanes: usize) -> Vec<Total> {
+        let mut totals = vec![Total::default(); lanes];
         let length = self.len() as u64;
         let (cycles, rest) = (sent.checked_div(length).unwrap_or(0), sent.checked_rem(length).unwrap_or(0));
-        if self.lanes.is_empty() {
-            counts.iter_mut().take(1).for_each(|count| *count = sent);
-            return counts;
-        }
-        for (index, lane) in self.lanes.iter().enumerate() {
-            if let Some(count) = counts.get_mut(usize::from(*lane)) {
-                *count += cycles + u64::from((index as u64) < rest);
+        for (index, size) in self.sizes.iter().enumerate() {
+            let times = cycles + u64::from((index as u64) < rest);
+            if let Some(total) = totals.get_mut(self.lane(index)) {
+                total.add(Total { messages: times, payload_bytes: times * u64::from(*size) });
             }
         }
-        counts
+        totals
     }
 
     /// The lane of message number `index` of a cycle.
@@ -402,6 +453,7 @@ impl Publication {
         self.data.extend_from_slice(payload);
         self.data.extend_from_slice(b"\r\n");
         self.ends.push(u32::try_from(self.data.len()).unwrap_or(u32::MAX));
+        self.sizes.push(u32::try_from(payload.len()).unwrap_or(u32::MAX));
     }
 }
 
@@ -607,5 +659,97 @@ impl Sids {
         let digits = u32::try_from(self.given % 9).unwrap_or(0);
         // The counter keeps them distinct, the power of ten above it gives the length.
         if self.given < 10_u64.pow(digits) { 10_u64.pow(digits) + self.given } else { self.given }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn plan_of(name: &str) -> Plan {
+        let scenario = by_name(name).remove(0);
+        let Kind::PubSub(shape) = scenario.kind else { panic!("{name}") };
+        plan(&scenario, shape, 64 * 1024)
+    }
+
+    #[test]
+    fn portions_cover_a_cycle_without_cutting_a_message() {
+        let plan = plan_of("mixed");
+        let publication = &plan.publications[0];
+        let (mut from, mut bytes) = (0, Vec::new());
+        while from < publication.len() {
+            let portion = publication.portion(from, usize::MAX, 4096);
+            assert!(portion.bytes.starts_with(b"PUB bench.") && portion.bytes.ends_with(b"\r\n"));
+            assert!(portion.bytes.len() <= 4096);
+            bytes.extend_from_slice(portion.bytes);
+            from += portion.messages;
+        }
+        assert_eq!(bytes, publication.data);
+    }
+
+    #[test]
+    fn a_portion_is_at_least_one_message_and_never_more_than_asked_for() {
+        let plan = plan_of("one-to-one@4k");
+        let publication = &plan.publications[0];
+        assert_eq!(publication.portion(0, 5, 1).messages, 1);
+        assert_eq!(publication.portion(0, 2, 1 << 20).messages, 2);
+    }
+
+    #[test]
+    fn totals_count_whole_cycles_and_the_rest() {
+        let plan = plan_of("mixed");
+        let publication = &plan.publications[0];
+        let length = publication.len() as u64;
+        let sum = |sent| {
+            let totals = publication.totals_by_lane(sent, plan.lanes.len());
+            totals.into_iter().fold(0, |sum, total| sum + total.messages)
+        };
+        assert_eq!([sum(0), sum(1), sum(length * 3 + 7)], [0, 1, length * 3 + 7]);
+    }
+
+    #[test]
+    fn mixed_traffic_has_every_kind_of_subscription_and_sids_of_one_to_nine_digits() {
+        let plan = plan_of("mixed");
+        let lines = plan.subscribers.iter().flat_map(|subscriber| subscriber.lines.clone()).collect();
+        let lines = String::from_utf8(lines).unwrap();
+        for want in [
+            "SUB bench.> workers ",
+            "SUB bench.> ",
+            "SUB bench.r3.*.* ",
+            "SUB bench.*.k7.> ",
+            "SUB bench.r1.k0.1 ",
+        ] {
+            assert!(lines.contains(want), "{want}");
+        }
+        let sids: Vec<_> = lines.lines().filter_map(|line| line.rsplit(' ').next()).collect();
+        assert_eq!(sids.iter().collect::<HashSet<_>>().len(), sids.len());
+        assert_eq!(sids.iter().map(|sid| sid.len()).collect::<HashSet<_>>(), (1..=9).collect());
+    }
+
+    #[test]
+    fn mixed_sizes_stay_in_their_range_and_reach_both_ends() {
+        let mut chance = Chance::new(7);
+        let sizes: HashSet<_> = (0..20_000).map(|_| chance.size(&(16..=1024))).collect();
+        assert_eq!((sizes.iter().min(), sizes.iter().max()), (Some(&16), Some(&1024)));
+    }
+
+    #[test]
+    fn each_distinct_subject_has_exactly_one_subscription() {
+        let mut scenario = by_name("subjects-200k").remove(0);
+        scenario.subjects = 1_003;
+        let plan = plan(&scenario, Shape::Distinct, 1024);
+        let mut subjects = HashSet::new();
+        for subscriber in &plan.subscribers {
+            for line in String::from_utf8(subscriber.lines.clone()).unwrap().lines() {
+                assert!(subjects.insert(line.split(' ').nth(1).unwrap().to_owned()), "{line}");
+            }
+        }
+        assert_eq!(subjects.len(), 1_003);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes() {
+        assert_eq!(plan_of("mixed-4").publications[3].data, plan_of("mixed-4").publications[3].data);
     }
 }
