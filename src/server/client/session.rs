@@ -354,3 +354,14 @@ fn ping_rules(options: &Options) -> PingRules {
         unanswered_max: u32::try_from(options.ping_max).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_client_is_small() {
+        let size = size_of::<ClientSession>();
+        assert!(size <= 384, "{size} bytes");
+    }
+}
