@@ -5,5 +5,8 @@ pub mod parser;
 mod words;
 mod publish_line;
 pub mod args;
+pub mod encode;
+pub mod subject;
+pub mod header;
 pub mod error;
 pub mod quote;
