@@ -387,8 +387,11 @@ impl Parser {
 
     #[cold]
     fn unknown(&self, input: &[u8], state: u8, offset: usize) -> ParseError {
+        // Where fewer bytes are there than would be shown, the reference leaves the last one out.
         let shown = input.get(offset..).unwrap_or_default();
-        let shown = shown.get(..SNIPPET_BYTES).unwrap_or(shown);
+        let shown =
+            shown.get(..SNIPPET_BYTES).or(shown.split_last().map(|(_, shown)| shown)).unwrap_or_default();
+
         ParseError::UnknownOperation {
             kind: self.kind,
             state,
