@@ -378,17 +378,14 @@ fn control_line_limit_counts_argument_bytes_complete_or_partial() {
 }
 
 #[test]
-fn overlong_line_is_logged_with_state_limit_length_and_beginning() {
+fn overlong_line_is_logged_without_its_text() {
     let error = refused(
         Kind::Client,
         &[b"SUB ".as_slice(), &[b'x'; 200]].concat(),
         &Limits { control_line: 150, ..LIMITS },
     );
-    let want = format!(
-        "maximum control line exceeded: State 47, max_control_line 150, Buffer len 200 (snip: \"{}\"...)",
-        "x".repeat(128)
-    );
-    assert_eq!(error.to_string(), want);
+    assert_eq!(error, ParseError::ControlLineTooLong { state: 47, max: 150, length: 200 });
+    assert_eq!(error.to_string(), "maximum control line exceeded");
 }
 
 #[test]
