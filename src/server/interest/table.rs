@@ -12,6 +12,12 @@ use super::subscription::Subscription;
 /// Subscriptions of one subject that may stand in the flat table.
 const FLAT_MAX: usize = 4;
 
+/// Entries of one table from which on it is split.
+const SPLIT_ENTRIES: usize = 8192;
+
+/// Tables that it is split into; a power of two.
+pub(super) const SHARDS: usize = 64;
+
 /// A table with fewer slots is never made smaller.
 const SHRINK_SLOTS_MIN: usize = 256;
 
@@ -128,30 +134,30 @@ struct Crowd {
     bucket: Bucket,
 }
 
-/// Subscriptions by subject.
+/// Subscriptions by subject, up to some thousand.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+struct Table {
     flat: HashTable<Subscription>,
     crowds: HashTable<Box<Crowd>>,
 }
 
 impl Table {
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.flat.is_empty() && self.crowds.is_empty()
     }
 
     /// Entries, where a crowd counts as one.
-    pub(super) fn entries(&self) -> usize {
+    fn entries(&self) -> usize {
         self.flat.len() + self.crowds.len()
     }
 
-    pub(super) fn for_each(&self, visit: &mut dyn FnMut(&Subscription)) {
+    fn for_each(&self, visit: &mut dyn FnMut(&Subscription)) {
         self.flat.iter().for_each(&mut *visit);
         self.crowds.iter().for_each(|crowd| crowd.bucket.iter().for_each(&mut *visit));
     }
 
     /// Gives `sink` what stands under `hash` with a subject that `wanted` accepts.
-    pub(super) fn collect(&self, hash: u64, wanted: impl Fn(&[u8]) -> bool, sink: &mut impl Sink) {
+    fn collect(&self, hash: u64, wanted: impl Fn(&[u8]) -> bool, sink: &mut impl Sink) {
         let mut found = false;
         for sub in self.flat.iter_hash(hash) {
             if wanted(sub.subject()) {
@@ -168,7 +174,7 @@ impl Table {
     }
 
     /// Puts `sub` in; `rehash` gives the hash of any subject in here.
-    pub(super) fn insert(&mut self, hash: u64, sub: Subscription, rehash: impl Fn(&[u8]) -> u64) -> Tally {
+    fn insert(&mut self, hash: u64, sub: Subscription, rehash: impl Fn(&[u8]) -> u64) -> Tally {
         let equal = |other: &Subscription| other.subject() == sub.subject();
         let mut tally = Tally::default();
         let mut present = 0;
@@ -198,12 +204,7 @@ impl Table {
     }
 
     /// Takes `sub` out; none where it isn't in.
-    pub(super) fn remove(
-        &mut self,
-        hash: u64,
-        sub: &Subscription,
-        rehash: impl Fn(&[u8]) -> u64,
-    ) -> Option<Tally> {
+    fn remove(&mut self, hash: u64, sub: &Subscription, rehash: impl Fn(&[u8]) -> u64) -> Option<Tally> {
         if let Ok(entry) = self.flat.find_entry(hash, |other| other.same(sub)) {
             entry.remove();
             let mut tally = Tally::default();
@@ -236,24 +237,71 @@ impl Table {
         }
     }
 
-    /// Moves every entry out, for a table that is split.
-    pub(super) fn split(
-        &mut self,
-        shards: &mut [Self],
-        rehash: impl Fn(&[u8]) -> u64,
-        shard: impl Fn(u64) -> usize,
-    ) {
+    /// Moves every entry into `shards`, for a table that is split.
+    fn split(&mut self, shards: &mut [Self], rehash: impl Fn(&[u8]) -> u64) {
+        let count = shards.len();
         for sub in self.flat.drain() {
             let hash = rehash(sub.subject());
-            if let Some(table) = shards.get_mut(shard(hash)) {
+            if let Some(table) = shards.get_mut(shard(hash, count)) {
                 table.flat.insert_unique(hash, sub, |sub| rehash(sub.subject()));
             }
         }
         for crowd in self.crowds.drain() {
             let hash = rehash(&crowd.subject);
-            if let Some(table) = shards.get_mut(shard(hash)) {
+            if let Some(table) = shards.get_mut(shard(hash, count)) {
                 table.crowds.insert_unique(hash, crowd, |crowd| rehash(&crowd.subject));
             }
         }
     }
+}
+
+/// One table, or [`SHARDS`] of them once there are many entries: no insert waits for a large table to
+/// grow.
+#[derive(Debug)]
+pub(super) struct Tables(Vec<Table>);
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self(vec![Table::default()])
+    }
+}
+
+impl Tables {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(Table::is_empty)
+    }
+
+    pub(super) fn for_each(&self, visit: &mut dyn FnMut(&Subscription)) {
+        self.0.iter().for_each(|table| table.for_each(&mut *visit));
+    }
+
+    pub(super) fn collect(&self, hash: u64, wanted: impl Fn(&[u8]) -> bool, sink: &mut impl Sink) {
+        if let Some(table) = self.0.get(shard(hash, self.0.len())) {
+            table.collect(hash, wanted, sink);
+        }
+    }
+
+    pub(super) fn insert(&mut self, sub: Subscription, rehash: impl Fn(&[u8]) -> u64) -> Tally {
+        if let [one] = self.0.as_mut_slice()
+            && one.entries() >= SPLIT_ENTRIES
+        {
+            let mut shards: Vec<_> = (0..SHARDS).map(|_| Table::default()).collect();
+            one.split(&mut shards, &rehash);
+            self.0 = shards;
+        }
+        let hash = rehash(sub.subject());
+        let index = shard(hash, self.0.len());
+        self.0.get_mut(index).map_or_else(Tally::default, |table| table.insert(hash, sub, rehash))
+    }
+
+    pub(super) fn remove(&mut self, sub: &Subscription, rehash: impl Fn(&[u8]) -> u64) -> Option<Tally> {
+        let hash = rehash(sub.subject());
+        let index = shard(hash, self.0.len());
+        self.0.get_mut(index)?.remove(hash, sub, rehash)
+    }
+}
+
+/// The table that a hash belongs to: by bits that neither the table's slots nor its tags are made of.
+fn shard(hash: u64, shards: usize) -> usize {
+    (hash >> 40) as usize & (shards - 1)
 }

@@ -6,7 +6,7 @@ use foldhash::fast::SeedableRandomState;
 
 use super::pattern::{MASK_TOKENS_MAX, Mask, Pattern, covers, is_wildcard, tokens};
 use super::subscription::Subscription;
-use super::table::{Sink, Table, Tally};
+use super::table::{Sink, Tables, Tally};
 use super::trie::Trie;
 
 /// Distinct masks that have a table; measured: probing 64 costs about what the trie does.
@@ -18,7 +18,7 @@ const FOLD: u64 = 0x9e37_79b9_7f4a_7c15;
 #[derive(Debug)]
 struct Masked {
     mask: Mask,
-    table: Table,
+    tables: Tables,
 }
 
 /// Wildcard subscriptions by pattern.
@@ -34,7 +34,7 @@ impl Wildcards {
     }
 
     pub(super) fn for_each(&self, visit: &mut dyn FnMut(&Subscription)) {
-        self.masks.iter().for_each(|masked| masked.table.for_each(&mut *visit));
+        self.masks.iter().for_each(|masked| masked.tables.for_each(&mut *visit));
         self.trie.for_each(visit);
     }
 
@@ -54,7 +54,7 @@ impl Wildcards {
         }
         for masked in self.masks.iter().filter(|masked| masked.mask.admits(count)) {
             let hash = fold(masked.mask, hashes.iter().copied());
-            masked.table.collect(hash, |pattern| covers(pattern, subject), sink);
+            masked.tables.collect(hash, |pattern| covers(pattern, subject), sink);
             if sink.done() {
                 return;
             }
@@ -75,13 +75,13 @@ impl Wildcards {
             Some(index) => index,
             None if self.masks.len() == MASKS_MAX => return self.trie.insert(sub, hasher),
             None => {
-                self.masks.push(Masked { mask, table: Table::default() });
+                self.masks.push(Masked { mask, tables: Tables::default() });
                 self.masks.len() - 1
             }
         };
         let Some(masked) = self.masks.get_mut(index) else { return Tally::default() };
         let rehash = |pattern: &[u8]| hash_pattern(mask, pattern, hasher);
-        masked.table.insert(rehash(sub.subject()), sub, rehash)
+        masked.tables.insert(sub, rehash)
     }
 
     pub(super) fn remove(
@@ -95,8 +95,8 @@ impl Wildcards {
             && let Some(masked) = self.masks.get_mut(index)
         {
             let rehash = |pattern: &[u8]| hash_pattern(mask, pattern, hasher);
-            let removed = masked.table.remove(rehash(sub.subject()), sub, rehash);
-            if masked.table.is_empty() {
+            let removed = masked.tables.remove(sub, rehash);
+            if masked.tables.is_empty() {
                 self.masks.remove(index);
             }
             if removed.is_some() {
