@@ -3,11 +3,10 @@
 //! Literals stand in a flat hash ([`super::table`]), wildcards in one hash per mask
 //! ([`super::wildcards`]).
 
-use std::hash::BuildHasher;
-
 use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
 
+use super::hash_bytes;
 use super::pattern::{InterestError, Pattern, collides};
 use super::result::MatchResult;
 use super::subscription::Subscription;
@@ -73,7 +72,7 @@ impl Sublist {
             return Ok(self.wildcards.insert(pattern, sub, &self.hasher));
         }
         let hasher = &self.hasher;
-        Ok(self.literals.insert(sub, |subject| hasher.hash_one(subject)))
+        Ok(self.literals.insert(sub, |subject| hash_bytes(hasher, subject)))
     }
 
     /// Takes a subscription out; gives how many of its subject and queue are left, none where it
@@ -82,7 +81,7 @@ impl Sublist {
         let pattern = Pattern::parse(sub.subject()).ok()?;
         let hasher = &self.hasher;
         let tally = if pattern == Pattern::Literal {
-            self.literals.remove(sub, |subject| hasher.hash_one(subject))?
+            self.literals.remove(sub, |subject| hash_bytes(hasher, subject))?
         } else {
             self.wildcards.remove(pattern, sub, hasher)?
         };
@@ -168,7 +167,7 @@ impl Sublist {
     }
 
     fn collect_literals(&self, subject: &[u8], sink: &mut impl Sink) {
-        self.literals.collect(self.hasher.hash_one(subject), |literal| literal == subject, sink);
+        self.literals.collect(hash_bytes(&self.hasher, subject), |literal| literal == subject, sink);
     }
 }
 

@@ -138,6 +138,9 @@ struct Crowd {
 #[derive(Debug, Default)]
 struct Table {
     flat: HashTable<Subscription>,
+    /// Entries of the flat table that share their subject with an earlier one: while there are none, a
+    /// look-up ends with the first it finds.
+    repeated: usize,
     crowds: HashTable<Box<Crowd>>,
 }
 
@@ -158,14 +161,17 @@ impl Table {
 
     /// Gives `sink` what stands under `hash` with a subject that `wanted` accepts.
     fn collect(&self, hash: u64, wanted: impl Fn(&[u8]) -> bool, sink: &mut impl Sink) {
-        let mut found = false;
-        for sub in self.flat.iter_hash(hash) {
-            if wanted(sub.subject()) {
-                found = true;
-                sink.one(sub);
+        if let Some(sub) = self.flat.find(hash, |sub| wanted(sub.subject())) {
+            if self.repeated == 0 {
+                return sink.one(sub);
             }
+            return self
+                .flat
+                .iter_hash(hash)
+                .filter(|sub| wanted(sub.subject()))
+                .for_each(|sub| sink.one(sub));
         }
-        if found || self.crowds.is_empty() {
+        if self.crowds.is_empty() {
             return;
         }
         if let Some(crowd) = self.crowds.find(hash, |crowd| wanted(&crowd.subject)) {
@@ -191,6 +197,7 @@ impl Table {
         }
         if present < FLAT_MAX {
             tally.count(&sub);
+            self.repeated += usize::from(present > 0);
             self.flat.insert_unique(hash, sub, |sub| rehash(sub.subject()));
             return tally;
         }
@@ -198,6 +205,7 @@ impl Table {
         while let Ok(entry) = self.flat.find_entry(hash, equal) {
             crowd.bucket.insert(entry.remove().0);
         }
+        self.repeated -= FLAT_MAX - 1;
         let tally = crowd.bucket.insert(sub);
         self.crowds.insert_unique(hash, crowd, |crowd| rehash(&crowd.subject));
         tally
@@ -208,9 +216,14 @@ impl Table {
         if let Ok(entry) = self.flat.find_entry(hash, |other| other.same(sub)) {
             entry.remove();
             let mut tally = Tally::default();
-            let left = self.flat.iter_hash(hash);
-            left.filter(|other| other.subject() == sub.subject() && other.queue() == sub.queue())
-                .for_each(|other| tally.count(other));
+            let mut present = 0;
+            for other in self.flat.iter_hash(hash).filter(|other| other.subject() == sub.subject()) {
+                present += 1;
+                if other.queue() == sub.queue() {
+                    tally.count(other);
+                }
+            }
+            self.repeated -= usize::from(present > 0);
             self.shrink(rehash);
             return Some(tally);
         }
@@ -218,6 +231,7 @@ impl Table {
         let tally = entry.get_mut().bucket.remove(sub)?;
         if entry.get().bucket.len() <= FLAT_MAX / 2 {
             let crowd = entry.remove().0;
+            self.repeated += crowd.bucket.len().saturating_sub(1);
             for sub in crowd.bucket.drain() {
                 self.flat.insert_unique(hash, sub, |sub| rehash(sub.subject()));
             }
@@ -243,6 +257,8 @@ impl Table {
         for sub in self.flat.drain() {
             let hash = rehash(sub.subject());
             if let Some(table) = shards.get_mut(shard(hash, count)) {
+                table.repeated +=
+                    usize::from(table.flat.find(hash, |other| other.subject() == sub.subject()).is_some());
                 table.flat.insert_unique(hash, sub, |sub| rehash(sub.subject()));
             }
         }
