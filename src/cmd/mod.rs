@@ -22,7 +22,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::server::base::version::{COMPATIBLE, NATSX};
+use crate::server::run::REFERENCE_VERSION;
+
+/// The version of natsx itself.
+pub const NATSX: &str = env!("CARGO_PKG_VERSION");
 
 /// Where a command speaks to: standard output and standard error, or a test's buffers.
 pub struct Io<'a> {
@@ -61,8 +64,8 @@ impl Program {
     /// What `--version` prints.
     pub fn version_line(self) -> String {
         match self {
-            Self::NatsServer => format!("nats-server: v{COMPATIBLE}"),
-            Self::Natsx => format!("natsx: v{NATSX} (equals nats-server v{COMPATIBLE})"),
+            Self::NatsServer => format!("nats-server: v{REFERENCE_VERSION}"),
+            Self::Natsx => format!("natsx: v{NATSX} (equals nats-server v{REFERENCE_VERSION})"),
         }
     }
 }

@@ -1,1 +1,7 @@
 //! Accounts and their limits; knows no connections.
+
+mod state;
+mod registry;
+
+pub use registry::{GLOBAL_ACCOUNT, Registry, SYSTEM_ACCOUNT};
+pub use state::Account;

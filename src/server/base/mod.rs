@@ -1,9 +1,9 @@
 //! Time, chance, buffers and data structures; knows nothing of NATS.
 
 pub mod clock;
+pub mod duration;
 pub mod rng;
 pub mod io_text;
-pub mod version;
 pub mod quote;
 pub mod buffer;
 pub mod timers;

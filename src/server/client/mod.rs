@@ -1,1 +1,14 @@
-//! The client protocol.
+//! The client protocol; does not know routes, gateways and leaf nodes.
+
+mod context;
+mod sids;
+mod stats;
+mod session;
+mod connect;
+mod subscribe;
+mod publish;
+mod trace;
+
+pub use context::ClientContext;
+pub use session::ClientSession;
+pub use stats::ClientStats;

@@ -1,4 +1,6 @@
 //! The configuration language, the typed options, and what a reload changes.
 
+pub mod value;
+pub mod diagnose;
 pub mod options;
 pub mod url;

@@ -1,1 +1,17 @@
-//! What every connection shares: reading, writing, ping, closing.
+//! What every connection shares: reading, writing, ping, closing; does not know what kind it is.
+
+mod session;
+mod context;
+mod table;
+mod ping;
+mod slow;
+mod worker;
+mod input;
+pub mod read_task;
+mod write_task;
+
+pub use context::Context;
+pub use ping::{Ping, PingAction, PingRules};
+pub use session::{Consumed, Session};
+pub use slow::{SlowConsumers, WriteRules};
+pub use table::Table;

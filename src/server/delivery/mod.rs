@@ -1,1 +1,12 @@
-//! One message from its origin to its destinations.
+//! One message from its origin to its destinations; does not know clients or streams: a destination
+//! is a queue with an encoder.
+
+mod message;
+mod courier;
+mod fanout;
+mod trace;
+
+pub use courier::Courier;
+pub use fanout::{Delivered, Manner};
+pub use message::{Message, Origin};
+pub use trace::DeliveryLog;

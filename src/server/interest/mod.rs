@@ -1,1 +1,26 @@
 //! Who subscribed to what, and matching; carries a target and never looks into it.
+//!
+//! A [`SharedInterest`] is one account's interest. A worker asks its own [`MatchCache`] who wants a
+//! subject; what that doesn't know comes from the account's [`Sublist`], behind a leaf lock.
+
+mod pattern;
+mod subscription;
+mod packed;
+mod result;
+mod table;
+mod trie;
+mod wildcards;
+mod sublist;
+mod change;
+mod generation;
+mod shared;
+mod cache;
+
+pub use cache::MatchCache;
+pub use change::{ChangeReceiver, ChangeSender, Heard, InterestChange, change_queue};
+pub use generation::Place;
+pub use pattern::{InterestError, collides, covers, fuzz_pattern};
+pub use result::{MatchResult, Members, QueueGroup, Slices};
+pub use shared::{SharedInterest, SublistStats};
+pub use sublist::{Sublist, Tally};
+pub use subscription::{Delivery, Subscription};

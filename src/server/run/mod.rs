@@ -1,1 +1,15 @@
-//! Builds everything, wires it, reloads it, stops it.
+//! Builds everything, wires it, reloads it, stops it; does not know protocol details.
+
+mod version;
+mod server;
+mod accept;
+mod start;
+mod lame_duck;
+mod stop;
+pub mod banner;
+pub mod ports;
+pub mod signal;
+
+pub use server::{Life, Server};
+pub use start::StartError;
+pub use version::{GIT_COMMIT, REFERENCE as REFERENCE_VERSION};

@@ -1,0 +1,47 @@
+//! One account: who in it subscribed to what.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::server::base::clock::Timestamp;
+use crate::server::interest::SharedInterest;
+
+/// A name space of subjects: messages stay inside, unless exported and imported.
+#[derive(Debug)]
+pub struct Account {
+    name: Arc<str>,
+    interest: Arc<SharedInterest>,
+    /// When a client at its limit of subscriptions was last reported; nanoseconds.
+    limit_reported: AtomicU64,
+}
+
+/// How often the log says that a client is at its limit of subscriptions. Reference: 2 s an account.
+const LIMIT_REPORT_INTERVAL: Duration = Duration::from_secs(2);
+
+impl Account {
+    /// An account without subscriptions.
+    pub fn new(name: &str, interest: SharedInterest) -> Self {
+        Self { name: name.into(), interest: Arc::new(interest), limit_reported: AtomicU64::new(0) }
+    }
+
+    /// The account's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Whether it is time to report a client at its limit of subscriptions; counts as reported.
+    pub fn reports_subscription_limit(&self, now: Timestamp) -> bool {
+        let last = Timestamp::from_nanos(self.limit_reported.load(Ordering::Relaxed));
+        let due = now.since(last) >= LIMIT_REPORT_INTERVAL;
+        if due {
+            self.limit_reported.store(now.nanos(), Ordering::Relaxed);
+        }
+        due
+    }
+
+    /// Its subscriptions.
+    pub fn interest(&self) -> &Arc<SharedInterest> {
+        &self.interest
+    }
+}

@@ -1,0 +1,146 @@
+//! CONNECT of a client: what it switches, and which INFO a client is sent when.
+
+use std::net::SocketAddr;
+
+use super::session::{ClientSession, Phase};
+use crate::server::base::clock::Timestamp;
+use crate::server::base::quote::quote;
+use crate::server::conn::Consumed;
+use crate::server::delivery::Courier;
+use crate::server::net::proxy::{self, Preamble};
+use crate::server::protocol::error::{CloseReason, WireError};
+use crate::server::protocol::info::Info;
+
+/// The highest client protocol there is: 1 understands INFO at any time.
+const CLIENT_PROTOCOL_MAX: i64 = 1;
+
+impl ClientSession {
+    /// Handles one CONNECT. A second one starts over: subscriptions end, options are merged.
+    pub(super) fn handle_connect(
+        &mut self,
+        now: Timestamp,
+        json: &[u8],
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
+        let chance = courier.rng().fraction();
+        self.ping.connected(now, now.since(self.accepted), self.ping_rules, chance);
+        if let Err(error) = self.connect.update(json) {
+            self.error(format_args!("{error}"));
+            return Err(CloseReason::ProtocolViolation);
+        }
+        let first = !std::mem::replace(&mut self.connected, true);
+        let options = self.context.conn.options();
+        self.limits.headers = self.connect.headers && !options.no_header_support;
+        self.outbound.set_takes_headers(self.limits.headers);
+        if !first {
+            self.end_all_subscriptions();
+        }
+        if self.connect.new_account || !self.connect.account.is_empty() {
+            self.error(format_args!("authentication error"));
+            return Err(self.refuse(WireError::AuthorizationViolation, courier));
+        }
+        if first {
+            self.relabel();
+        }
+        if !(0..=CLIENT_PROTOCOL_MAX).contains(&self.connect.protocol) {
+            let reason = self.refuse(WireError::InvalidProtocol, courier);
+            self.error(format_args!("{}", WireError::InvalidProtocol));
+            return Err(reason);
+        }
+        if self.connect.no_responders && !self.limits.headers {
+            let reason = self.refuse(WireError::NoRespondersNeedHeaders, courier);
+            self.error(format_args!("{}", WireError::NoRespondersNeedHeaders));
+            return Err(reason);
+        }
+        if self.connect.verbose {
+            self.say_ok(courier);
+        }
+        Ok(())
+    }
+
+    /// Says an error after which the connection closes.
+    fn refuse(&self, error: WireError<'_>, courier: &mut Courier) -> CloseReason {
+        self.say(error, courier);
+        error.closes().unwrap_or(CloseReason::ProtocolViolation)
+    }
+
+    /// Puts what the client said of itself into its label: `… - "v1.2:rust:name"`.
+    fn relabel(&self) {
+        let connect = &self.connect;
+        let version =
+            if connect.version.is_empty() { String::new() } else { format!("v{}", connect.version) };
+        let parts = [version.as_str(), connect.lang.as_str(), connect.name.as_str()];
+        let said = parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(":");
+        if !said.is_empty() {
+            let label = format!("{} - {}", self.outbound.label(), quote(said.as_bytes()));
+            self.outbound.set_label(label.into());
+        }
+    }
+
+    /// Stages the INFO that greets a client. Behind a proxy its address is not known yet.
+    pub(super) fn send_first_info(&self, courier: &mut Courier) {
+        let mut info = self.info();
+        if self.phase != Phase::Active {
+            info.client_ip = String::new();
+        }
+        info.write(courier.stage(&self.outbound).own());
+    }
+
+    /// Stages the INFO that answers the first PING after CONNECT.
+    pub(super) fn send_connect_info(&self, courier: &mut Courier) {
+        let mut info = self.info();
+        info.connect_info = true;
+        info.remote_account = self.account.name().to_string();
+        info.is_system_account = std::sync::Arc::ptr_eq(&self.account, self.context.accounts.system());
+        info.write(courier.stage(&self.outbound).own());
+    }
+
+    /// Stages an INFO because something in it has changed.
+    pub(super) fn send_async_info(&self, courier: &mut Courier) {
+        self.info().write(courier.stage(&self.outbound).own());
+    }
+
+    fn info(&self) -> Info {
+        let mut info = Info::clone(&self.context.info.load());
+        info.client_id = self.outbound.id();
+        info.client_ip = self.peer.map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default();
+        info.max_payload = i32::try_from(self.limits.payload).unwrap_or(i32::MAX);
+        info
+    }
+
+    /// Looks for the PROXY preamble, then goes on with what is behind it.
+    pub(super) fn preamble(
+        &mut self,
+        now: Timestamp,
+        input: &[u8],
+        courier: &mut Courier,
+    ) -> Result<Consumed, CloseReason> {
+        let (source, length) = match proxy::parse(input) {
+            Ok(Preamble::More(need)) => return Ok(Consumed { bytes: 0, need }),
+            Ok(Preamble::Absent) => (None, 0),
+            Ok(Preamble::Present { source, length }) => (source, length),
+            Err(error) => return Err(self.preamble_failed(&error.to_string())),
+        };
+        if let Some(source) = source {
+            self.peer = Some(source);
+        }
+        self.phase = Phase::Active;
+        let rest = input.get(length..).unwrap_or_default();
+        let Consumed { bytes, need } = self.operations(now, rest, courier)?;
+        Ok(Consumed { bytes: bytes + length, need })
+    }
+
+    /// No preamble, and no client, came in time.
+    pub(super) fn preamble_timed_out(&self) -> CloseReason {
+        self.preamble_failed("failed to read protocol version: i/o timeout")
+    }
+
+    fn preamble_failed(&self, error: &str) -> CloseReason {
+        let peer = self.peer.map(|peer: SocketAddr| peer.to_string()).unwrap_or_default();
+        self.context
+            .conn
+            .logger
+            .warn(format_args!("Error reading PROXY protocol header from {peer}: {error}"));
+        CloseReason::ProtocolViolation
+    }
+}

@@ -1,0 +1,20 @@
+//! What `run` hands to every client connection.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::server::account::Registry;
+use crate::server::conn::Context;
+use crate::server::protocol::info::Info;
+
+/// Shared by all client connections of one server.
+#[derive(Debug)]
+pub struct ClientContext {
+    /// What all connections share.
+    pub conn: Arc<Context>,
+    /// The accounts.
+    pub accounts: Registry,
+    /// What INFO says, but for what differs from client to client.
+    pub info: ArcSwap<Info>,
+}

@@ -1,0 +1,83 @@
+//! PUB and HPUB of a client: what is refused, what is answered, who gets it.
+
+use super::session::ClientSession;
+use crate::server::delivery::{Courier, Manner, Message, Origin};
+use crate::server::protocol::encode;
+use crate::server::protocol::error::WireError;
+use crate::server::protocol::op::Publish;
+use crate::server::protocol::subject;
+
+/// Subjects of replies that find their way back over gateways: only servers publish to them.
+const GATEWAY_REPLY_PREFIX: &[u8] = b"_GR_.";
+/// Subjects of consensus groups: only the system account publishes to them.
+const RAFT_PREFIX: &[u8] = b"$NRG.";
+/// Replies of service imports.
+const SERVICE_REPLY_PREFIX: &[u8] = b"_R_.";
+/// Acknowledgements of consumers.
+const ACK_PREFIX: &[u8] = b"$JS.ACK.";
+
+impl ClientSession {
+    /// Handles one publish; says whether so much is staged that it should be sent before going on.
+    pub(super) fn publish(&mut self, publish: &Publish<'_>, courier: &mut Courier) -> bool {
+        self.stats.count(publish.payload.len());
+        if self.connect.pedantic && !subject::is_valid_literal(publish.subject) {
+            self.say(WireError::InvalidPublishSubject, courier);
+        }
+        if let Some(refusal) = self.refusal(publish) {
+            self.log_refused_publish(&refusal);
+            self.say(refusal, courier);
+            return false;
+        }
+        if self.connect.verbose {
+            self.say_ok(courier);
+        }
+        let message = Message {
+            subject: publish.subject,
+            reply: publish.reply,
+            header_bytes: publish.header_len,
+            header_text: publish.header_text,
+            size_text: publish.size_text,
+            payload: publish.payload,
+        };
+        let origin = Origin { outbound: &self.outbound, account: &self.account, echo: self.connect.echo };
+        let manner = Manner { drops_for_stalling: self.drops_for_stalling, log: self.trace.as_deref() };
+        let delivered = courier.deliver(&origin, &message, manner);
+        if delivered.count == 0 && self.connect.no_responders && !publish.reply.is_empty() {
+            self.say_no_responders(publish, courier);
+        }
+        delivered.stage_full
+    }
+
+    /// Why a publish is refused, if it is.
+    fn refusal<'a>(&self, publish: &Publish<'a>) -> Option<WireError<'a>> {
+        let Publish { subject, reply, .. } = *publish;
+        // Nearly no subject begins like the reserved ones.
+        if matches!(subject.first(), Some(b'_' | b'$'))
+            && (goes_beyond(subject, GATEWAY_REPLY_PREFIX) || subject.starts_with(RAFT_PREFIX))
+        {
+            return Some(WireError::PublishDenied { subject });
+        }
+        let reserved = [SERVICE_REPLY_PREFIX, ACK_PREFIX, GATEWAY_REPLY_PREFIX];
+        if matches!(reply.first(), Some(b'_' | b'$'))
+            && (reply.starts_with(SERVICE_REPLY_PREFIX)
+                || reserved.iter().any(|prefix| goes_beyond(reply, prefix)))
+        {
+            return Some(WireError::ReplyDenied { reply });
+        }
+        None
+    }
+
+    /// Tells a requester that nobody received its request, on the subscription that awaits the reply.
+    fn say_no_responders(&mut self, publish: &Publish<'_>, courier: &mut Courier) {
+        let waiting = self.account.interest().matches(publish.reply);
+        let own = waiting.plain.iter().find(|held| std::sync::Arc::ptr_eq(held.target(), &self.outbound));
+        let Some(own) = own else { return };
+        let out = courier.stage(&self.outbound).own();
+        encode::no_responders(out, publish.reply, own.sid(), publish.subject);
+    }
+}
+
+/// Whether `subject` has the prefix and something behind it.
+fn goes_beyond(subject: &[u8], prefix: &[u8]) -> bool {
+    subject.len() > prefix.len() && subject.starts_with(prefix)
+}

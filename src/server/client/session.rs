@@ -1,0 +1,356 @@
+//! The session of one client: what it may do now, and what each of its operations does.
+//!
+//! ```text
+//! AwaitPreamble --absent, read--> Active --QUIT, error, CLOSE--> (the read task ends)
+//!      '------- malformed, timeout ------^
+//! ```
+//!
+//! CONNECT is optional where no credentials are asked for, so a client is active from the start;
+//! `connected` says whether it came.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::context::ClientContext;
+use super::sids::Sids;
+use super::stats::ClientStats;
+use crate::server::account::Account;
+use crate::server::base::clock::Timestamp;
+use crate::server::config::options::Options;
+use crate::server::conn::{Consumed, Ping, PingAction, PingRules, Session};
+use crate::server::delivery::{Courier, DeliveryLog};
+use crate::server::log::trace_line::{self, Direction, PayloadView};
+use crate::server::outbound::{Notices, Outbound};
+use crate::server::protocol::connect::ConnectOptions;
+use crate::server::protocol::encode;
+use crate::server::protocol::error::{CloseReason, ParseError, WireError};
+use crate::server::protocol::op::{Kind, Op};
+use crate::server::protocol::parser::{Limits, Parser, Step};
+
+/// How long a client behind a proxy may take to send its preamble. Reference: 5 s.
+const PREAMBLE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The PROXY preamble may come, until then.
+    AwaitPreamble(Timestamp),
+    /// Operations are handled.
+    Active,
+}
+
+/// One client.
+#[derive(Debug)]
+pub struct ClientSession {
+    pub(super) context: Arc<ClientContext>,
+    pub(super) outbound: Arc<Outbound>,
+    pub(super) account: Arc<Account>,
+    pub(super) parser: Parser,
+    pub(super) limits: Limits,
+    pub(super) phase: Phase,
+    pub(super) connect: Box<ConnectOptions>,
+    /// A CONNECT has come.
+    pub(super) connected: bool,
+    /// The first PING after CONNECT was answered.
+    pub(super) first_ping_answered: bool,
+    pub(super) accepted: Timestamp,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) sids: Sids,
+    pub(super) ping: Ping,
+    pub(super) ping_rules: PingRules,
+    pub(super) subscriptions_max: Option<usize>,
+    pub(super) subject_tokens_max: Option<usize>,
+    pub(super) drops_for_stalling: bool,
+    /// The server has no room for it: it is greeted, told so, and closed.
+    refused: bool,
+    pub(super) stats: ClientStats,
+    /// Where this batch is traced, if it is.
+    pub(super) trace: Option<Box<DeliveryLog>>,
+}
+
+impl ClientSession {
+    /// A client that was accepted `now` from `peer`.
+    pub fn new(
+        context: Arc<ClientContext>,
+        outbound: Arc<Outbound>,
+        peer: Option<SocketAddr>,
+        now: Timestamp,
+    ) -> Self {
+        let options = context.conn.options();
+        let ping_rules = ping_rules(&options);
+        let phase = match peer {
+            Some(_) if options.proxy_protocol => Phase::AwaitPreamble(now + PREAMBLE_TIME_MAX),
+            _ => Phase::Active,
+        };
+        Self {
+            account: Arc::clone(context.accounts.global()),
+            outbound,
+            parser: Parser::new(Kind::Client),
+            limits: Limits {
+                control_line: usize::try_from(options.max_control_line).unwrap_or_default(),
+                payload: usize::try_from(options.max_payload).unwrap_or_default(),
+                headers: false,
+                awaits_connect: false,
+            },
+            phase,
+            connect: Box::default(),
+            connected: false,
+            first_ping_answered: false,
+            accepted: now,
+            peer,
+            sids: Sids::default(),
+            ping: Ping::new(now, ping_rules),
+            ping_rules,
+            subscriptions_max: usize::try_from(options.max_subscriptions).ok().filter(|&max| max > 0),
+            subject_tokens_max: Some(usize::from(options.max_sub_tokens)).filter(|&max| max > 0),
+            drops_for_stalling: options.no_fast_producer_stall,
+            refused: false,
+            stats: ClientStats::default(),
+            trace: None,
+            context,
+        }
+    }
+
+    /// Makes the client be told, once it is greeted, that there are too many connections.
+    pub fn refuse_connection(&mut self) {
+        self.refused = true;
+    }
+
+    /// Handles one operation; says whether what is staged should be sent before the next.
+    fn operation(&mut self, now: Timestamp, op: Op<'_>, courier: &mut Courier) -> Result<bool, CloseReason> {
+        match op {
+            Op::Publish(publish) => return Ok(self.publish(&publish, courier)),
+            Op::Subscribe(subscribe) => self.subscribe(now, &subscribe, courier),
+            Op::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe, courier),
+            Op::Ping => self.answer_ping(now, courier),
+            Op::Pong => self.ping.pong(now),
+            Op::Connect(json) => self.handle_connect(now, json, courier)?,
+            Op::Info(_) | Op::Ok => {}
+            Op::Err(text) => {
+                self.error(format_args!("Client Error {}", String::from_utf8_lossy(text)));
+                return Err(CloseReason::ParseError);
+            }
+            // The parser refuses what only servers say.
+            Op::LinkSubscribe(_)
+            | Op::LinkUnsubscribe(_)
+            | Op::LinkMessage(_)
+            | Op::AccountInterest(_)
+            | Op::AccountNoInterest(_) => return Err(CloseReason::ProtocolViolation),
+        }
+        Ok(false)
+    }
+
+    /// Handles all operations that are whole.
+    pub(super) fn operations(
+        &mut self,
+        now: Timestamp,
+        input: &[u8],
+        courier: &mut Courier,
+    ) -> Result<Consumed, CloseReason> {
+        let mut bytes = 0;
+        let mut heard = false;
+        let consumed = loop {
+            let rest = input.get(bytes..).unwrap_or_default();
+            match self.parser.step(rest, &self.limits) {
+                Ok(Step::Op { op, len }) => {
+                    if self.trace.is_some() {
+                        self.trace_inbound(&op, rest);
+                    }
+                    heard |= matches!(op, Op::Publish(_) | Op::Subscribe(_) | Op::Unsubscribe(_) | Op::Ping);
+                    let full = self.operation(now, op, courier)?;
+                    bytes += len;
+                    if full {
+                        break Consumed { bytes, need: 0 };
+                    }
+                }
+                Ok(Step::More { need }) => break Consumed { bytes, need },
+                Err(error) => return Err(self.give_up(&error, courier)),
+            }
+        };
+        if heard {
+            self.ping.heard(now);
+        }
+        Ok(consumed)
+    }
+
+    /// The peer broke the protocol: says so to it and to the log.
+    fn give_up(&mut self, error: &ParseError, courier: &mut Courier) -> CloseReason {
+        self.error(format_args!("{error}"));
+        if let Some(wire) = error.wire() {
+            self.say(wire, courier);
+        }
+        error.reason()
+    }
+
+    fn answer_ping(&mut self, _now: Timestamp, courier: &mut Courier) {
+        self.trace_outbound("PONG");
+        courier.stage(&self.outbound).own().extend_from_slice(encode::PONG);
+        if self.connected
+            && !std::mem::replace(&mut self.first_ping_answered, true)
+            && self.takes_async_info()
+        {
+            self.send_connect_info(courier);
+        }
+    }
+
+    /// Stages `-ERR`.
+    pub(super) fn say(&self, error: WireError<'_>, courier: &mut Courier) {
+        if self.trace.is_some() {
+            let text = error.to_string();
+            self.trace_text(&trace_line::operation(Direction::Out, "-ERR", Some(text.as_bytes())));
+        }
+        encode::err(courier.stage(&self.outbound).own(), &error);
+    }
+
+    /// Stages `+OK`.
+    pub(super) fn say_ok(&self, courier: &mut Courier) {
+        self.trace_outbound("OK");
+        courier.stage(&self.outbound).own().extend_from_slice(encode::OK);
+    }
+
+    /// Whether the client understands INFO at any time.
+    pub(super) fn takes_async_info(&self) -> bool {
+        self.connected && self.connect.protocol >= 1
+    }
+
+    /// Logs an error of this client.
+    pub(super) fn error(&self, text: fmt::Arguments<'_>) {
+        self.context.conn.logger.error(format_args!("{} - {text}", self.outbound.label()));
+    }
+
+    /// Logs a detail of this client.
+    pub(super) fn debug(&self, text: fmt::Arguments<'_>) {
+        let logger = &self.context.conn.logger;
+        if logger.is_debug() {
+            logger.debug(format_args!("{} - {text}", self.outbound.label()));
+        }
+    }
+
+    /// Traces a line of this client.
+    pub(super) fn trace_text(&self, text: &str) {
+        self.context.conn.logger.trace(format_args!("{} - {text}", self.outbound.label()));
+    }
+
+    fn trace_outbound(&self, op: &str) {
+        if self.trace.is_some() {
+            self.trace_text(&trace_line::operation(Direction::Out, op, None));
+        }
+    }
+
+    /// Takes up tracing, or drops it, as the log's level is now.
+    fn follow_trace_level(&mut self) {
+        let logger = &self.context.conn.logger;
+        if logger.is_trace() == self.trace.is_some() {
+            return;
+        }
+        let options = self.context.conn.options();
+        let view = PayloadView {
+            max_len: usize::try_from(options.max_traced_msg_len).unwrap_or_default(),
+            headers_only: options.trace_headers,
+        };
+        self.trace = logger.is_trace().then(|| Box::new(DeliveryLog { logger: logger.clone(), view }));
+    }
+}
+
+impl Session for ClientSession {
+    fn opened(&mut self, _now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
+        self.follow_trace_level();
+        self.debug(format_args!("Client connection created"));
+        self.send_first_info(courier);
+        if self.refused {
+            let refusal = WireError::ConnectionsExceeded;
+            self.context.conn.logger.error_limited(format_args!("{} - {refusal}", self.outbound.label()));
+            self.say(refusal, courier);
+            return Err(CloseReason::MaxConnectionsExceeded);
+        }
+        Ok(())
+    }
+
+    fn received(
+        &mut self,
+        now: Timestamp,
+        input: &[u8],
+        courier: &mut Courier,
+    ) -> Result<Consumed, CloseReason> {
+        self.follow_trace_level();
+        match self.phase {
+            Phase::Active => self.operations(now, input, courier),
+            Phase::AwaitPreamble(_) => self.preamble(now, input, courier),
+        }
+    }
+
+    fn notified(
+        &mut self,
+        now: Timestamp,
+        notices: Notices,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
+        if notices.contains(Notices::OPTIONS) {
+            self.take_options(now);
+        }
+        if notices.contains(Notices::INFO) && self.takes_async_info() && self.first_ping_answered {
+            self.send_async_info(courier);
+        }
+        Ok(())
+    }
+
+    fn due(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
+        if let Phase::AwaitPreamble(until) = self.phase
+            && until <= now
+        {
+            return Err(self.preamble_timed_out());
+        }
+        let Some(action) = self.ping.at_deadline(now, self.ping_rules) else { return Ok(()) };
+        self.debug(format_args!("Client Ping Timer"));
+        match action {
+            PingAction::Send => {
+                self.trace_outbound("PING");
+                courier.stage(&self.outbound).own().extend_from_slice(encode::PING);
+            }
+            PingAction::Delayed(silence) => self.debug(format_args!(
+                "Delaying PING due to remote client data or ping {}s ago",
+                (silence + Duration::from_millis(500)).as_secs()
+            )),
+            PingAction::Stale => {
+                self.debug(format_args!("Stale Client Connection - Closing"));
+                self.say(WireError::StaleConnection, courier);
+                return Err(CloseReason::StaleConnection);
+            }
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::AwaitPreamble(until) => Some(until.min(self.ping.deadline())),
+            Phase::Active => Some(self.ping.deadline()),
+        }
+    }
+
+    fn closed(&mut self, _reason: CloseReason) {
+        self.end_all_subscriptions();
+    }
+}
+
+impl ClientSession {
+    /// Takes over what a reload changed for open connections.
+    fn take_options(&mut self, now: Timestamp) {
+        let options = self.context.conn.options();
+        self.limits.payload = usize::try_from(options.max_payload).unwrap_or_default();
+        self.limits.control_line = usize::try_from(options.max_control_line).unwrap_or_default();
+        self.drops_for_stalling = options.no_fast_producer_stall;
+        self.ping_rules = ping_rules(&options);
+        self.ping.rules_changed(now, self.ping_rules);
+        // Dropped here, taken up again with what is shown now by the next batch.
+        self.trace = None;
+    }
+}
+
+fn ping_rules(options: &Options) -> PingRules {
+    PingRules {
+        interval: options.ping_interval,
+        unanswered_max: u32::try_from(options.ping_max).unwrap_or_default(),
+    }
+}

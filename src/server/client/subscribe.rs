@@ -1,0 +1,120 @@
+//! SUB and UNSUB of a client: rules, limits, and what becomes of a subscription.
+
+use std::sync::Arc;
+
+use super::session::ClientSession;
+use crate::server::base::clock::Timestamp;
+use crate::server::base::quote::quote;
+use crate::server::delivery::Courier;
+use crate::server::interest::Subscription;
+use crate::server::log::trace_line;
+use crate::server::protocol::error::WireError;
+use crate::server::protocol::op::{Subscribe, Unsubscribe};
+
+/// The queue group of the server's own subscriptions: refused to clients.
+const SYSTEM_QUEUE: &[u8] = b"_sys_";
+
+impl ClientSession {
+    /// Handles one SUB. A sid that is taken keeps its subscription, and no error is said.
+    pub(super) fn subscribe(&mut self, now: Timestamp, subscribe: &Subscribe<'_>, courier: &mut Courier) {
+        let Subscribe { subject, queue, sid } = *subscribe;
+        self.forget_exhausted();
+        if queue == Some(SYSTEM_QUEUE) {
+            self.log_refused_subscription(subscribe);
+            self.say(WireError::SubscribeDenied { subject, queue, sid: None }, courier);
+            return;
+        }
+        if self.exceeds_tokens(subject) {
+            self.error(format_args!(
+                "Subscription Violation Too Many Tokens - Subject {}, SID {}",
+                quote(subject),
+                String::from_utf8_lossy(sid)
+            ));
+            self.say(WireError::TooManyTokens { subject }, courier);
+            return;
+        }
+        if self.subscriptions_max.is_some_and(|max| self.sids.len() >= max) {
+            self.log_too_many_subscriptions(now);
+            self.say(WireError::SubscriptionsExceeded, courier);
+            return;
+        }
+        if self.sids.get(sid).is_none() {
+            let subscription = Subscription::new(Arc::clone(&self.outbound), subject, queue, sid);
+            if self.account.interest().insert(subscription.clone()).is_err() {
+                self.say(WireError::InvalidSubject, courier);
+                return;
+            }
+            self.sids.insert(subscription);
+        }
+        if self.connect.verbose {
+            self.say_ok(courier);
+        }
+    }
+
+    /// Handles one UNSUB: ends the subscription now, or once it has received `max` messages in all.
+    pub(super) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>, courier: &mut Courier) {
+        self.forget_exhausted();
+        if let Some(subscription) = self.sids.get(unsubscribe.sid) {
+            subscription.set_max(unsubscribe.max.unwrap_or(0));
+            let later = subscription.max() > subscription.delivered();
+            if later {
+                self.debug(format_args!(
+                    "Deferring actual UNSUB({}): {} max, {} received",
+                    String::from_utf8_lossy(subscription.subject()),
+                    subscription.max(),
+                    subscription.delivered()
+                ));
+            } else if let Some(ended) = self.sids.remove(unsubscribe.sid) {
+                self.end_subscription(&ended);
+            }
+        }
+        if self.connect.verbose {
+            self.say_ok(courier);
+        }
+    }
+
+    /// Forgets the sids of subscriptions that got all they asked for: whoever delivered the last
+    /// message took them out of the account's interest already.
+    pub(super) fn forget_exhausted(&mut self) {
+        for sid in self.outbound.take_exhausted() {
+            // The sid may have been taken anew since.
+            if self.sids.get(&sid).is_some_and(Subscription::is_closed) {
+                self.sids.remove(&sid);
+            }
+        }
+    }
+
+    /// Ends all subscriptions of this client.
+    pub(super) fn end_all_subscriptions(&mut self) {
+        let all = self.sids.take_all();
+        self.account.interest().remove_batch(&all);
+        for subscription in &all {
+            subscription.close();
+            self.trace_removed(subscription);
+        }
+    }
+
+    fn end_subscription(&self, subscription: &Subscription) {
+        self.trace_removed(subscription);
+        self.account.interest().remove(subscription);
+        subscription.close();
+    }
+
+    fn trace_removed(&self, subscription: &Subscription) {
+        if self.context.conn.logger.is_trace() {
+            self.trace_text(&trace_line::subscription_removed(subscription.sid()));
+        }
+    }
+
+    /// Says so once in a while for all clients of an account: a client may try in a loop.
+    fn log_too_many_subscriptions(&self, now: Timestamp) {
+        if self.account.reports_subscription_limit(now) {
+            self.error(format_args!("{}", WireError::SubscriptionsExceeded));
+        }
+    }
+
+    fn exceeds_tokens(&self, subject: &[u8]) -> bool {
+        let dots = || memchr::memchr_iter(b'.', subject).count();
+        self.subject_tokens_max.is_some_and(|max| dots() + 1 > max)
+    }
+}

@@ -1,0 +1,74 @@
+//! Inbound operations and refusals of a client, as the log shows them.
+
+use super::session::ClientSession;
+use crate::server::base::quote::quote;
+use crate::server::log::trace_line::{self, Direction};
+use crate::server::protocol::error::WireError;
+use crate::server::protocol::op::{Op, Publish, Subscribe};
+
+impl ClientSession {
+    /// Traces an operation; `input` begins with it.
+    pub(super) fn trace_inbound(&self, op: &Op<'_>, input: &[u8]) {
+        let Some(trace) = &self.trace else { return };
+        let args = arguments(input);
+        let text = match op {
+            Op::Connect(json) => trace_line::connect(json),
+            Op::Ping => trace_line::operation(Direction::In, "PING", None),
+            Op::Pong => trace_line::operation(Direction::In, "PONG", None),
+            Op::Ok => trace_line::operation(Direction::In, "+OK", None),
+            Op::Err(text) => trace_line::operation(Direction::In, "-ERR", Some(text)),
+            Op::Info(json) => trace_line::operation(Direction::In, "INFO", Some(json)),
+            Op::Subscribe(_) => trace_line::operation(Direction::In, "SUB", Some(args)),
+            Op::Unsubscribe(_) => trace_line::operation(Direction::In, "UNSUB", Some(args)),
+            Op::Publish(Publish { header_len: None, .. }) => {
+                trace_line::operation(Direction::In, "PUB", Some(args))
+            }
+            Op::Publish(_) => trace_line::operation(Direction::In, "HPUB", Some(args)),
+            Op::LinkSubscribe(_)
+            | Op::LinkUnsubscribe(_)
+            | Op::LinkMessage(_)
+            | Op::AccountInterest(_)
+            | Op::AccountNoInterest(_) => return,
+        };
+        self.trace_text(&text);
+        if let Op::Publish(publish) = op {
+            let header_bytes = publish.header_len.unwrap_or(0);
+            if let Some(text) = trace_line::payload(Direction::In, publish.payload, header_bytes, trace.view)
+            {
+                self.trace_text(&text);
+            }
+        }
+    }
+
+    pub(super) fn log_refused_publish(&self, refusal: &WireError<'_>) {
+        match refusal {
+            WireError::PublishDenied { subject } => {
+                self.error(format_args!("Publish Violation - Subject {}", quote(subject)));
+            }
+            WireError::ReplyDenied { reply } => {
+                self.error(format_args!("Publish Violation - Reply {}", quote(reply)));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn log_refused_subscription(&self, subscribe: &Subscribe<'_>) {
+        let subject = quote(subscribe.subject);
+        let sid = String::from_utf8_lossy(subscribe.sid);
+        match subscribe.queue {
+            Some(queue) => self.error(format_args!(
+                "Subscription Violation - Subject {subject}, Queue: {}, SID {sid}",
+                quote(queue)
+            )),
+            None => self.error(format_args!("Subscription Violation - Subject {subject}, SID {sid}")),
+        }
+    }
+}
+
+/// The arguments of the control line at the start of `input`.
+fn arguments(input: &[u8]) -> &[u8] {
+    let line = input.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let word = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
+    line.get(word..).unwrap_or_default().trim_ascii_start()
+}

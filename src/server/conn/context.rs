@@ -1,0 +1,43 @@
+//! What `run` hands to every connection of a server.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::slow::{SlowConsumers, WriteRules};
+use super::table::Table;
+use crate::server::base::clock::SystemClock;
+use crate::server::base::timers::Timers;
+use crate::server::config::options::Options;
+use crate::server::log::Logger;
+use crate::server::protocol::op::Kind;
+
+/// Shared by all connections of one server.
+#[derive(Debug)]
+pub struct Context {
+    /// Where "now" comes from.
+    pub clock: SystemClock,
+    /// Deadlines of all connections.
+    pub timers: Arc<Timers>,
+    /// The server's log.
+    pub logger: Logger,
+    /// The current options.
+    pub options: ArcSwap<Options>,
+    /// All open connections.
+    pub table: Table,
+    /// Receivers that did not keep up.
+    pub slow: SlowConsumers,
+}
+
+impl Context {
+    /// The current options.
+    pub fn options(&self) -> Arc<Options> {
+        self.options.load_full()
+    }
+
+    /// How long a write to a connection of this kind may take.
+    pub fn write_rules(&self, _kind: Kind) -> WriteRules {
+        let options = self.options();
+        WriteRules { deadline: options.write_deadline, policy: options.write_timeout }
+    }
+}

@@ -1,0 +1,319 @@
+//! Reads from one connection, and is the connection's life: it ends when the connection is closed.
+//!
+//! One task a connection. Between reads it waits in a hand-written poll function, because every byte
+//! in this future is paid by every idle connection: no buffer, no timer and no second future lives
+//! across a wait. What seldom happens (a stalled producer, the last flush) is boxed.
+
+use std::future::poll_fn;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::context::Context;
+use super::input::Input;
+use super::session::{Consumed, Session};
+use super::worker::{self, Worker};
+use super::write_task;
+use crate::server::base::clock::{Clock, Timestamp};
+use crate::server::base::timers::TimerKey;
+use crate::server::delivery::Courier;
+use crate::server::net::Transport;
+use crate::server::outbound::{Notices, Outbound};
+use crate::server::protocol::error::CloseReason;
+use crate::server::protocol::op::Kind;
+
+/// How long a closing connection may take to send what waits. Reference: 100 ms.
+const LAST_FLUSH_MAX: Duration = Duration::from_millis(100);
+
+/// How long a producer waits for one receiver that is behind, and for one that is at its limit.
+const STALL_MAX: Duration = Duration::from_millis(2);
+const STALL_AT_LIMIT_MAX: Duration = Duration::from_millis(5);
+/// How long a producer waits for all of them after one read.
+const STALL_TOTAL_MAX: Duration = Duration::from_millis(10);
+
+/// One connection: its socket, its queue and its session.
+pub struct Connection<S> {
+    context: Arc<Context>,
+    transport: Arc<Transport>,
+    outbound: Arc<Outbound>,
+    input: Input,
+    timer: Option<(Timestamp, TimerKey)>,
+    opened: bool,
+    session: S,
+}
+
+/// Why the poll function returned.
+enum Pause {
+    /// Receivers are behind: wait for them before reading on.
+    Stall(Box<Vec<Arc<Outbound>>>),
+    /// The connection is to be closed.
+    Close(CloseReason),
+}
+
+/// What follows a read.
+enum Next {
+    /// The socket is empty.
+    Wait,
+    /// There may be more to read, after others had their turn.
+    Yield,
+    Pause(Pause),
+}
+
+/// Starts the connection's task. The caller has put `outbound` into the table.
+#[expect(clippy::disallowed_methods, reason = "the place where connections start")]
+pub fn start<S: Session>(
+    context: &Arc<Context>,
+    transport: Arc<Transport>,
+    outbound: Arc<Outbound>,
+    session: S,
+) {
+    let context = Arc::clone(context);
+    let input = Input::default();
+    tokio::spawn(
+        Connection { context, transport, outbound, input, timer: None, opened: false, session }.run(),
+    );
+}
+
+impl<S: Session> Connection<S> {
+    async fn run(mut self) {
+        let reason = loop {
+            match poll_fn(|task| self.poll(task)).await {
+                Pause::Stall(receivers) => Box::pin(stall(receivers)).await,
+                Pause::Close(reason) => break reason,
+            }
+        };
+        Box::pin(self.finish(reason)).await;
+    }
+
+    fn poll(&mut self, task: &mut TaskContext<'_>) -> Poll<Pause> {
+        // The owner is set before notices are looked at: none is missed.
+        self.outbound.set_owner(task.waker());
+        let now = self.context.clock.now();
+        loop {
+            if let Some(pause) = self.attend(now) {
+                return Poll::Ready(pause);
+            }
+            match self.transport.poll_read_ready(task) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Pause::Close(CloseReason::ReadError)),
+                Poll::Pending => {
+                    self.arm(task);
+                    return Poll::Pending;
+                }
+            }
+            match self.guarded(|connection, worker| connection.read(now, worker)) {
+                Next::Wait => {}
+                Next::Yield => {
+                    task.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Next::Pause(pause) => return Poll::Ready(pause),
+            }
+        }
+    }
+
+    /// Does what does not come from the socket: the opening, notices, the deadline.
+    fn attend(&mut self, now: Timestamp) -> Option<Pause> {
+        let notices = self.outbound.take_notices();
+        let due = self.timer.is_some_and(|(at, _)| at <= now);
+        if self.opened && notices.is_empty() && !due {
+            return None;
+        }
+        let next = self.guarded(|connection, worker| {
+            let outcome = connection.attend_to(now, notices, due, &mut worker.courier);
+            connection.settle(outcome.map(|()| Next::Wait), &mut worker.courier)
+        });
+        match next {
+            Next::Pause(pause) => Some(pause),
+            Next::Wait | Next::Yield => None,
+        }
+    }
+
+    fn attend_to(
+        &mut self,
+        now: Timestamp,
+        notices: Notices,
+        due: bool,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
+        if notices.contains(Notices::CLOSE) {
+            return Err(self.outbound.close_reason().unwrap_or(CloseReason::ClientClosed));
+        }
+        if !std::mem::replace(&mut self.opened, true) {
+            self.session.opened(now, courier)?;
+        }
+        if !notices.is_empty() {
+            self.session.notified(now, notices, courier)?;
+        }
+        if due {
+            self.disarm();
+            self.session.due(now, courier)?;
+        }
+        Ok(())
+    }
+
+    /// Reads once and handles all that is whole.
+    fn read(&mut self, now: Timestamp, worker: &mut Worker) -> Next {
+        let Worker { scratch, courier } = worker;
+        if self.input.gathers().is_some() {
+            let read = self.input.gather(|buffer| self.transport.read(buffer));
+            return match read {
+                Ok(0) => self.ended(courier),
+                Ok(_) if self.input.gathers().is_some() => Next::Yield,
+                Ok(_) => {
+                    let whole = self.input.take();
+                    self.handle(now, &whole, true, courier)
+                }
+                Err(error) => self.failed(&error, courier),
+            };
+        }
+        let held = self.input.rest().len();
+        if scratch.len() < held + worker::READ_BYTES_MIN {
+            scratch.resize(held + worker::SCRATCH_BYTES, 0);
+        }
+        let (front, free) = scratch.split_at_mut(held);
+        front.copy_from_slice(self.input.rest());
+        match self.transport.read(free) {
+            Ok(0) => self.ended(courier),
+            Ok(read) => {
+                let full = read == free.len();
+                let next = self.handle(now, scratch.get(..held + read).unwrap_or_default(), full, courier);
+                scratch.truncate(worker::SCRATCH_BYTES);
+                next
+            }
+            Err(error) => self.failed(&error, courier),
+        }
+    }
+
+    fn handle(&mut self, now: Timestamp, input: &[u8], full: bool, courier: &mut Courier) -> Next {
+        let outcome = self.session.received(now, input, courier).map(|Consumed { bytes, need }| {
+            self.input.keep(input.get(bytes..).unwrap_or_default(), need);
+            if full { Next::Yield } else { Next::Wait }
+        });
+        self.settle(outcome, courier)
+    }
+
+    /// Sends what a call to the session staged, and draws the consequences of its outcome.
+    fn settle(&mut self, outcome: Result<Next, CloseReason>, courier: &mut Courier) -> Next {
+        let mut stalling = Vec::new();
+        courier.flush(&mut |blocked| write_task::start(blocked, &self.context), &mut stalling);
+        match outcome {
+            Err(reason) => Next::Pause(Pause::Close(reason)),
+            Ok(_) if self.stalls(&mut stalling) => Next::Pause(Pause::Stall(Box::new(stalling))),
+            Ok(next) => next,
+        }
+    }
+
+    /// Only client producers wait for slow receivers, and nobody waits for itself: it would not read
+    /// on and so never answer.
+    fn stalls(&self, receivers: &mut Vec<Arc<Outbound>>) -> bool {
+        receivers.retain(|receiver| !Arc::ptr_eq(receiver, &self.outbound));
+        self.outbound.kind() == Kind::Client && !receivers.is_empty()
+    }
+
+    fn ended(&mut self, courier: &mut Courier) -> Next {
+        self.settle(Err(CloseReason::ClientClosed), courier)
+    }
+
+    fn failed(&mut self, error: &io::Error, courier: &mut Courier) -> Next {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Next::Wait,
+            io::ErrorKind::Interrupted => Next::Yield,
+            _ => self.settle(Err(CloseReason::ReadError), courier),
+        }
+    }
+
+    /// Lends the worker to `work`; a panic in it closes this connection and no other.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self, &mut Worker) -> Next) -> Next {
+        let outcome = catch_unwind(AssertUnwindSafe(|| worker::with(|worker| work(&mut *self, worker))));
+        outcome.unwrap_or_else(|panic| {
+            let text = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            self.context.logger.error(format_args!(
+                "{} - Internal error, closing this connection: {text}",
+                self.outbound.label()
+            ));
+            Next::Pause(Pause::Close(CloseReason::InternalClient))
+        })
+    }
+
+    /// Makes the server's timers wake this task at the session's deadline.
+    fn arm(&mut self, task: &TaskContext<'_>) {
+        let wanted = self.session.deadline();
+        if self.timer.map(|(at, _)| at) == wanted {
+            return;
+        }
+        self.disarm();
+        self.timer = wanted.map(|at| (at, self.context.timers.arm(at, task.waker().clone())));
+    }
+
+    fn disarm(&mut self) {
+        if let Some((_, key)) = self.timer.take() {
+            self.context.timers.cancel(key);
+        }
+    }
+
+    /// Closes: says so, takes the session out of everything, sends what waits, lets the socket go.
+    async fn finish(mut self, reason: CloseReason) {
+        self.disarm();
+        if reason == CloseReason::SlowConsumerPendingBytes {
+            let bytes_max = self.outbound.limits().bytes_max;
+            self.context.slow.overflowed(&self.outbound, bytes_max, &self.context.logger);
+        }
+        self.context.logger.debug(format_args!(
+            "{} - {} connection closed: {}",
+            self.outbound.label(),
+            self.outbound.kind(),
+            reason.text()
+        ));
+        self.context.table.remove(self.outbound.id());
+        self.session.closed(reason);
+        if !skips_last_flush(reason) {
+            let _ = timeout(LAST_FLUSH_MAX, self.outbound.drained()).await;
+            self.discard_unread();
+        }
+        self.outbound.shut();
+    }
+
+    /// Reads away what the peer has sent: closing a socket with unread bytes resets the connection,
+    /// and the peer would lose the answer that says why.
+    fn discard_unread(&self) {
+        /// Enough for what was on its way; a peer that floods is not waited for.
+        const READS_MAX: usize = 16;
+        worker::with(|worker| {
+            let _ = (0..READS_MAX).try_for_each(|_| match self.transport.read(&mut worker.scratch) {
+                Ok(read) if read > 0 => Ok(()),
+                _ => Err(()),
+            });
+        });
+    }
+}
+
+/// Reasons after which nothing can or should be sent any more.
+fn skips_last_flush(reason: CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::ReadError
+            | CloseReason::WriteError
+            | CloseReason::SlowConsumerPendingBytes
+            | CloseReason::SlowConsumerWriteDeadline
+            | CloseReason::TlsHandshakeError
+    )
+}
+
+/// Waits a moment for receivers that are behind.
+#[expect(clippy::disallowed_methods, reason = "a bounded wait, not a decision about time")]
+async fn stall(receivers: Box<Vec<Arc<Outbound>>>) {
+    let end = Instant::now() + STALL_TOTAL_MAX;
+    for receiver in *receivers {
+        let span = if receiver.is_over_limit() { STALL_AT_LIMIT_MAX } else { STALL_MAX };
+        let _ = timeout_at(end, timeout(span, receiver.released())).await;
+    }
+}

@@ -1,0 +1,41 @@
+//! What each worker thread keeps for the connections it serves: scratch space and a courier.
+//!
+//! Idle connections own no buffers: bytes are read into the worker's scratch, and only what is left
+//! of an unfinished operation moves to the connection.
+
+use std::cell::RefCell;
+
+use crate::server::base::rng::Rng;
+use crate::server::delivery::Courier;
+
+/// Bytes read at once. Measured: 128 KiB costs least per message; see `docs/performance.md`.
+pub const SCRATCH_BYTES: usize = 128 << 10;
+
+/// Free scratch that a read is worth making with.
+pub const READ_BYTES_MIN: usize = SCRATCH_BYTES / 2;
+
+/// One thread's tools.
+pub struct Worker {
+    pub(super) scratch: Vec<u8>,
+    pub(super) courier: Courier,
+}
+
+impl Worker {
+    fn new() -> Self {
+        Self { scratch: vec![0; SCRATCH_BYTES], courier: Courier::new(Rng::from_entropy()) }
+    }
+}
+
+thread_local! {
+    static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
+}
+
+/// Lends this thread's tools to `work`. They are made on first use, and made anew after a panic in
+/// `work`, which may have left them half-used.
+pub fn with<T>(work: impl FnOnce(&mut Worker) -> T) -> T {
+    // Taken out for the time of the call: a panic drops them instead of poisoning the thread.
+    let mut worker = WORKER.with_borrow_mut(Option::take).unwrap_or_else(Worker::new);
+    let result = work(&mut worker);
+    WORKER.with_borrow_mut(|slot| *slot = Some(worker));
+    result
+}

@@ -1,0 +1,98 @@
+//! From a match result to staged deliveries: every plain subscription, one member of each group.
+
+use std::sync::Arc;
+
+use super::courier::Courier;
+use super::message::{Message, Origin};
+use super::trace::DeliveryLog;
+use crate::server::account::Account;
+use crate::server::interest::{Delivery, Subscription};
+use crate::server::outbound::Stage;
+
+/// What delivering a message came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Deliveries staged.
+    pub count: usize,
+    /// So much is staged that it should be sent before more is read.
+    pub stage_full: bool,
+}
+
+/// How deliveries of one message behave; the same for all of its receivers.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner<'a> {
+    /// Receivers that are behind lose the message instead of stalling its producer.
+    pub drops_for_stalling: bool,
+    /// Where deliveries are traced, if they are.
+    pub log: Option<&'a DeliveryLog>,
+}
+
+impl Courier {
+    /// Stages `message` for everybody in its account who wants it.
+    pub fn deliver(&mut self, origin: &Origin<'_>, message: &Message<'_>, manner: Manner<'_>) -> Delivered {
+        let Self { stage, cache, rng } = self;
+        let result = cache.lookup(origin.account.interest(), message.subject);
+        if result.is_empty() {
+            return Delivered::default();
+        }
+        let mut round = Round { stage, origin, message, manner, delivered: Delivered::default() };
+        for subscription in result.plain.iter() {
+            round.deliver(subscription);
+        }
+        for group in &result.queues {
+            let count = group.members.len();
+            let start = if count > 1 { rng.below(count) } else { 0 };
+            // The first member that can take it does; a closed or silent one is passed over.
+            let mut members = (start..count).chain(0..start).filter_map(|at| group.members.get(at));
+            let _ = members.any(|member| round.deliver(member));
+        }
+        round.delivered
+    }
+}
+
+/// The deliveries of one message.
+struct Round<'a> {
+    stage: &'a mut Stage,
+    origin: &'a Origin<'a>,
+    message: &'a Message<'a>,
+    manner: Manner<'a>,
+    delivered: Delivered,
+}
+
+impl Round<'_> {
+    /// Stages the message for one subscription; says whether it took it.
+    fn deliver(&mut self, subscription: &Subscription) -> bool {
+        let target = subscription.target();
+        if !self.origin.echo && Arc::ptr_eq(target, self.origin.outbound) {
+            return false;
+        }
+        match subscription.deliver_one() {
+            Delivery::Deliver => {}
+            Delivery::DeliverLast => exhaust(self.origin.account, subscription),
+            Delivery::Exhausted => return false,
+        }
+        if target.is_closed() || (target.is_stalling() && self.manner.drops_for_stalling) {
+            return false;
+        }
+        let staged = self.stage.slot(target);
+        let before = staged.own().len();
+        let takes_headers = target.takes_headers();
+        self.message.write_client(subscription.sid(), takes_headers, staged);
+        if let Some(log) = self.manner.log {
+            let header_bytes = self.message.header_bytes.filter(|_| takes_headers).unwrap_or(0);
+            log.delivered(target, staged.own().get(before..).unwrap_or_default(), header_bytes);
+        }
+        let written = staged.own().len() - before;
+        self.delivered.count += 1;
+        self.delivered.stage_full = self.stage.is_full_after(written);
+        true
+    }
+}
+
+/// A subscription has received all it asked for: it ends, and its owner hears of it.
+#[cold]
+fn exhaust(account: &Account, subscription: &Subscription) {
+    account.interest().remove(subscription);
+    subscription.close();
+    subscription.target().exhausted(subscription.sid());
+}

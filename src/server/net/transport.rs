@@ -1,0 +1,110 @@
+//! One byte stream to a peer, whatever carries it.
+//!
+//! Reads and writes never block: who gets `WouldBlock` waits for readiness. TLS and WebSocket will
+//! be further variants; the in-process variant serves embedders.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::task::{Context, Poll};
+
+use tokio::io::Interest;
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected stream, registered with the runtime.
+#[derive(Debug)]
+pub enum Transport {
+    /// A TCP connection.
+    Tcp(TcpStream),
+    /// One end of a socket pair inside this process.
+    InProcess(UnixStream),
+}
+
+impl Transport {
+    /// The peer's address; `None` where the peer is this process.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::InProcess(_) => None,
+        }
+    }
+
+    /// Ready once bytes can be read or the peer has closed.
+    pub fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(context),
+            Self::InProcess(stream) => stream.poll_read_ready(context),
+        }
+    }
+
+    /// Reads what is there, at most `buffer.len()` bytes; 0 means that the peer has closed.
+    ///
+    /// A short read proves the socket empty, so readiness is cleared with it: the next poll waits
+    /// instead of spending a call on `WouldBlock`.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut outcome = Err(io::ErrorKind::WouldBlock.into());
+        let attempt = || {
+            let read = match self {
+                Self::Tcp(stream) => rustix::io::read(stream.as_fd(), &mut *buffer),
+                Self::InProcess(stream) => rustix::io::read(stream.as_fd(), &mut *buffer),
+            }?;
+            outcome = Ok(read);
+            if 0 < read && read < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        };
+        let result = match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, attempt),
+            Self::InProcess(stream) => stream.try_io(Interest::READABLE, attempt),
+        };
+        match (outcome, result) {
+            (Ok(read), _) => Ok(read),
+            (Err(error), Ok(())) | (Err(_), Err(error)) => Err(error),
+        }
+    }
+
+    /// Writes as much as the socket takes now.
+    pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write_vectored(slices),
+            Self::InProcess(stream) => stream.try_write_vectored(slices),
+        }
+    }
+
+    /// Writes as much as the socket takes now, without asking the runtime first: for whoever hands
+    /// over to a task that waits when the socket is full. A fresh stream, of which the runtime knows
+    /// nothing yet, is written to at once this way.
+    pub fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        let written = match self {
+            Self::Tcp(stream) => rustix::io::write(stream, bytes),
+            Self::InProcess(stream) => rustix::io::write(stream, bytes),
+        };
+        Ok(written?)
+    }
+
+    /// [`Self::write_now`] for several pieces.
+    pub fn write_now_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let written = match self {
+            Self::Tcp(stream) => rustix::io::writev(stream, slices),
+            Self::InProcess(stream) => rustix::io::writev(stream, slices),
+        };
+        Ok(written?)
+    }
+
+    /// Ends both directions; whoever waits for readiness is woken.
+    pub fn shutdown(&self) {
+        // An error says that the peer ended it before us.
+        let _ = match self {
+            Self::Tcp(stream) => rustix::net::shutdown(stream, rustix::net::Shutdown::Both),
+            Self::InProcess(stream) => rustix::net::shutdown(stream, rustix::net::Shutdown::Both),
+        };
+    }
+
+    /// Completes when the socket may take bytes again.
+    pub async fn writable(&self) -> io::Result<()> {
+        poll_fn(|context| match self {
+            Self::Tcp(stream) => stream.poll_write_ready(context),
+            Self::InProcess(stream) => stream.poll_write_ready(context),
+        })
+        .await
+    }
+}

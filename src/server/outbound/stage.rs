@@ -1,0 +1,118 @@
+//! A worker's staging: what one read batch has for each destination.
+//!
+//! One lock of a destination per batch, not per message: deliveries are collected here and sent when
+//! the batch ends.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::flush::Flushed;
+use super::queue::Outbound;
+use super::staged::Staged;
+
+/// Bytes staged for all destinations before they are sent in the middle of a batch. A bound on
+/// memory, set so high that only very wide fan-outs meet it: sending early means many small writes.
+pub const STAGED_BYTES_MAX: usize = 64 << 20;
+
+/// Capacity that an idle worker keeps for one destination, and for all of them.
+const KEPT_BYTES_MAX: usize = 256 << 10;
+const KEPT_BYTES_TOTAL_MAX: usize = 8 << 20;
+
+#[derive(Debug)]
+struct Slot {
+    target: Arc<Outbound>,
+    staged: Staged,
+}
+
+/// Staged messages by destination.
+#[derive(Debug, Default)]
+pub struct Stage {
+    slots: Vec<Slot>,
+    /// Slots by the destination's address, for destinations whose hint is stale.
+    index: HashMap<usize, usize, foldhash::fast::RandomState>,
+    /// Emptied staging buffers, kept for the next batch.
+    spare: Vec<Staged>,
+    spare_bytes: usize,
+    /// About how many bytes are staged in all.
+    staged_bytes: usize,
+}
+
+impl Stage {
+    /// Where to write what goes to `target`.
+    pub fn slot(&mut self, target: &Arc<Outbound>) -> &mut Staged {
+        let hint = target.slot_hint.load(Ordering::Relaxed) as usize;
+        let at = match self.slots.get(hint) {
+            Some(slot) if Arc::ptr_eq(&slot.target, target) => hint,
+            _ => self.find_or_open(target),
+        };
+        #[expect(clippy::indexing_slicing, reason = "either found just now or opened just now")]
+        &mut self.slots[at].staged
+    }
+
+    /// Notes that about `bytes` have been staged; true where it is time to send before the batch
+    /// ends, see [`STAGED_BYTES_MAX`].
+    pub fn is_full_after(&mut self, bytes: usize) -> bool {
+        self.staged_bytes += bytes;
+        self.staged_bytes > STAGED_BYTES_MAX
+    }
+
+    /// Sends everything. `blocked` gets each destination whose socket is full: it needs a write
+    /// task. `stalling` gets those for which so much waits that their producer should pause.
+    pub fn flush(&mut self, blocked: &mut impl FnMut(&Arc<Outbound>), stalling: &mut Vec<Arc<Outbound>>) {
+        self.index.clear();
+        self.staged_bytes = 0;
+        for Slot { target, mut staged } in self.slots.drain(..) {
+            if target.flush(&mut staged) == Flushed::Blocked {
+                blocked(&target);
+            }
+            if target.is_stalling() {
+                stalling.push(target);
+            }
+            let capacity = staged.capacity();
+            if capacity <= KEPT_BYTES_MAX && self.spare_bytes + capacity <= KEPT_BYTES_TOTAL_MAX {
+                self.spare_bytes += capacity;
+                self.spare.push(staged);
+            }
+        }
+    }
+
+    fn find_or_open(&mut self, target: &Arc<Outbound>) -> usize {
+        let address = Arc::as_ptr(target).addr();
+        let at = *self.index.entry(address).or_insert_with(|| {
+            let staged = self.spare.pop().unwrap_or_default();
+            self.spare_bytes -= staged.capacity().min(self.spare_bytes);
+            self.slots.push(Slot { target: Arc::clone(target), staged });
+            self.slots.len() - 1
+        });
+        target.slot_hint.store(u32::try_from(at).unwrap_or(u32::MAX), Ordering::Relaxed);
+        at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_destination_has_one_slot_a_batch() {
+        let (mut stage, one, two) =
+            (Stage::default(), Arc::new(Outbound::detached(1)), Arc::new(Outbound::detached(2)));
+        for target in [&one, &two, &one, &two] {
+            stage.slot(target).own().push(b'x');
+        }
+        assert_eq!((stage.slot(&one).len(), stage.slot(&two).len(), stage.slots.len()), (2, 2, 2));
+    }
+
+    #[test]
+    fn stale_hint_of_another_batch_is_not_believed() {
+        let (mut stage, one, two) =
+            (Stage::default(), Arc::new(Outbound::detached(1)), Arc::new(Outbound::detached(2)));
+        stage.slot(&one).own().push(b'1');
+        stage.slot(&two).own().push(b'2');
+        stage.flush(&mut |_| (), &mut Vec::new());
+        stage.slot(&two).own().push(b'2');
+        assert_eq!(stage.slot(&one).len(), 0);
+        assert_eq!(stage.slot(&two).len(), 1);
+    }
+}

@@ -1,0 +1,438 @@
+//! Bytes to operations, one at a time, without allocating for a message.
+//!
+//! Pure: the caller owns the bytes. It hands in what it has from the first byte of an operation on,
+//! and gets the operation and its length, or how many bytes are needed before it pays to ask again.
+//! The same bytes in any pieces give the same operations and the same error, and an error as soon as
+//! the bytes that make it one are there.
+//!
+//! ```text
+//! first byte -> word -> blanks -> arguments up to LF -> [payload, CR, LF] -> operation
+//!     |           |        |            |                     |
+//!     '-----------'--------'------------'---------------------'--> ParseError
+//! ```
+
+use memchr::memchr;
+
+use super::args::{self, LinkForm, LinkMessageLine, MessageForm, Speaker};
+use super::error::ParseError;
+use super::op::{Kind, LinkMessage, Op};
+use super::publish_line::{LastLine, PublishLine};
+use super::quote::quote;
+use super::words::{self, Code, Found, Rest, Word};
+
+/// Bytes of an unknown operation that the log shows.
+const SNIPPET_BYTES: usize = 32;
+/// Bytes of an overlong control line that the log shows.
+const CONTROL_LINE_SNIPPET_BYTES: usize = 128;
+/// Servers send longer lines than clients: accounts, replies and queue groups are in them.
+const LINK_CONTROL_LINE_FACTOR: usize = 16;
+/// CR and LF behind a payload.
+const CRLF_BYTES: usize = 2;
+
+/// What a peer may send at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of arguments of a control line from a client; servers may send 16 times as many.
+    pub control_line: usize,
+    /// Most bytes of a message from a client or leaf node, header block included; `usize::MAX` for
+    /// no limit.
+    pub payload: usize,
+    /// HPUB is allowed.
+    pub headers: bool,
+    /// Nothing but CONNECT is allowed: the peer has not authenticated.
+    pub awaits_connect: bool,
+}
+
+/// What became of the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// An operation that took the first `len` bytes.
+    Op {
+        /// The operation.
+        op: Op<'a>,
+        /// Its bytes, all of its line and payload.
+        len: usize,
+    },
+    /// The operation is not complete.
+    More {
+        /// Bytes from the start of the operation that it has at least; once the line before a payload
+        /// is complete, exactly those of the whole operation.
+        need: usize,
+    },
+}
+
+/// The parser of one connection. Small, because every idle connection has one.
+#[derive(Debug)]
+pub struct Parser {
+    /// Memory of the last publish. Made by the first publish.
+    last: Option<Box<LastLine>>,
+    /// How far the line of an incomplete operation has been searched for its end.
+    searched: u32,
+    kind: Kind,
+    form: LinkForm,
+}
+
+/// A complete line: where its arguments are and where it ends, from the start of the operation.
+struct Line<'a> {
+    args: &'a [u8],
+    args_at: usize,
+    end: usize,
+}
+
+impl Parser {
+    /// A parser for a connection of this kind.
+    #[must_use]
+    pub const fn new(kind: Kind) -> Self {
+        let form = LinkForm {
+            account_implied: matches!(kind, Kind::Leafnode),
+            leaf_origin: matches!(kind, Kind::Router),
+            unsub_origin: matches!(kind, Kind::Router),
+        };
+        Self { last: None, searched: 0, kind, form }
+    }
+
+    /// The kind of peer.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Changes what arguments the peer's link operations have, once the handshake said so.
+    pub const fn set_link_form(&mut self, form: LinkForm) {
+        self.form = form;
+    }
+
+    /// Gives back what only speeds up a busy connection.
+    pub fn rest(&mut self) {
+        self.last = None;
+    }
+
+    /// Reads the operation that `input` begins with.
+    ///
+    /// # Errors
+    /// The peer broke the protocol: the error says what to tell it, what to log and why to close. The
+    /// parser is of no use afterwards.
+    #[inline]
+    pub fn step<'a>(&mut self, input: &'a [u8], limits: &Limits) -> Result<Step<'a>, ParseError> {
+        if let Some(last) = &self.last
+            && let Some(line) = last.again(input)
+            && !limits.awaits_connect
+            && line.end as usize <= limits.control_line
+            && (limits.headers || line.header_len.is_none())
+        {
+            self.searched = 0;
+            return self.publish(input, line, limits, true);
+        }
+        let step = self.read(input, limits)?;
+        if matches!(step, Step::Op { .. }) {
+            self.searched = 0;
+        }
+        Ok(step)
+    }
+
+    fn read<'a>(&mut self, input: &'a [u8], limits: &Limits) -> Result<Step<'a>, ParseError> {
+        let Some(first) = input.first() else { return Ok(Step::More { need: 1 }) };
+        if limits.awaits_connect && !first.eq_ignore_ascii_case(&b'c') {
+            return Err(ParseError::AwaitsConnect);
+        }
+        match words::find(self.kind, input) {
+            Found::Word(word) => self.after_word(input, word, limits),
+            Found::Partly => Ok(Step::More { need: input.len() + 1 }),
+            Found::Nothing { state, offset } => Err(self.unknown(input, state, offset)),
+        }
+    }
+
+    fn after_word<'a>(
+        &mut self,
+        input: &'a [u8],
+        word: &'static Word,
+        limits: &Limits,
+    ) -> Result<Step<'a>, ParseError> {
+        let from = word.text.len();
+        let line = match word.rest {
+            Rest::Ignored => self.ignored_line(input, from, word, limits)?,
+            Rest::Arguments => match input.get(from) {
+                None => return Ok(Step::More { need: from + 1 }),
+                Some(b' ' | b'\t') => self.argument_line(input, from, word, limits)?,
+                Some(_) => {
+                    return Err(self.unknown(input, word.states.last().copied().unwrap_or(0), from));
+                }
+            },
+            Rest::Attached => self.argument_line(input, from, word, limits)?,
+        };
+        let Some(line) = line else {
+            return Ok(Step::More { need: input.len() + 1 });
+        };
+        let op = match word.code {
+            Code::Ping => Op::Ping,
+            Code::Pong => Op::Pong,
+            Code::Ok => Op::Ok,
+            Code::Connect => Op::Connect(line.args),
+            Code::Info => Op::Info(line.args),
+            Code::Err => Op::Err(line.args),
+            Code::Sub => Op::Subscribe(args::subscribe(line.args)?),
+            Code::Unsub => Op::Unsubscribe(args::unsubscribe(line.args)?),
+            Code::AccountSub => Op::AccountInterest(line.args),
+            Code::AccountUnsub => Op::AccountNoInterest(line.args),
+            Code::RouteSub | Code::LeafSub => {
+                let leaf = word.code == Code::LeafSub;
+                Op::LinkSubscribe(args::link_subscribe(line.args, leaf, self.form, self.speaker())?)
+            }
+            Code::RouteUnsub | Code::LeafUnsub => {
+                let leaf = word.code == Code::LeafUnsub;
+                Op::LinkUnsubscribe(args::link_unsubscribe(line.args, leaf, self.form, self.speaker())?)
+            }
+            Code::Pub => return self.publish_line(input, &line, false, limits),
+            Code::Hpub if !limits.headers => return Err(ParseError::HeadersNotSupported),
+            Code::Hpub => return self.publish_line(input, &line, true, limits),
+            Code::RouteMsg | Code::LeafMsg | Code::HeaderMsg => {
+                return self.link_message(input, &line, word.code, limits);
+            }
+        };
+        Ok(Step::Op { op, len: line.end })
+    }
+
+    /// The line of an operation without arguments: all up to LF is skipped. The reference skips
+    /// without end; here as much as an argument line may have.
+    fn ignored_line<'a>(
+        &mut self,
+        input: &'a [u8],
+        from: usize,
+        word: &Word,
+        limits: &Limits,
+    ) -> Result<Option<Line<'a>>, ParseError> {
+        let max = self.control_line_max(limits);
+        let Some(line_feed) = self.line_feed(input, from, from.saturating_add(max)) else {
+            return self.incomplete(input, from, word, limits);
+        };
+        let skipped = input.get(from..line_feed).unwrap_or_default();
+        if skipped.strip_suffix(b"\r").unwrap_or(skipped).len() > max {
+            return Err(self.too_long(word, skipped, limits));
+        }
+        Ok(Some(Line { args: &[], args_at: from, end: line_feed + 1 }))
+    }
+
+    /// The line of an operation with arguments: blanks, then at least one byte of any kind (as in the
+    /// reference even CR or LF), then all up to LF without one CR before it.
+    fn argument_line<'a>(
+        &mut self,
+        input: &'a [u8],
+        from: usize,
+        word: &Word,
+        limits: &Limits,
+    ) -> Result<Option<Line<'a>>, ParseError> {
+        let rest = input.get(from..).unwrap_or_default();
+        let blanks = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(rest.len());
+        let max = self.control_line_max(limits);
+        if blanks > max.saturating_add(1) {
+            return Err(self.too_long(word, rest, limits));
+        }
+        let args_at = from + blanks;
+        let Some(line_feed) = self.line_feed(input, args_at + 1, args_at.saturating_add(max)) else {
+            return self.incomplete(input, args_at, word, limits);
+        };
+        let args = input.get(args_at..line_feed).unwrap_or_default();
+        let args = match args {
+            [kept @ .., b'\r'] if !kept.is_empty() => kept,
+            _ => args,
+        };
+        if args.len() > max {
+            return Err(self.too_long(word, args, limits));
+        }
+        Ok(Some(Line { args, args_at, end: line_feed + 1 }))
+    }
+
+    /// Where the LF is, searched for in `from..=until + 1`: CR and LF may follow the longest line.
+    fn line_feed(&mut self, input: &[u8], from: usize, until: usize) -> Option<usize> {
+        let from = from.max(self.searched as usize);
+        let until = until.saturating_add(CRLF_BYTES).min(input.len());
+        let found = memchr(b'\n', input.get(from..until)?).map(|at| from + at);
+        if found.is_none() {
+            self.searched = u32::try_from(until).unwrap_or(0);
+        }
+        found
+    }
+
+    /// A line whose end has not come: an error as soon as it can only be too long.
+    fn incomplete<'a>(
+        &self,
+        input: &'a [u8],
+        args_at: usize,
+        word: &Word,
+        limits: &Limits,
+    ) -> Result<Option<Line<'a>>, ParseError> {
+        let args = input.get(args_at..).unwrap_or_default();
+        let args = args.strip_suffix(b"\r").unwrap_or(args);
+        if args.len() > self.control_line_max(limits) {
+            return Err(self.too_long(word, args, limits));
+        }
+        Ok(None)
+    }
+
+    fn publish_line<'a>(
+        &mut self,
+        input: &'a [u8],
+        line: &Line<'a>,
+        header: bool,
+        limits: &Limits,
+    ) -> Result<Step<'a>, ParseError> {
+        let args = line.args_at..line.args_at + line.args.len();
+        let parts = PublishLine::parse(input, args, line.end, header)?;
+        self.publish(input, parts, limits, false)
+    }
+
+    #[inline]
+    fn publish<'a>(
+        &mut self,
+        input: &'a [u8],
+        line: PublishLine,
+        limits: &Limits,
+        repeats: bool,
+    ) -> Result<Step<'a>, ParseError> {
+        let (at, size) = (line.end as usize, line.size as usize);
+        if size > limits.payload {
+            return Err(ParseError::PayloadTooLarge {
+                size,
+                max: limits.payload,
+                header_len: line.header_len.map(|len| len as usize),
+                payload_at: at,
+            });
+        }
+        let Some((payload, len)) = self.payload(input, at, size)? else {
+            return Ok(Step::More { need: at + size + CRLF_BYTES });
+        };
+        if !repeats {
+            self.last.get_or_insert_with(|| Box::new(LastLine::new())).remember(input, line);
+        }
+        Ok(Step::Op { op: Op::Publish(line.publish(input, payload, repeats)), len })
+    }
+
+    fn link_message<'a>(
+        &self,
+        input: &'a [u8],
+        line: &Line<'a>,
+        code: Code,
+        limits: &Limits,
+    ) -> Result<Step<'a>, ParseError> {
+        let leaf = self.kind == Kind::Leafnode;
+        let form = MessageForm {
+            origin: code == Code::LeafMsg && self.form.leaf_origin,
+            account: !self.form.account_implied,
+            header: code == Code::HeaderMsg || (code == Code::LeafMsg && !leaf),
+            name: match (code, leaf) {
+                (Code::HeaderMsg, true) => "processLeafHeaderMsgArgs",
+                (Code::HeaderMsg, false) => "processRoutedHeaderMsgArgs",
+                (Code::LeafMsg, false) => "processRoutedOriginClusterMsgArgs",
+                (_, true) => "processLeafMsgArgs",
+                (_, false) => "processRoutedMsgArgs",
+            },
+        };
+        let parts = args::link_message(line.args, form)?;
+        let LinkMessageLine { origin, account, subject, reply, queues, .. } = parts;
+        let LinkMessageLine { header_len, header_text, size_text, size, .. } = parts;
+        if leaf && size > limits.payload {
+            let (max, payload_at) = (limits.payload, line.end);
+            return Err(ParseError::PayloadTooLarge { size, max, header_len, payload_at });
+        }
+        let Some((payload, len)) = self.payload(input, line.end, size)? else {
+            return Ok(Step::More { need: line.end + size + CRLF_BYTES });
+        };
+        let op = Op::LinkMessage(LinkMessage {
+            origin,
+            account,
+            subject,
+            reply,
+            queues,
+            header_len,
+            size_text,
+            header_text,
+            payload,
+        });
+        Ok(Step::Op { op, len })
+    }
+
+    /// The payload of `size` bytes at `at` and the operation's length, once its CRLF is there.
+    #[inline]
+    fn payload<'a>(
+        &self,
+        input: &'a [u8],
+        at: usize,
+        size: usize,
+    ) -> Result<Option<(&'a [u8], usize)>, ParseError> {
+        let Some((payload, rest)) = input.get(at..).and_then(|rest| rest.split_at_checked(size)) else {
+            return Ok(None);
+        };
+        match rest {
+            [b'\r', b'\n', ..] => Ok(Some((payload, at + size + CRLF_BYTES))),
+            [] | [b'\r'] => Ok(None),
+            [b'\r', ..] => Err(self.unknown(input, words::STATE_PAYLOAD_LF, at + size + 1)),
+            _ => Err(self.unknown(input, words::STATE_PAYLOAD_CR, at + size)),
+        }
+    }
+
+    fn control_line_max(&self, limits: &Limits) -> usize {
+        match self.kind {
+            Kind::Client => limits.control_line,
+            _ => limits.control_line.saturating_mul(LINK_CONTROL_LINE_FACTOR),
+        }
+    }
+
+    const fn speaker(&self) -> Speaker {
+        match self.kind {
+            Kind::Gateway => Speaker::Gateway,
+            Kind::Leafnode => Speaker::Leaf,
+            _ => Speaker::Route,
+        }
+    }
+
+    #[cold]
+    fn unknown(&self, input: &[u8], state: u8, offset: usize) -> ParseError {
+        let shown = input.get(offset..).unwrap_or_default();
+        let shown = shown.get(..SNIPPET_BYTES).unwrap_or(shown);
+        ParseError::UnknownOperation {
+            kind: self.kind,
+            state,
+            offset,
+            snippet: quote(shown).into_boxed_str(),
+        }
+    }
+
+    #[cold]
+    fn too_long(&self, word: &Word, args: &[u8], limits: &Limits) -> ParseError {
+        let shown = args.get(..CONTROL_LINE_SNIPPET_BYTES).unwrap_or(args);
+        ParseError::ControlLineTooLong {
+            state: word.argument_state,
+            max: limits.control_line,
+            length: args.len(),
+            snippet: quote(shown).into_boxed_str(),
+        }
+    }
+}
+
+/// Feeds arbitrary bytes to a parser of every kind, whole and byte by byte; for fuzzing.
+#[doc(hidden)]
+pub fn fuzz_parser(data: &[u8]) {
+    let limits = Limits { control_line: 64, payload: 1024, headers: true, awaits_connect: false };
+    for kind in [Kind::Client, Kind::Router, Kind::Gateway, Kind::Leafnode] {
+        let mut parser = Parser::new(kind);
+        let mut rest = data;
+        while let Ok(Step::Op { len, .. }) = parser.step(rest, &limits) {
+            let Some((_, after)) = rest.split_at_checked(len) else { break };
+            rest = after;
+        }
+        let mut parser = Parser::new(kind);
+        let mut from = 0;
+        for to in 0..=data.len() {
+            let Some(have) = data.get(from..to) else { break };
+            match parser.step(have, &limits) {
+                Ok(Step::Op { len, .. }) => from += len,
+                Ok(Step::More { .. }) => {}
+                Err(_) => break,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "parser_test.rs"]
+mod tests;

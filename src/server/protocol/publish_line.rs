@@ -1,0 +1,167 @@
+//! The control line of PUB and HPUB, and the memory of the last one.
+
+use std::ops::Range;
+
+use super::args::{refuse, size};
+use super::error::ParseError;
+use super::op::Publish;
+use super::quote::quote;
+
+/// Longest control line, CRLF included, that is remembered; longer ones are parsed each time.
+const REMEMBERED_BYTES_MAX: usize = 128;
+
+/// Where the parts of a control line are, from the start of the operation.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PublishLine {
+    subject: Span,
+    reply: Span,
+    header_text: Span,
+    size_text: Span,
+    pub(super) header_len: Option<u32>,
+    pub(super) size: u32,
+    /// Where the payload begins.
+    pub(super) end: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn of(self, input: &[u8]) -> &[u8] {
+        input.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+impl PublishLine {
+    /// Reads the arguments at `args` of `input`; the line, its LF included, ends at `end`.
+    pub(super) fn parse(
+        input: &[u8],
+        args: Range<usize>,
+        end: usize,
+        header: bool,
+    ) -> Result<Self, ParseError> {
+        let raw = input.get(args.clone()).unwrap_or_default();
+        let complain = |what: &str| {
+            let name = if header { "processHeaderPub" } else { "processPub" };
+            refuse(format!("{name} {what}: {}", quote(raw)))
+        };
+        let mut fields = Spans { input: raw, base: args.start, from: 0 };
+        let most = if header { 4 } else { 3 };
+        let mut found = [Span::default(); 4];
+        let mut count = 0;
+        while let Some(field) = fields.next() {
+            let Some(slot) = found.get_mut(count).filter(|_| count < most) else {
+                return Err(complain("Parse Error"));
+            };
+            *slot = field;
+            count += 1;
+        }
+        let [a, b, c, d] = found;
+        let none = Span::default();
+        let (subject, reply, header_text, size_text) = match (header, count) {
+            (false, 2) => (a, none, none, b),
+            (false, 3) => (a, b, none, c),
+            (true, 3) => (a, none, b, c),
+            (true, 4) => (a, b, c, d),
+            _ => return Err(complain("Parse Error")),
+        };
+        let header_len = if header {
+            let Some(len) = size(header_text.of(input)) else {
+                return Err(complain("Bad or Missing Header Size"));
+            };
+            Some(narrow(len))
+        } else {
+            None
+        };
+        let Some(size) = size(size_text.of(input)).map(narrow) else {
+            return Err(complain(if header { "Bad or Missing Total Size" } else { "Bad or Missing Size" }));
+        };
+        if header_len.is_some_and(|len| len > size) {
+            return Err(complain("Header Size larger then TotalSize"));
+        }
+        Ok(Self { subject, reply, header_text, size_text, header_len, size, end: narrow(end) })
+    }
+
+    /// The operation, given the bytes of its line and its payload.
+    pub(super) fn publish<'a>(&self, input: &'a [u8], payload: &'a [u8], repeats: bool) -> Publish<'a> {
+        Publish {
+            subject: self.subject.of(input),
+            reply: self.reply.of(input),
+            header_len: self.header_len.map(|len| len as usize),
+            size_text: self.size_text.of(input),
+            header_text: self.header_text.of(input),
+            payload,
+            repeats,
+        }
+    }
+}
+
+/// Offsets and sizes fit: lines are bounded by the control line limit, sizes have nine digits.
+fn narrow(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// Arguments as places; only space and tab separate them here.
+struct Spans<'a> {
+    input: &'a [u8],
+    base: usize,
+    from: usize,
+}
+
+impl Spans<'_> {
+    fn next(&mut self) -> Option<Span> {
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let rest = self.input.get(self.from..)?;
+        let start = self.from + rest.iter().position(|byte| !is_blank(byte))?;
+        let rest = self.input.get(start..)?;
+        let end = start + rest.iter().position(is_blank).unwrap_or(rest.len());
+        self.from = end;
+        Some(Span { start: narrow(self.base + start), end: narrow(self.base + end) })
+    }
+}
+
+/// The last control line that was handed out. Publishers send the same line again and again, and
+/// comparing it is several times cheaper than reading it.
+#[derive(Debug)]
+pub(super) struct LastLine {
+    bytes: [u8; REMEMBERED_BYTES_MAX],
+    len: u8,
+    line: PublishLine,
+}
+
+impl LastLine {
+    pub(super) const fn new() -> Self {
+        Self {
+            bytes: [0; REMEMBERED_BYTES_MAX],
+            len: 0,
+            line: PublishLine {
+                subject: Span { start: 0, end: 0 },
+                reply: Span { start: 0, end: 0 },
+                header_text: Span { start: 0, end: 0 },
+                size_text: Span { start: 0, end: 0 },
+                header_len: None,
+                size: 0,
+                end: 0,
+            },
+        }
+    }
+
+    /// The parts of the line, if `input` begins with the same one.
+    pub(super) fn again(&self, input: &[u8]) -> Option<PublishLine> {
+        let known = self.bytes.get(..usize::from(self.len))?;
+        (!known.is_empty() && input.starts_with(known)).then_some(self.line)
+    }
+
+    /// Keeps the line that `input` begins with; one that is too long only ends the memory.
+    pub(super) fn remember(&mut self, input: &[u8], line: PublishLine) {
+        self.len = 0;
+        let end = line.end as usize;
+        let (Some(known), Some(slot)) = (input.get(..end), self.bytes.get_mut(..end)) else { return };
+        slot.copy_from_slice(known);
+        self.len = u8::try_from(end).unwrap_or(0);
+        self.line = line;
+    }
+}

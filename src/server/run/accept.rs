@@ -1,0 +1,66 @@
+//! A new client connection: its queue, its session, its place in the table.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::server::base::clock::Clock;
+use crate::server::base::io_text::io_text;
+use crate::server::client::{ClientContext, ClientSession};
+use crate::server::conn::read_task;
+use crate::server::net::Transport;
+use crate::server::net::listen_task::Accept;
+use crate::server::outbound::{Outbound, PendingLimits};
+use crate::server::protocol::op::Kind;
+
+/// What the client listener does with connections.
+#[derive(Debug)]
+pub(super) struct ClientAccept {
+    pub(super) context: Arc<ClientContext>,
+}
+
+impl Accept for ClientAccept {
+    fn accepted(&mut self, stream: TcpStream, peer: SocketAddr) {
+        // Small messages are not to wait for more; an error says that the peer is gone already.
+        let _ = stream.set_nodelay(true);
+        admit(&self.context, Transport::Tcp(stream), Some(peer));
+    }
+
+    fn failed_for_now(&mut self, error: &io::Error, pause: Duration) {
+        self.context.conn.logger.error(format_args!(
+            "Temporary Client Accept Error ({}), sleeping {}ms",
+            io_text(error),
+            pause.as_millis()
+        ));
+    }
+
+    fn failed(&mut self, error: &io::Error) {
+        self.context.conn.logger.error(format_args!("Client Accept Error: {}", io_text(error)));
+    }
+}
+
+/// Starts the connection of a client inside this process.
+pub(super) fn admit_in_process(context: &Arc<ClientContext>, stream: UnixStream) {
+    admit(context, Transport::InProcess(stream), None);
+}
+
+fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<SocketAddr>) {
+    let conn = &context.conn;
+    let options = conn.options();
+    let limits =
+        PendingLimits { bytes_max: usize::try_from(options.max_pending).unwrap_or(usize::MAX), closes: true };
+    let id = conn.table.next_id();
+    let transport = Arc::new(transport);
+    let outbound = Arc::new(Outbound::new(id, Kind::Client, Arc::clone(&transport), limits));
+    let from = peer.map_or_else(|| "pipe".to_owned(), |peer| peer.to_string());
+    outbound.set_label(format!("{from} - cid:{id}").into());
+    let connections_max = usize::try_from(options.max_connections).unwrap_or(0);
+    let mut session = ClientSession::new(Arc::clone(context), Arc::clone(&outbound), peer, conn.clock.now());
+    if !conn.table.insert(&outbound, connections_max) {
+        session.refuse_connection();
+    }
+    read_task::start(conn, transport, outbound, session);
+}

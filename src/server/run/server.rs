@@ -1,0 +1,85 @@
+//! The assembled server: registries, handles, and what can be asked of it.
+//!
+//! ```text
+//! Running --lame duck--> LameDuck --last client closed--> Stopping --> (wait returns)
+//!    '------------------- stop -------------------------------^
+//! ```
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, watch};
+
+use crate::server::client::ClientContext;
+use crate::server::config::options::Options;
+use crate::server::net::listen_task::Gate;
+
+/// How far the server's life has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Life {
+    /// It takes connections.
+    Running,
+    /// It takes no new ones, and closes those it has, little by little.
+    LameDuck,
+    /// It closes everything.
+    Stopping,
+    /// Nothing is left.
+    Stopped,
+}
+
+/// A running server. Clones are handles to the same one.
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) client: Arc<ClientContext>,
+    /// Where clients connect.
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) gate: watch::Sender<Gate>,
+    pub(super) life: watch::Sender<Life>,
+    /// Held while a reload runs: one at a time.
+    pub(super) reloading: Mutex<()>,
+}
+
+impl Server {
+    /// Where clients connect; the ports are those really bound.
+    pub fn client_addresses(&self) -> &[SocketAddr] {
+        &self.inner.addresses
+    }
+
+    /// The options in force.
+    pub fn options(&self) -> Arc<Options> {
+        self.inner.client.conn.options()
+    }
+
+    /// The server's public key.
+    pub fn id(&self) -> String {
+        self.inner.client.info.load().server_id.clone()
+    }
+
+    /// Open client connections.
+    pub fn connections(&self) -> usize {
+        self.inner.client.conn.table.count()
+    }
+
+    /// Completes when the server has stopped.
+    pub async fn stopped(&self) {
+        let mut life = self.inner.life.subscribe();
+        // An error says that the server is gone, which is as good.
+        let _ = life.wait_for(|life| *life == Life::Stopped).await;
+    }
+
+    /// Advances the server's life; false where it is there already, or beyond.
+    pub(super) fn advance(&self, to: Life) -> bool {
+        self.inner.life.send_if_modified(|life| {
+            let later = *life < to;
+            if later {
+                *life = to;
+            }
+            later
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! The order of a server's birth: what is built, what is said, what listens.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use nkeys::{KeyPair, XKey};
+use tokio::sync::{Mutex, watch};
+
+use super::accept::{self, ClientAccept};
+use super::server::{Inner, Life, Server};
+use super::version;
+use crate::server::account::Registry;
+use crate::server::base::clock::SystemClock;
+use crate::server::base::io_text::io_text;
+use crate::server::base::timer_task;
+use crate::server::base::timers::Timers;
+use crate::server::client::ClientContext;
+use crate::server::config::options::Options;
+use crate::server::conn::{Context, SlowConsumers, Table};
+use crate::server::interest::SharedInterest;
+use crate::server::log::Logger;
+use crate::server::net::advertise;
+use crate::server::net::listen_task::{self, Gate};
+use crate::server::protocol::info::Info;
+
+/// Why a server did not start; the text is the reference's last log line.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The client port cannot be listened on.
+    #[error("Error listening on port: {address}, {:?}", io_text(.error))]
+    Listen {
+        /// Host and port asked for.
+        address: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// `client_advertise` is no host and port.
+    #[error("Error setting server INFO with ClientAdvertise value of {value}, err={error}")]
+    Advertise {
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        error: String,
+    },
+}
+
+impl Server {
+    /// Starts a server: when this returns, clients can connect.
+    ///
+    /// `options` are settled and checked. The runtime that calls this is the one it runs on.
+    pub async fn start(options: Options, logger: Logger) -> Result<Self, StartError> {
+        let clock = SystemClock::new();
+        let timers = Arc::new(Timers::default());
+        let without_cache = options.no_sublist_cache;
+        let port = u16::try_from(options.port).unwrap_or(0);
+        let address = advertise::join(&options.host, port);
+        let listeners = listen_task::listen(&options.host, port)
+            .await
+            .map_err(|error| StartError::Listen { address, error })?;
+        let addresses: Vec<SocketAddr> =
+            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let port = addresses.first().map_or(port, SocketAddr::port);
+        let info = greeting(&options, port)?;
+        logger.notice(format_args!(
+            "Listening for client connections on {}",
+            advertise::join(&options.host, port)
+        ));
+        if options.proxy_protocol {
+            logger.notice(format_args!("PROXY protocol enabled for client connections"));
+        }
+        let conn = Arc::new(Context {
+            clock: clock.clone(),
+            timers: Arc::clone(&timers),
+            logger,
+            options: ArcSwap::from_pointee(options),
+            table: Table::default(),
+            slow: SlowConsumers::default(),
+        });
+        let client = Arc::new(ClientContext {
+            conn,
+            accounts: Registry::new(|| {
+                if without_cache { SharedInterest::without_cache() } else { SharedInterest::new() }
+            }),
+            info: ArcSwap::from_pointee(info),
+        });
+        let (gate, _) = watch::channel(Gate::Open);
+        let (life, _) = watch::channel(Life::Running);
+        spawn_until_stopped(life.subscribe(), timer_task::run(timers, clock));
+        for listener in listeners {
+            let accept = ClientAccept { context: Arc::clone(&client) };
+            spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));
+        }
+        client.conn.logger.notice(format_args!("Server is ready"));
+        let reloading = Mutex::new(());
+        Ok(Self { inner: Arc::new(Inner { client, addresses, gate, life, reloading }) })
+    }
+
+    /// A connection to this server inside the process: the other end of a stream, as a client has it.
+    pub fn connect_in_process(&self) -> io::Result<tokio::net::UnixStream> {
+        let (ours, theirs) = tokio::net::UnixStream::pair()?;
+        accept::admit_in_process(&self.inner.client, ours);
+        Ok(theirs)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the server's own tasks start here")]
+fn spawn_until_stopped(mut life: watch::Receiver<Life>, task: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(async move {
+        tokio::select! {
+            () = task => {}
+            _ = life.wait_for(|life| *life == Life::Stopped) => {}
+        }
+    });
+}
+
+/// What INFO says to every client.
+fn greeting(options: &Options, port: u16) -> Result<Info, StartError> {
+    let server_id = KeyPair::new_server().public_key();
+    let (host, port) = match &options.client_advertise {
+        None => (options.host.clone(), port),
+        Some(value) => advertise::split(value, port)
+            .map_err(|error| StartError::Advertise { value: value.clone(), error })?,
+    };
+    Ok(Info {
+        server_name: options.server_name.clone().unwrap_or_else(|| server_id.clone()),
+        server_id,
+        version: version::REFERENCE.to_owned(),
+        proto: 1,
+        git_commit: version::GIT_COMMIT.map(str::to_owned).unwrap_or_default(),
+        go: version::RUNTIME.to_owned(),
+        host,
+        port: i32::from(port),
+        headers: !options.no_header_support,
+        max_payload: options.max_payload,
+        xkey: XKey::new().public_key(),
+        api_level: version::JETSTREAM_API_LEVEL,
+        ..Info::default()
+    })
+}

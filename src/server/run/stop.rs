@@ -1,0 +1,83 @@
+//! The end of a server: at once, or as a lame duck.
+
+use tokio::time::timeout;
+
+use super::lame_duck::Plan;
+use super::server::{Life, Server};
+use crate::server::base::rng::Rng;
+use crate::server::net::listen_task::Gate;
+use crate::server::outbound::Notices;
+use crate::server::protocol::error::CloseReason;
+
+/// How long a stop waits for connections to send what they owe.
+const LAST_CONNECTIONS_MAX: std::time::Duration = std::time::Duration::from_secs(2);
+
+impl Server {
+    /// Closes all listeners and connections; completes when they are gone.
+    pub async fn stop(&self) {
+        if !self.advance(Life::Stopping) {
+            self.stopped().await;
+            return;
+        }
+        let conn = &self.inner.client.conn;
+        conn.logger.notice(format_args!("Initiating Shutdown..."));
+        self.inner.gate.send_replace(Gate::Shut);
+        for outbound in conn.table.all() {
+            outbound.request_close(CloseReason::ServerShutdown);
+        }
+        let _ = timeout(LAST_CONNECTIONS_MAX, conn.table.emptied()).await;
+        conn.logger.notice(format_args!("Server Exiting.."));
+        self.advance(Life::Stopped);
+    }
+
+    /// Takes no new connections, tells clients to go elsewhere, and closes them little by little;
+    /// stops when the last is closed. A second call does nothing.
+    pub async fn lame_duck(&self) {
+        if !self.advance(Life::LameDuck) {
+            return;
+        }
+        let conn = &self.inner.client.conn;
+        conn.logger.notice(format_args!("Entering lame duck mode, stop accepting new clients"));
+        self.inner.gate.send_replace(Gate::Shut);
+        let clients = conn.table.all();
+        if clients.is_empty() {
+            self.stop().await;
+            return;
+        }
+        self.announce_lame_duck();
+        for client in &clients {
+            client.notify(Notices::INFO);
+        }
+        let options = self.options();
+        if self.pause(options.lame_duck_grace_period).await {
+            return;
+        }
+        conn.logger.notice(format_args!("Closing existing clients"));
+        let plan = Plan::new(clients.len(), options.lame_duck_duration, options.lame_duck_grace_period);
+        let mut rng = Rng::from_entropy();
+        for (at, client) in clients.iter().enumerate() {
+            client.request_close(CloseReason::ServerShutdown);
+            let last = at + 1 == clients.len();
+            let pauses = plan.batch <= 1 || at % plan.batch == 0;
+            if !last && pauses && self.pause(plan.pause(rng.fraction())).await {
+                return;
+            }
+        }
+        self.stop().await;
+    }
+
+    /// Waits for `span`; true where the server stops meanwhile.
+    async fn pause(&self, span: std::time::Duration) -> bool {
+        let mut life = self.inner.life.subscribe();
+        timeout(span, life.wait_for(|life| *life >= Life::Stopping)).await.is_ok()
+    }
+
+    fn announce_lame_duck(&self) {
+        self.inner.client.info.rcu(|info| {
+            let mut info = crate::server::protocol::info::Info::clone(info);
+            info.lame_duck_mode = true;
+            info.connect_urls.clear();
+            info
+        });
+    }
+}
