@@ -10,6 +10,7 @@ use super::{Io, Program, tls_help};
 use crate::server::base::clock::{Clock, SystemClock, Timestamp};
 use crate::server::base::quote::quote;
 use crate::server::log::{self, LogError, Logger, Settings};
+use crate::server::run::Server;
 
 /// What the words ask for.
 #[derive(Debug)]
@@ -152,9 +153,26 @@ fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
     code
 }
 
-fn run_server(_source: Source, _loaded: load::Loaded, logger: &Logger, _clock: Arc<dyn Clock>) -> u8 {
-    logger.notice(format_args!("Starting nats-server"));
-    0
+fn run_server(_source: Source, loaded: load::Loaded, logger: &Logger, _clock: Arc<dyn Clock>) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            logger.fatal(format_args!("{error}"));
+            return 1;
+        }
+    };
+    runtime.block_on(async {
+        match Server::start(loaded.options, logger.clone()).await {
+            Ok(server) => {
+                server.stopped().await;
+                0
+            }
+            Err(error) => {
+                logger.fatal(format_args!("{error}"));
+                1
+            }
+        }
+    })
 }
 
 /// The path that this process was called by: it names the process in the syslog and in the ports file.

@@ -1,6 +1,19 @@
 //! The configuration language, the typed options, and what a reload changes.
+//!
+//! A file becomes tokens (`lex`), then a tree of values with their places (`parse`, `value`), then
+//! typed options. Findings on the way are values too (`diagnose`).
 
 pub mod value;
 pub mod diagnose;
-pub mod options;
+pub mod lex;
+mod lex_value;
+mod number;
+mod path;
+pub mod parse;
+#[cfg(test)]
+mod parse_test;
+pub mod toml;
+pub mod digest;
+pub mod load;
 pub mod url;
+pub mod options;

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::diagnose::quoted;
+
 /// A URL in its parts; decoded where the standard says so.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Url {
@@ -36,7 +38,7 @@ pub struct UserInfo {
 
 /// A text that is no URL; says what the reference says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("parse {}: {reason}", go_quoted(.text))]
+#[error("parse {}: {reason}", quoted(.text))]
 pub struct UrlError {
     text: String,
     reason: String,
@@ -246,7 +248,7 @@ fn check_port(port: &str) -> Result<(), String> {
         Some(digits) => digits.bytes().all(|b| b.is_ascii_digit()),
         None => port.is_empty(),
     };
-    if fine { Ok(()) } else { Err(format!("invalid port {} after host", go_quoted(port))) }
+    if fine { Ok(()) } else { Err(format!("invalid port {} after host", quoted(port))) }
 }
 
 fn decode(text: &str, part: Part) -> Result<String, String> {
@@ -272,7 +274,7 @@ fn decode(text: &str, part: Part) -> Result<String, String> {
         }
         if matches!(part, Part::Host | Part::Zone) && first < 0x80 && stands_escaped(first, part) {
             let shown = char::from(first).to_string();
-            return Err(format!("invalid character {} in host name", go_quoted(&shown)));
+            return Err(format!("invalid character {} in host name", quoted(&shown)));
         }
         bytes.push(first);
         rest = tail;
@@ -282,7 +284,7 @@ fn decode(text: &str, part: Part) -> Result<String, String> {
 
 fn bad_escape(rest: &[u8]) -> String {
     let shown = rest.get(..3).unwrap_or(rest);
-    format!("invalid URL escape {}", go_quoted(&String::from_utf8_lossy(shown)))
+    format!("invalid URL escape {}", quoted(&String::from_utf8_lossy(shown)))
 }
 
 fn encode(f: &mut fmt::Formatter<'_>, text: &str, part: Part) -> fmt::Result {
@@ -311,30 +313,6 @@ fn stands_escaped(byte: u8, part: Part) -> bool {
         Part::Fragment => b"$&+,/:;=?@!()*",
     };
     !plain.contains(&byte)
-}
-
-/// The text as the reference quotes it in messages: Go's `%q`.
-pub fn go_quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{c}' => quoted.push_str("\\f"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            '\u{b}' => quoted.push_str("\\v"),
-            c if c.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// For the fuzzer: any text is read or refused, and what was read can be read again.

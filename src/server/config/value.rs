@@ -17,6 +17,12 @@ pub struct Span {
     pub end: usize,
 }
 
+impl From<std::ops::Range<usize>> for Span {
+    fn from(range: std::ops::Range<usize>) -> Self {
+        Self { start: range.start, end: range.end }
+    }
+}
+
 /// Where something was written.
 ///
 /// `line` and `column` are the ones that the reference prints (its columns count from 0 on the
@@ -63,13 +69,15 @@ impl Node {
         Self { value, span: pos.span, pos, used_as_variable: false, from_variable: None }
     }
 
-    /// How many values the tree under and with this node has.
-    pub fn count(&self) -> usize {
-        match &self.value {
-            Value::Array(items) => 1 + items.iter().map(Self::count).sum::<usize>(),
-            Value::Map(map) => 1 + map.iter().map(|entry| entry.node.count()).sum::<usize>(),
-            _ => 1,
-        }
+    /// About how many bytes of memory the tree under and with this node takes.
+    pub(super) fn bytes(&self) -> usize {
+        let below = match &self.value {
+            Value::Array(items) => items.iter().map(Self::bytes).sum(),
+            Value::Map(map) => map.iter().map(|entry| 2 * entry.key.len() + entry.node.bytes()).sum(),
+            Value::String(text) => text.len(),
+            _ => 0,
+        };
+        below + size_of::<Self>()
     }
 }
 
@@ -181,13 +189,18 @@ impl Map {
 
     /// Adds an entry, removing an earlier one of the same spelling.
     pub fn insert(&mut self, key: String, node: Node) {
-        if let Some(place) = self.places.insert(key.clone(), self.entries.len()) {
+        self.insert_entry(Entry { key, node });
+    }
+
+    /// Adds an entry of another map.
+    pub(super) fn insert_entry(&mut self, entry: Entry) {
+        if let Some(place) = self.places.insert(entry.key.clone(), self.entries.len()) {
             self.entries.remove(place);
             for later in self.places.values_mut().filter(|later| **later > place) {
                 *later -= 1;
             }
         }
-        self.entries.push(Entry { key, node });
+        self.entries.push(entry);
     }
 
     /// The value of `key`, spelled exactly so.
@@ -227,6 +240,15 @@ impl<'a> IntoIterator for &'a Map {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
+    }
+}
+
+impl IntoIterator for Map {
+    type Item = Entry;
+    type IntoIter = std::vec::IntoIter<Entry>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
     }
 }
 

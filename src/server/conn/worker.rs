@@ -9,10 +9,10 @@ use crate::server::base::rng::Rng;
 use crate::server::delivery::Courier;
 
 /// Bytes read at once. Measured: 128 KiB costs least per message; see `docs/performance.md`.
-pub const SCRATCH_BYTES: usize = 128 << 10;
+pub(super) const SCRATCH_BYTES: usize = 128 << 10;
 
 /// Free scratch that a read is worth making with.
-pub const READ_BYTES_MIN: usize = SCRATCH_BYTES / 2;
+pub(super) const READ_BYTES_MIN: usize = SCRATCH_BYTES / 2;
 
 /// One thread's tools.
 pub struct Worker {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::server::base::buffer;
 
 /// Buffers handed to one vectored write. Reference: 1,024, the kernel's own limit.
-pub const WRITE_SLICES_MAX: usize = 1024;
+pub(super) const WRITE_SLICES_MAX: usize = 1024;
 
 #[derive(Debug)]
 enum Block {

@@ -13,7 +13,7 @@ use super::staged::Staged;
 
 /// Bytes staged for all destinations before they are sent in the middle of a batch. A bound on
 /// memory, set so high that only very wide fan-outs meet it: sending early means many small writes.
-pub const STAGED_BYTES_MAX: usize = 64 << 20;
+pub(super) const STAGED_BYTES_MAX: usize = 64 << 20;
 
 /// Capacity that an idle worker keeps for one destination, and for all of them.
 const KEPT_BYTES_MAX: usize = 256 << 10;

@@ -1,0 +1,339 @@
+//! `natsx bench`: loads any NATS server and says what came of it.
+//!
+//! [`scenario`] names what can be run and spells it out; [`load`] (publish/subscribe),
+//! [`request`] and [`connections`] run it over [`wire`], our own few lines of the protocol;
+//! [`server_figures`] reads what the server's process cost; [`report`] shows it.
+
+#![expect(clippy::disallowed_methods, reason = "a load generator has threads, files of /proc and a clock")]
+
+pub mod scenario;
+pub mod load;
+mod shared;
+mod publisher;
+mod receiver;
+pub mod request;
+pub mod connections;
+pub mod fixed;
+pub mod wire;
+pub mod histogram;
+pub mod server_figures;
+pub mod report;
+pub mod runner;
+#[cfg(test)]
+mod bench_test;
+
+use std::io::{IsTerminal as _, Write};
+use std::ops::RangeInclusive;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use load::Amount;
+use runner::{Settings, run_scenario};
+use scenario::{GROUPS, SCENARIOS, Scenario, parse_sizes};
+use wire::Target;
+
+/// Steps of the progress bar.
+const PROGRESS_STEPS: u64 = 1_000;
+
+/// The command line of `natsx bench`.
+pub fn command() -> Command {
+    let number = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("N").value_parser(value_parser!(usize)).help(help)
+    };
+    let count = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("N").value_parser(value_parser!(u64).range(1..)).help(help)
+    };
+    Command::new("bench")
+        .about("Load a NATS server with named scenarios and report what it costs")
+        .after_help(scenario_help())
+        .arg(
+            Arg::new("scenario")
+                .value_name("SCENARIO")
+                .num_args(0..)
+                .help("Scenarios or groups to run (default: quick)"),
+        )
+        .arg(
+            Arg::new("also")
+                .long("scenario")
+                .value_name("SCENARIO")
+                .action(ArgAction::Append)
+                .help("The same as naming it without the option"),
+        )
+        .arg(
+            Arg::new("server")
+                .long("server")
+                .short('s')
+                .value_name("URL")
+                .default_value("nats://127.0.0.1:4222")
+                .value_parser(|text: &str| Target::parse(text).map_err(|error| error.to_string()))
+                .help("The server: [nats://][user:password@|token@]host[:port]"),
+        )
+        .arg(
+            Arg::new("server-pid")
+                .long("server-pid")
+                .value_name("PID")
+                .value_parser(value_parser!(u32).range(1..))
+                .help("The server's process on this machine: adds its CPU time and memory"),
+        )
+        .arg(number("publishers", "Publishing (requesting, storming) connections"))
+        .arg(number("subscribers", "Subscribing (responding) connections"))
+        .arg(count("subjects", "Distinct subjects"))
+        .arg(count("connections", "Idle connections, or connects of a storm"))
+        .arg(
+            Arg::new("size")
+                .long("size")
+                .value_name("BYTES")
+                .value_parser(parse_sizes)
+                .help("Payload bytes, or a range of them: 128, 4k, 16-1024"),
+        )
+        .arg(count("messages", "Messages (requests) by all publishers together").conflicts_with("duration"))
+        .arg(
+            Arg::new("duration")
+                .long("duration")
+                .value_name("TIME")
+                .value_parser(parse_duration)
+                .help("Run for so long instead of a number of messages: 10s, 500ms, 1m"),
+        )
+        .arg(count("rate", "Messages (requests) a second by all publishers together"))
+        .arg(count("block", "Bytes that a publisher writes at once (default: 65536)"))
+        .arg(count("window", "Bytes that may be on their way to subscribers, all together"))
+        .arg(count("receivers", "Threads that receive (default: 1)"))
+        .arg(
+            Arg::new("timeout")
+                .long("timeout")
+                .value_name("TIME")
+                .default_value("30s")
+                .value_parser(parse_duration)
+                .help("Silence after which what is missing counts as lost"),
+        )
+        .arg(count("repeat", "Run each scenario so many times"))
+        .arg(
+            Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON: one array of results"),
+        )
+        .arg(Arg::new("no-progress").long("no-progress").action(ArgAction::SetTrue).help("No progress bar"))
+}
+
+fn scenario_help() -> String {
+    let mut help = "Scenarios:\n".to_owned();
+    for scenario in SCENARIOS {
+        help.push_str(&format!("  {:<14} {}\n", scenario.name, scenario.about));
+    }
+    help.push_str("Groups:\n");
+    for (group, names) in GROUPS {
+        help.push_str(&format!("  {group:<14} {}\n", names.join(", ")));
+    }
+    help.push_str("  all            everything but fixed\n");
+    help
+}
+
+/// Runs what the arguments of [`command`] ask for.
+pub fn run(matches: &ArgMatches) -> ExitCode {
+    run_to(matches, &mut std::io::stdout().lock(), &mut std::io::stderr())
+}
+
+fn run_to(matches: &ArgMatches, out: &mut dyn Write, complaints: &mut dyn Write) -> ExitCode {
+    let scenarios = match chosen(matches) {
+        Ok(scenarios) => scenarios,
+        Err(unknown) => {
+            let _ = writeln!(complaints, "natsx bench: no scenario named {unknown:?}; --help lists them");
+            return ExitCode::from(2);
+        }
+    };
+    let settings = settings(matches);
+    let repeat = matches.get_one::<u64>("repeat").copied().unwrap_or(1);
+    let mut outcomes = Vec::new();
+    let mut failed = false;
+    for scenario in &scenarios {
+        for _ in 0..repeat {
+            let bar = progress_bar(matches, scenario.name);
+            let outcome = run_scenario(&settings, scenario, &mut |share| {
+                bar.set_position((share.clamp(0.0, 1.0) * PROGRESS_STEPS as f64) as u64);
+            });
+            bar.finish_and_clear();
+            match outcome {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(error) => {
+                    failed = true;
+                    let _ = writeln!(complaints, "natsx bench: {}: {error}", scenario.name);
+                }
+            }
+        }
+    }
+    let text = if matches.get_flag("json") {
+        serde_json::to_string_pretty(&outcomes).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
+    } else if outcomes.is_empty() {
+        String::new()
+    } else {
+        report::table(&outcomes)
+    };
+    let written = if text.is_empty() { Ok(()) } else { writeln!(out, "{text}") };
+    if failed || written.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn chosen(matches: &ArgMatches) -> Result<Vec<Scenario>, String> {
+    let named = ["scenario", "also"].into_iter().filter_map(|id| matches.get_many::<String>(id)).flatten();
+    let mut names: Vec<&str> = named.flat_map(|names| names.split(',')).collect();
+    if names.is_empty() {
+        names.push("quick");
+    }
+    let mut chosen = Vec::new();
+    for name in names {
+        let found = scenario::by_name(name);
+        if found.is_empty() {
+            return Err(name.to_owned());
+        }
+        chosen.extend(found);
+    }
+    for scenario in &mut chosen {
+        change(scenario, matches);
+    }
+    Ok(chosen)
+}
+
+fn change(scenario: &mut Scenario, matches: &ArgMatches) {
+    let number = |name: &str| {
+        matches.get_one::<u64>(name).map(|number| usize::try_from(*number).unwrap_or(usize::MAX))
+    };
+    let set = |field: &mut usize, value: Option<usize>| {
+        if let Some(value) = value {
+            *field = value;
+        }
+    };
+    set(&mut scenario.publishers, matches.get_one::<usize>("publishers").copied());
+    set(&mut scenario.subscribers, matches.get_one::<usize>("subscribers").copied());
+    set(&mut scenario.subjects, number("subjects"));
+    set(&mut scenario.connections, number("connections"));
+    if let Some(size) = matches.get_one::<RangeInclusive<usize>>("size") {
+        scenario.size = size.clone();
+    }
+    if let Some(messages) = matches.get_one::<u64>("messages") {
+        scenario.messages = *messages;
+    }
+}
+
+fn settings(matches: &ArgMatches) -> Settings {
+    let number = |name: &str| matches.get_one::<u64>(name).copied();
+    let mut settings = Settings::new(match matches.get_one::<Target>("server") {
+        Some(target) => target.clone(),
+        None => Target { address: "127.0.0.1:4222".to_owned(), login: wire::Login::Nobody },
+    });
+    settings.server_pid = matches.get_one::<u32>("server-pid").copied();
+    settings.duration = matches.get_one::<Duration>("duration").copied();
+    settings.rate = number("rate");
+    settings.window_bytes = number("window");
+    if let Some(block) = number("block") {
+        settings.block_bytes = usize::try_from(block).unwrap_or(usize::MAX);
+    }
+    if let Some(receivers) = number("receivers") {
+        settings.receivers = usize::try_from(receivers).unwrap_or(1);
+    }
+    if let Some(timeout) = matches.get_one::<Duration>("timeout") {
+        settings.patience = *timeout;
+    }
+    settings
+}
+
+fn progress_bar(matches: &ArgMatches, name: &'static str) -> ProgressBar {
+    let quiet = matches.get_flag("no-progress") || matches.get_flag("json");
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{prefix:>14} [{bar:40}] {percent:>3} % {elapsed}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
+    ProgressBar::new(PROGRESS_STEPS).with_style(style).with_prefix(name)
+}
+
+/// `10s`, `500ms`, `2m`; a bare number is seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit_ms = match text.get(digits.len()..) {
+        Some("ms") => 1.0,
+        Some("" | "s") => 1e3,
+        Some("m") => 60e3,
+        Some("h") => 3600e3,
+        _ => f64::NAN,
+    };
+    let ms = digits.parse::<f64>().unwrap_or(f64::NAN) * unit_ms;
+    if ms > 0.0 && ms < 1e12 {
+        return Ok(Duration::from_secs_f64(ms / 1e3));
+    }
+    Err("expected a time as in 10s, 500ms or 2m".to_owned())
+}
+
+/// How much of a scenario is run: its messages, unless a time is set.
+fn amount(scenario: &Scenario, duration: Option<Duration>) -> Amount {
+    duration.map_or(Amount::Messages(scenario.messages), Amount::Time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(line: &[&str]) -> ArgMatches {
+        command().try_get_matches_from([&["bench"], line].concat()).unwrap()
+    }
+
+    #[test]
+    fn every_scenario_and_group_is_in_the_help_and_can_be_chosen() {
+        let help = command().render_long_help().to_string();
+        let groups = GROUPS.iter().map(|(group, _)| *group);
+        for name in SCENARIOS.iter().map(|scenario| scenario.name).chain(groups).chain(["all"]) {
+            assert!(help.contains(name), "{name}");
+            assert!(!chosen(&matches(&[name])).unwrap().is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_come_with_or_without_the_option_and_with_sizes() {
+        let chosen = chosen(&matches(&["publish,one-to-one@4k", "--scenario", "mixed@1-2"])).unwrap();
+        let have: Vec<_> = chosen.iter().map(|scenario| (scenario.name, scenario.size.clone())).collect();
+        assert_eq!(have, [("publish", 128..=128), ("one-to-one", 4096..=4096), ("mixed", 1..=2)]);
+    }
+
+    #[test]
+    fn figures_on_the_command_line_replace_the_scenarios() {
+        let line =
+            ["one-to-one", "--publishers", "3", "--subscribers", "0", "--size", "4k", "--messages", "7"];
+        let chosen = chosen(&matches(&line)).unwrap().remove(0);
+        assert_eq!((chosen.publishers, chosen.subscribers, chosen.messages), (3, 0, 7));
+        assert_eq!(chosen.size, 4096..=4096);
+        let settings = settings(&matches(&["--rate", "5", "--duration", "1500ms", "--server-pid", "12"]));
+        assert_eq!((settings.rate, settings.server_pid), (Some(5), Some(12)));
+        assert_eq!(settings.duration, Some(Duration::from_millis(1500)));
+    }
+
+    #[test]
+    fn an_unknown_scenario_is_a_usage_error() {
+        let (mut out, mut complaints) = (Vec::new(), Vec::new());
+        let code = run_to(&matches(&["nonsense"]), &mut out, &mut complaints);
+        assert_eq!(code, ExitCode::from(2));
+        assert!(out.is_empty());
+        assert!(String::from_utf8(complaints).unwrap().contains("nonsense"));
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_is_a_failure_with_its_address() {
+        let (mut out, mut complaints) = (Vec::new(), Vec::new());
+        let line = matches(&["publish", "--server", "127.0.0.1:1", "--json"]);
+        assert_eq!(run_to(&line, &mut out, &mut complaints), ExitCode::FAILURE);
+        assert_eq!(String::from_utf8(out).unwrap(), "[]\n");
+        assert!(String::from_utf8(complaints).unwrap().contains("127.0.0.1:1"));
+    }
+
+    #[test]
+    fn sizes_and_times_are_read_with_their_units() {
+        assert_eq!(parse_sizes("128"), Ok(128..=128));
+        assert_eq!(parse_sizes("16-1k"), Ok(16..=1024));
+        for wrong in ["", "x", "5-4", "-1", "1g", "65m", "99999999999999999999k"] {
+            assert!(parse_sizes(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_duration("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["", "s", "-1s", "0", "5x", "1e300h"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

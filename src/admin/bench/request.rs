@@ -1,0 +1,383 @@
+//! Request and reply: requesters that wait for each answer, and responders that give it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Barrier, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use memchr::memchr;
+
+use super::histogram::Histogram;
+use super::load::{Amount, LoadError};
+use super::scenario::payload;
+use super::wire::{self, Target};
+
+const READ_BYTES: usize = 64 * 1024;
+const SUBJECT: &str = "bench.service.echo";
+
+/// Who asks, who answers, how much.
+#[derive(Debug, Clone)]
+pub struct Conversation {
+    /// Connections that ask, each waiting for its answer.
+    pub requesters: usize,
+    /// Connections that answer, in one queue group.
+    pub responders: usize,
+    /// Payload bytes of request and answer.
+    pub size: usize,
+    /// Requests in all, or for how long.
+    pub amount: Amount,
+    /// Requests a second in all; none: as fast as answers come.
+    pub rate: Option<u64>,
+    /// Silence after which an answer counts as lost.
+    pub patience: Duration,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    /// Round trips.
+    pub latency: Histogram,
+    /// From the first request to the last answer.
+    pub elapsed: Duration,
+}
+
+/// Lets everybody talk. `measured` is called with false when the warm-up is over and the measured
+/// part begins, and with true when it ends, for taking a server's figures.
+pub fn converse(
+    target: &Target,
+    plan: &Conversation,
+    measured: &mut dyn FnMut(bool),
+    progress: &mut dyn FnMut(f64),
+) -> Result<Answers, LoadError> {
+    let responders = (0..plan.responders)
+        .map(|number| respond_on(target, number).map_err(LoadError::from))
+        .collect::<Result<Vec<_>, _>>()?;
+    let requesters = (0..plan.requesters)
+        .map(|number| Requester::open(target, number, plan.size, plan.patience))
+        .collect::<Result<Vec<_>, _>>()?;
+    let closers: Vec<_> = responders.iter().filter_map(|stream| stream.try_clone().ok()).collect();
+    let warm = Barrier::new(plan.requesters + 1);
+    let begin = Barrier::new(plan.requesters + 1);
+    let done = AtomicU64::new(0);
+    let running = AtomicU64::new(plan.requesters as u64);
+    let failed = AtomicBool::new(false);
+    let failure = Mutex::new(None);
+    let fail = |error: String| {
+        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        failed.store(true, Ordering::Relaxed);
+    };
+    let merged = Mutex::new(Histogram::new());
+    let payload = payload(plan.size);
+    let mut elapsed = Duration::ZERO;
+    std::thread::scope(|scope| {
+        for stream in responders {
+            let (payload, fail, running) = (&payload, &fail, &running);
+            scope.spawn(move || {
+                let outcome = respond(stream, payload);
+                if running.load(Ordering::Relaxed) > 0 {
+                    fail(format!(
+                        "a responder's connection ended: {}",
+                        outcome.map_or_else(|e| e.to_string(), |()| "closed by the server".to_owned())
+                    ));
+                }
+            });
+        }
+        for (number, mut requester) in requesters.into_iter().enumerate() {
+            let (warm, begin, done, running, fail, failed, merged) =
+                (&warm, &begin, &done, &running, &fail, &failed, &merged);
+            scope.spawn(move || {
+                let share = Share::of(plan, number);
+                let warmed = (0..share.warm_up()).try_for_each(|_| requester.ask().map(drop));
+                warm.wait();
+                begin.wait();
+                let asked = warmed.and_then(|()| requester.ask_all(&share, done, failed));
+                match asked {
+                    Ok(histogram) => merged.lock().unwrap_or_else(PoisonError::into_inner).merge(&histogram),
+                    Err(error) => fail(format!("requester {number}: {error}")),
+                }
+                running.fetch_sub(1, Ordering::Release);
+            });
+        }
+        warm.wait();
+        measured(false);
+        let started = Instant::now();
+        begin.wait();
+        while running.load(Ordering::Acquire) > 0 {
+            std::thread::sleep(Duration::from_millis(2));
+            progress(match plan.amount {
+                Amount::Messages(all) => done.load(Ordering::Relaxed) as f64 / all.max(1) as f64,
+                Amount::Time(span) => started.elapsed().as_secs_f64() / span.as_secs_f64(),
+            });
+        }
+        elapsed = started.elapsed();
+        measured(true);
+        closers.iter().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
+    });
+    if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(LoadError::Broken(error));
+    }
+    Ok(Answers { latency: merged.into_inner().unwrap_or_else(PoisonError::into_inner), elapsed })
+}
+
+/// One requester's part of the whole.
+struct Share {
+    amount: Amount,
+    rate: Option<f64>,
+}
+
+impl Share {
+    fn of(plan: &Conversation, number: usize) -> Self {
+        let all = plan.requesters.max(1) as u64;
+        let amount = match plan.amount {
+            Amount::Messages(count) => {
+                Amount::Messages(count / all + u64::from((number as u64) < count % all))
+            }
+            span => span,
+        };
+        Self { amount, rate: plan.rate.map(|rate| (rate as f64 / all as f64).max(0.001)) }
+    }
+
+    fn warm_up(&self) -> u64 {
+        match self.amount {
+            Amount::Messages(count) => (count / 10).min(2_000),
+            Amount::Time(_) => 500,
+        }
+    }
+}
+
+struct Requester {
+    stream: TcpStream,
+    request: Vec<u8>,
+    buffer: Vec<u8>,
+    /// Bytes of an answer that has not arrived whole.
+    pending: Vec<u8>,
+}
+
+impl Requester {
+    fn open(target: &Target, number: usize, size: usize, patience: Duration) -> Result<Self, LoadError> {
+        let mut stream = wire::connect(target)?;
+        let broken = |error: std::io::Error| LoadError::Broken(format!("requester {number}: {error}"));
+        stream.set_read_timeout(Some(patience)).map_err(broken)?;
+        let inbox = format!("_INBOX.bench.{}.{number}", std::process::id());
+        stream.write_all(format!("SUB {inbox} 1\r\nPING\r\n").as_bytes()).map_err(broken)?;
+        let mut request = format!("PUB {SUBJECT} {inbox} {size}\r\n").into_bytes();
+        request.extend_from_slice(&payload(size));
+        request.extend_from_slice(b"\r\n");
+        Ok(Self { stream, request, buffer: vec![0; READ_BYTES], pending: Vec::new() })
+    }
+
+    fn ask_all(&mut self, share: &Share, done: &AtomicU64, failed: &AtomicBool) -> Result<Histogram, String> {
+        let mut latency = Histogram::new();
+        let started = Instant::now();
+        while !failed.load(Ordering::Relaxed) {
+            let more = match share.amount {
+                Amount::Messages(all) => latency.len() < all,
+                Amount::Time(span) => started.elapsed() < span,
+            };
+            if !more {
+                break;
+            }
+            if let Some(rate) = share.rate {
+                let due = Duration::from_secs_f64(latency.len() as f64 / rate);
+                std::thread::sleep(due.saturating_sub(started.elapsed()));
+            }
+            latency.record(self.ask()?);
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(latency)
+    }
+
+    /// One round trip, in nanoseconds.
+    fn ask(&mut self) -> Result<u64, String> {
+        let asked = Instant::now();
+        self.stream.write_all(&self.request).map_err(|error| error.to_string())?;
+        loop {
+            let count = match self.stream.read(&mut self.buffer) {
+                Ok(0) => return Err("closed by the server".to_owned()),
+                Ok(count) => count,
+                Err(error) => return Err(format!("no answer: {error}")),
+            };
+            self.pending.extend_from_slice(self.buffer.get(..count).unwrap_or_default());
+            let mut answers = 0;
+            let mut pings = 0;
+            let used = each_operation(&self.pending, &mut |operation| match operation {
+                Operation::Message { empty_status: true, .. } => {
+                    Err("nobody answers (no responders)".to_owned())
+                }
+                Operation::Message { .. } => {
+                    answers += 1;
+                    Ok(())
+                }
+                Operation::Ping => {
+                    pings += 1;
+                    Ok(())
+                }
+                Operation::Error(error) => Err(error.to_owned()),
+                Operation::Other => Ok(()),
+            })?;
+            self.pending.drain(..used);
+            for _ in 0..pings {
+                self.stream.write_all(b"PONG\r\n").map_err(|error| error.to_string())?;
+            }
+            match answers {
+                0 => {}
+                1 => return Ok(u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX)),
+                more => return Err(format!("{more} answers to one request")),
+            }
+        }
+    }
+}
+
+fn respond_on(target: &Target, number: usize) -> Result<TcpStream, wire::WireError> {
+    let mut stream = wire::connect(target)?;
+    let io = |source| wire::WireError::Io { address: format!("responder {number}"), source };
+    stream.write_all(format!("SUB {SUBJECT} responders 1\r\n").as_bytes()).map_err(io)?;
+    wire::ping(target, &mut stream)?;
+    Ok(stream)
+}
+
+/// Answers every request until the connection ends.
+fn respond(mut stream: TcpStream, payload: &[u8]) -> std::io::Result<()> {
+    let mut buffer = vec![0; READ_BYTES];
+    let mut pending = Vec::new();
+    let mut out = Vec::new();
+    let tail = [format!(" {}\r\n", payload.len()).as_bytes(), payload, b"\r\n"].concat();
+    loop {
+        let count = stream.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        pending.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        out.clear();
+        let used = each_operation(&pending, &mut |operation| {
+            match operation {
+                Operation::Message { reply: Some(reply), .. } => {
+                    out.extend_from_slice(b"PUB ");
+                    out.extend_from_slice(reply);
+                    out.extend_from_slice(&tail);
+                }
+                Operation::Ping => out.extend_from_slice(b"PONG\r\n"),
+                Operation::Error(error) => return Err(error.to_owned()),
+                _ => {}
+            }
+            Ok(())
+        })
+        .map_err(std::io::Error::other)?;
+        pending.drain(..used);
+        stream.write_all(&out)?;
+    }
+}
+
+/// One operation from a server.
+#[derive(Debug, PartialEq, Eq)]
+enum Operation<'a> {
+    Message {
+        reply: Option<&'a [u8]>,
+        /// A header and nothing else: how a server says that nobody listens.
+        empty_status: bool,
+    },
+    Ping,
+    Error(&'a str),
+    Other,
+}
+
+/// Calls `take` for every whole operation; how many bytes they were.
+fn each_operation(
+    bytes: &[u8],
+    take: &mut dyn FnMut(Operation<'_>) -> Result<(), String>,
+) -> Result<usize, String> {
+    let mut used = 0;
+    while let Some((_, rest)) = bytes.split_at_checked(used) {
+        let Some((line, after)) = memchr(b'\n', rest).and_then(|end| rest.split_at_checked(end + 1)) else {
+            break;
+        };
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let verb = words.next().unwrap_or_default();
+        used += line.len();
+        match verb {
+            b"MSG" | b"HMSG" => {
+                let arguments: Vec<_> = words.collect();
+                let headers = verb == b"HMSG";
+                let size =
+                    arguments.last().and_then(|word| std::str::from_utf8(word).ok()?.parse::<usize>().ok());
+                let size =
+                    size.filter(|size| *size < usize::MAX / 2).ok_or("a message line without a size")?;
+                if after.len() < size + 2 {
+                    used -= line.len();
+                    break;
+                }
+                let with_reply = if headers { 5 } else { 4 };
+                let reply = if arguments.len() == with_reply { arguments.get(2).copied() } else { None };
+                let body = after.get(..size).unwrap_or_default();
+                let empty_status = headers && body.starts_with(b"NATS/1.0 503");
+                used += size + 2;
+                take(Operation::Message { reply, empty_status })?;
+            }
+            b"PING" => take(Operation::Ping)?,
+            b"-ERR" => take(Operation::Error(std::str::from_utf8(line).unwrap_or("-ERR").trim_end()))?,
+            _ => take(Operation::Other)?,
+        }
+    }
+    Ok(used)
+}
+
+/// Feeds arbitrary bytes to the reader of operations, which may refuse but not panic.
+pub fn fuzz_operations(data: &[u8]) {
+    if let Ok(used) = each_operation(data, &mut |_| Ok(())) {
+        assert!(used <= data.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn check(bytes: &[u8], want: &[Operation<'_>], want_used: usize) {
+        let mut seen = 0;
+        let used = each_operation(bytes, &mut |operation| {
+            assert_eq!(Some(&operation), want.get(seen));
+            seen += 1;
+            Ok(())
+        });
+        assert_eq!((used, seen), (Ok(want_used), want.len()));
+    }
+
+    fn message(reply: Option<&[u8]>) -> Operation<'_> {
+        Operation::Message { reply, empty_status: false }
+    }
+
+    #[test]
+    fn replies_are_found_with_and_without_headers() {
+        check(b"MSG a 1 2\r\nhi\r\nMSG a 1 _R.1 2\r\nhi\r\n", &[message(None), message(Some(b"_R.1"))], 35);
+        check(b"HMSG a 1 _R 12 14\r\nNATS/1.0\r\n\r\nhi\r\n", &[message(Some(b"_R"))], 35);
+    }
+
+    #[test]
+    fn what_has_not_arrived_whole_is_left() {
+        check(b"PING\r\nMSG a 1 2\r\nhi\r", &[Operation::Ping], 6);
+        check(b"PING\r\nMSG a 1", &[Operation::Ping], 6);
+    }
+
+    #[test]
+    fn no_responders_is_told_from_an_answer() {
+        let status = Operation::Message { reply: None, empty_status: true };
+        check(b"HMSG _I 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n", &[status], 35);
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_do_not_panic(data: Vec<u8>) {
+            fuzz_operations(&data);
+        }
+
+        #[test]
+        fn message_lines_with_any_size_do_not_panic(size: u64, tail: Vec<u8>) {
+            let mut data = format!("MSG a 1 {size}\r\n").into_bytes();
+            data.extend_from_slice(&tail);
+            fuzz_operations(&data);
+        }
+    }
+}

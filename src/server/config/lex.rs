@@ -1,0 +1,756 @@
+//! First step of reading a configuration file: text becomes tokens.
+//!
+//! The grammar is line-oriented and forgiving, and the reference's corners are part of it: where a
+//! bare word ends, that `[1,2]` needs a blank before its bracket, that a lone `/` behind a value
+//! is skipped. Tests hold them against answers of the reference. Scalars are scanned in
+//! `lex_value`; this file knows statements, maps, arrays and includes.
+//!
+//! ```text
+//! Top ----key----> value --> TopEnd --newline , ; }--> Top
+//! Top --{--> Block --key--> value --> BlockEnd --newline , ;--> Block
+//!                                     BlockEnd --}--> BlockClose --}--> (where the brace stood)
+//! value --{--> MapKey --key--> value --> MapEnd --newline , ;--> MapKey --}--> (behind the value)
+//! value --[--> Item --value--> ItemEnd --newline ,--> Item --]--> (behind the value)
+//! ```
+
+use std::borrow::Cow;
+
+use super::lex_value::is_digit;
+use super::value::Span;
+
+/// What a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Left of a value.
+    Key,
+    /// Text, quoted or bare, escapes resolved.
+    String,
+    /// One of `true yes on false no off`.
+    Bool,
+    /// Digits with an optional sign and size suffix.
+    Integer,
+    /// Digits, a dot, digits.
+    Float,
+    /// `YYYY-MM-DDTHH:MM:SSZ` by shape; its ranges are not checked yet.
+    Date,
+    /// `[`
+    ArrayStart,
+    /// `]`
+    ArrayEnd,
+    /// `{`
+    MapStart,
+    /// `}`
+    MapEnd,
+    /// The name behind a bare `$`.
+    Variable,
+    /// The file behind `include`.
+    Include,
+    /// Nothing follows. Also where a quoted text has neither content nor an end.
+    Eof,
+    /// What stands here is none of the above; `text` says why.
+    Error,
+}
+
+/// A piece of the text that means something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// Its content, or an error's message.
+    pub text: Cow<'a, [u8]>,
+    /// Line from 1.
+    pub line: usize,
+    /// Column as the reference counts it.
+    pub column: isize,
+    /// True place.
+    pub span: Span,
+}
+
+/// Splits a text into tokens. After [`Kind::Eof`] it only repeats that; after [`Kind::Error`] it
+/// stands still until [`Lexer::resume`].
+#[derive(Debug)]
+pub struct Lexer<'a> {
+    text: &'a [u8],
+    /// Behind the last character read.
+    pub(super) pos: usize,
+    /// First byte of the token being read that is not in `parts` yet.
+    pub(super) start: usize,
+    /// First byte of the token being read.
+    token_start: usize,
+    /// Bytes of the last character read; 0 at the end of the text.
+    width: usize,
+    line: usize,
+    /// Where the present line starts: its preceding newline, or 0 for the first line. Looking at a
+    /// newline already moves it, which is why columns count from 1 behind the first line.
+    line_start: usize,
+    /// `line_start` as it was when the token being read began.
+    token_line_start: usize,
+    /// What was read of a text with escapes before `start`.
+    pub(super) parts: Option<Vec<u8>>,
+    state: State,
+    /// Where to go on behind the value being read, innermost last.
+    returns: Vec<State>,
+    /// Where an error stopped the reading.
+    failed: Option<State>,
+}
+
+/// What is expected next. See the drawing at the top.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Top,
+    TopEnd,
+    Block,
+    BlockEnd,
+    BlockClose,
+    Key,
+    Value,
+    MapKey,
+    MapValue,
+    MapEnd,
+    Item,
+    ItemEnd,
+    Include,
+    /// Behind a key: the separator is still to come.
+    Separator(Inside),
+    Done,
+}
+
+/// Where a key stands. Maps and statements differ in what may follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    Statement,
+    Map,
+}
+
+/// One move of the lexer.
+pub(super) enum Step<'a> {
+    /// Nothing to report yet.
+    Go,
+    Emit(Token<'a>),
+    Fail(String),
+}
+
+/// The end of the text reads as this character; so does a NUL byte, as in the reference.
+pub(super) const END: char = '\0';
+
+impl<'a> Lexer<'a> {
+    /// A lexer at the start of `text`.
+    pub const fn new(text: &'a [u8]) -> Self {
+        Self {
+            text,
+            pos: 0,
+            start: 0,
+            token_start: 0,
+            width: 0,
+            line: 1,
+            line_start: 0,
+            token_line_start: 0,
+            parts: None,
+            state: State::Top,
+            returns: Vec::new(),
+            failed: None,
+        }
+    }
+
+    /// The next token.
+    pub fn next_token(&mut self) -> Token<'a> {
+        loop {
+            let state = self.state;
+            let step = match state {
+                State::Top => self.top(),
+                State::TopEnd => self.top_end(),
+                State::Block => self.block(),
+                State::BlockEnd => self.block_end(),
+                State::BlockClose => self.block_close(),
+                State::Key => self.key(),
+                State::Value => self.value(),
+                State::MapKey => self.map_key(),
+                State::MapValue => self.map_value(),
+                State::MapEnd => self.map_end(),
+                State::Item => self.item(),
+                State::ItemEnd => self.item_end(),
+                State::Include => self.include(),
+                State::Separator(inside) => self.separator(inside),
+                State::Done => Step::Emit(self.emit(Kind::Eof)),
+            };
+            match step {
+                Step::Go => {}
+                Step::Emit(token) => {
+                    if token.kind == Kind::Eof {
+                        self.state = State::Done;
+                    }
+                    return token;
+                }
+                Step::Fail(message) => return self.fail(state, message),
+            }
+        }
+    }
+
+    /// Goes on behind an error: at the next line, in the innermost map, array or block that was
+    /// open. Does nothing without an error or at the end of the text.
+    pub fn resume(&mut self) {
+        let Some(failed) = self.failed.take() else { return };
+        let line_end = self.text.get(self.pos..).and_then(|rest| memchr::memchr(b'\n', rest));
+        let Some(line_end) = line_end else { return };
+        let Some(state) = self.enclosing(failed) else { return };
+        self.pos += line_end;
+        self.next();
+        self.parts = None;
+        self.ignore();
+        self.state = state;
+    }
+
+    /// What is expected at a fresh line after an error in `failed`.
+    fn enclosing(&mut self, failed: State) -> Option<State> {
+        let behind = match failed {
+            State::Value | State::Key | State::Include | State::Separator(Inside::Statement) => {
+                self.returns.pop()?
+            }
+            other => other,
+        };
+        Some(match behind {
+            State::Block | State::BlockEnd | State::BlockClose => State::Block,
+            State::MapKey | State::MapValue | State::MapEnd | State::Separator(_) => State::MapKey,
+            State::Item | State::ItemEnd => State::Item,
+            _ => State::Top,
+        })
+    }
+
+    fn fail(&mut self, state: State, message: String) -> Token<'a> {
+        self.failed = Some(state);
+        self.state = State::Done;
+        Token {
+            kind: Kind::Error,
+            text: Cow::Owned(message.into_bytes()),
+            line: self.line,
+            column: distance(self.line_start, self.pos),
+            span: Span { start: self.pos.saturating_sub(self.width.max(1)), end: self.pos },
+        }
+    }
+}
+
+/// Statements: outside of any braces, and inside braces around the whole file.
+impl<'a> Lexer<'a> {
+    fn top(&mut self) -> Step<'a> {
+        match self.next() {
+            c if c.is_whitespace() => self.skip(),
+            '{' => {
+                self.returns.push(State::Top);
+                self.skip_to(State::Block)
+            }
+            c => self.statement(c, State::Top, State::TopEnd),
+        }
+    }
+
+    fn block(&mut self) -> Step<'a> {
+        match self.next() {
+            c if c.is_whitespace() => self.skip(),
+            '{' => {
+                self.returns.push(State::BlockClose);
+                self.skip()
+            }
+            '}' => {
+                self.ignore();
+                self.leave()
+            }
+            c => self.statement(c, State::Block, State::BlockEnd),
+        }
+    }
+
+    /// A comment, the end, or a key whose value is followed by `end`; `c` was just read.
+    fn statement(&mut self, c: char, state: State, end: State) -> Step<'a> {
+        match self.comment(c) {
+            Slash::Comment => return self.go(state),
+            Slash::Alone => return Step::Fail("Unexpected EOF.".into()),
+            Slash::No => {}
+        }
+        if c == END {
+            return self.unfinished();
+        }
+        self.back();
+        self.returns.push(end);
+        self.go(State::Key)
+    }
+
+    fn top_end(&mut self) -> Step<'a> {
+        match self.next() {
+            ' ' | '\t' => Step::Go,
+            '\n' | '\r' | END | ';' | ',' | '}' => self.skip_to(State::Top),
+            c => match self.comment(c) {
+                Slash::Comment => self.go(State::Top),
+                Slash::Alone => Step::Go,
+                Slash::No => Step::Fail(format!(
+                    "Expected a top-level value to end with a new line, comment or EOF, but got '{}' instead.",
+                    shown(c)
+                )),
+            },
+        }
+    }
+
+    fn block_end(&mut self) -> Step<'a> {
+        match self.next() {
+            ' ' | '\t' => Step::Go,
+            '\n' | '\r' | ';' | ',' => self.skip_to(State::Block),
+            '}' => {
+                self.back();
+                self.go(State::BlockClose)
+            }
+            c => match self.comment(c) {
+                Slash::Comment | Slash::Alone => Step::Go,
+                Slash::No => Step::Fail(format!(
+                    "Expected a block-level value to end with a new line, comment or EOF, but got '{}' instead.",
+                    shown(c)
+                )),
+            },
+        }
+    }
+
+    fn block_close(&mut self) -> Step<'a> {
+        match self.next() {
+            ' ' | '\t' | '\n' | '\r' => Step::Go,
+            ';' | ',' => self.skip_to(State::Block),
+            '}' => {
+                self.ignore();
+                self.leave()
+            }
+            c => match self.comment(c) {
+                Slash::Comment => self.go(State::Block),
+                Slash::Alone => Step::Go,
+                Slash::No => Step::Fail(format!(
+                    "Expected a block-level to end with a '}}', but got '{}' instead.",
+                    shown(c)
+                )),
+            },
+        }
+    }
+}
+
+/// Keys, separators and includes.
+impl<'a> Lexer<'a> {
+    fn key(&mut self) -> Step<'a> {
+        match self.peek() {
+            c @ ('=' | ':') => Step::Fail(format!("Unexpected key separator '{c}'")),
+            c if c.is_whitespace() => {
+                self.next();
+                self.skip()
+            }
+            quote @ ('"' | '\'') => self.quoted_key(quote, Inside::Statement),
+            _ => self.bare_key(Inside::Statement),
+        }
+    }
+
+    fn map_key(&mut self) -> Step<'a> {
+        match self.peek() {
+            c @ ('=' | ':') => return Step::Fail(format!("Unexpected key separator '{c}'.")),
+            ']' => return Step::Fail("Unexpected array end ']' processing map.".into()),
+            c if c.is_whitespace() => {
+                self.next();
+                return self.skip();
+            }
+            '}' => {
+                self.next();
+                return self.close_map();
+            }
+            quote @ ('"' | '\'') => return self.quoted_key(quote, Inside::Map),
+            END => return Step::Fail("Unexpected EOF processing map.".into()),
+            c @ ('#' | '/') => {
+                self.next();
+                if self.comment(c) == Slash::Comment {
+                    return Step::Go;
+                }
+                // A lone slash is dropped, and whatever follows it starts the key.
+            }
+            _ => {}
+        }
+        self.bare_key(Inside::Map)
+    }
+
+    fn bare_key(&mut self, inside: Inside) -> Step<'a> {
+        self.ignore();
+        self.next();
+        loop {
+            match self.peek() {
+                END if inside == Inside::Map => {
+                    return Step::Fail("Unexpected EOF processing map key.".into());
+                }
+                c if c.is_whitespace() => {
+                    if self.pending().eq_ignore_ascii_case(b"include") {
+                        self.ignore();
+                        if inside == Inside::Map {
+                            self.returns.push(State::MapEnd);
+                        }
+                        return self.go(State::Include);
+                    }
+                    break;
+                }
+                '=' | ':' | END => break,
+                _ => self.next(),
+            };
+        }
+        self.state = State::Separator(inside);
+        Step::Emit(self.emit(Kind::Key))
+    }
+
+    fn quoted_key(&mut self, quote: char, inside: Inside) -> Step<'a> {
+        self.next();
+        self.ignore();
+        loop {
+            match self.peek() {
+                END => {
+                    return match (inside, quote) {
+                        (Inside::Statement, _) => self.unfinished(),
+                        (Inside::Map, '"') => {
+                            Step::Fail("Unexpected EOF processing double quoted map key.".into())
+                        }
+                        (Inside::Map, _) => Step::Fail("Unexpected EOF processing quoted map key.".into()),
+                    };
+                }
+                c if c == quote => break,
+                _ => self.next(),
+            };
+        }
+        let key = self.emit(Kind::Key);
+        self.next();
+        self.ignore();
+        self.state = State::Separator(inside);
+        Step::Emit(key)
+    }
+
+    fn separator(&mut self, inside: Inside) -> Step<'a> {
+        let value = match inside {
+            Inside::Statement => State::Value,
+            Inside::Map => State::MapValue,
+        };
+        match self.next() {
+            c if c.is_whitespace() => self.skip(),
+            '=' | ':' => self.skip_to(value),
+            END if inside == Inside::Statement => Step::Emit(self.emit(Kind::Eof)),
+            _ => {
+                self.back();
+                self.go(value)
+            }
+        }
+    }
+
+    fn include(&mut self) -> Step<'a> {
+        let found = match self.next() {
+            ' ' | '\t' => return self.skip(),
+            quote @ ('"' | '\'') => return self.quoted_include(quote),
+            '[' => "start of an array",
+            '{' => "start of a map",
+            '(' => "start of a block",
+            '\\' => "escape sequence",
+            '\n' | '\r' => "new line",
+            c if c == '-' || is_digit(c) => "start of a number",
+            _ => {
+                self.back();
+                return self.bare_include();
+            }
+        };
+        Step::Fail(format!("Expected include value but found {found}"))
+    }
+
+    fn quoted_include(&mut self, quote: char) -> Step<'a> {
+        self.ignore();
+        loop {
+            match self.next() {
+                END if quote == '"' => return Step::Fail("Unexpected EOF in double quoted include".into()),
+                END => return Step::Fail("Unexpected EOF in quoted include".into()),
+                c if c == quote => return self.finish(Kind::Include, true),
+                _ => {}
+            }
+        }
+    }
+
+    fn bare_include(&mut self) -> Step<'a> {
+        loop {
+            match self.next() {
+                '\n' | '\r' | END | ';' | '}' | ' ' | '\t' => return self.finish(Kind::Include, false),
+                '\'' => return self.finish(Kind::Include, true),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Maps and arrays.
+impl<'a> Lexer<'a> {
+    fn map_value(&mut self) -> Step<'a> {
+        match self.next() {
+            c if c.is_whitespace() => self.skip(),
+            ',' => Step::Fail("Unexpected map value terminator \",\".".into()),
+            '}' => self.close_map(),
+            _ => {
+                self.back();
+                self.returns.push(State::MapEnd);
+                self.go(State::Value)
+            }
+        }
+    }
+
+    fn map_end(&mut self) -> Step<'a> {
+        match self.next() {
+            ' ' | '\t' => self.skip(),
+            ';' | ',' | '\n' | '\r' => self.skip_to(State::MapKey),
+            '}' => self.close_map(),
+            c => match self.comment(c) {
+                Slash::Comment => Step::Go,
+                Slash::Alone => self.skip_to(State::MapKey),
+                Slash::No => Step::Fail(format!(
+                    "Expected a map value terminator \",\" or a map terminator \"}}\", but got '{}' instead.",
+                    shown(c)
+                )),
+            },
+        }
+    }
+
+    fn item(&mut self) -> Step<'a> {
+        match self.next() {
+            c if c.is_whitespace() => self.skip(),
+            ',' => Step::Fail("Unexpected array value terminator ','.".into()),
+            ']' => self.close_array(),
+            c => match self.comment(c) {
+                Slash::Comment => Step::Go,
+                Slash::Alone => Step::Fail("Unexpected array value terminator ','.".into()),
+                Slash::No => {
+                    self.back();
+                    self.returns.push(State::ItemEnd);
+                    self.go(State::Value)
+                }
+            },
+        }
+    }
+
+    fn item_end(&mut self) -> Step<'a> {
+        match self.next() {
+            ' ' | '\t' => self.skip(),
+            ',' | '\n' | '\r' => self.skip_to(State::Item),
+            ']' => self.close_array(),
+            c => match self.comment(c) {
+                Slash::Comment => Step::Go,
+                Slash::Alone => self.skip_to(State::Item),
+                Slash::No => Step::Fail(format!(
+                    "Expected an array value terminator \",\" or an array terminator \"]\", but got '{}' instead.",
+                    shown(c)
+                )),
+            },
+        }
+    }
+
+    pub(super) fn open_map(&mut self) -> Step<'a> {
+        self.ignore();
+        self.state = State::MapKey;
+        Step::Emit(self.emit(Kind::MapStart))
+    }
+
+    pub(super) fn open_array(&mut self) -> Step<'a> {
+        self.ignore();
+        self.state = State::Item;
+        Step::Emit(self.emit(Kind::ArrayStart))
+    }
+
+    fn close_map(&mut self) -> Step<'a> {
+        self.ignore();
+        let end = self.emit(Kind::MapEnd);
+        self.emit_and_leave(end)
+    }
+
+    fn close_array(&mut self) -> Step<'a> {
+        self.ignore();
+        let end = self.emit(Kind::ArrayEnd);
+        self.emit_and_leave(end)
+    }
+}
+
+/// Moving through the text.
+impl<'a> Lexer<'a> {
+    /// Reads a character. What is not UTF-8 reads as U+FFFD, a byte at a time.
+    pub(super) fn next(&mut self) -> char {
+        let Some((&first, rest)) = self.text.get(self.pos..).and_then(<[u8]>::split_first) else {
+            self.width = 0;
+            return END;
+        };
+        if first == b'\n' {
+            self.line += 1;
+            self.line_start = self.pos;
+        }
+        let c = match first {
+            0..0x80 => char::from(first),
+            _ => {
+                let most = self.text.get(self.pos..self.pos + 1 + rest.len().min(3)).unwrap_or_default();
+                first_char(most).unwrap_or(char::REPLACEMENT_CHARACTER)
+            }
+        };
+        self.width = if c == char::REPLACEMENT_CHARACTER && !self.text_at(self.pos, "\u{fffd}") {
+            1
+        } else {
+            c.len_utf8()
+        };
+        self.pos += self.width;
+        c
+    }
+
+    /// Takes the last character back; twice in a row goes back twice its width.
+    pub(super) fn back(&mut self) {
+        self.pos = self.pos.saturating_sub(self.width);
+        if self.byte(self.pos) == Some(b'\n') {
+            self.line = self.line.saturating_sub(1);
+        }
+    }
+
+    /// The next character, not read.
+    pub(super) fn peek(&mut self) -> char {
+        let c = self.next();
+        self.back();
+        c
+    }
+
+    /// A byte of the text.
+    pub(super) fn byte(&self, at: usize) -> Option<u8> {
+        self.text.get(at).copied()
+    }
+
+    /// Bytes of the text; empty where the range lies outside.
+    pub(super) fn bytes(&self, start: usize, end: usize) -> &'a [u8] {
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    /// The token being read, so far, without `parts`.
+    pub(super) fn pending(&self) -> &'a [u8] {
+        self.bytes(self.start, self.pos)
+    }
+
+    /// What was read so far belongs to no token.
+    pub(super) fn ignore(&mut self) {
+        self.start = self.pos;
+        self.token_start = self.pos;
+        self.token_line_start = self.line_start;
+    }
+
+    /// Makes a token of what was read since the last one.
+    pub(super) fn emit(&mut self, kind: Kind) -> Token<'a> {
+        let rest = self.pending();
+        let text = match self.parts.take() {
+            None => Cow::Borrowed(rest),
+            Some(mut parts) => {
+                parts.extend_from_slice(rest);
+                Cow::Owned(parts)
+            }
+        };
+        // Counted backwards from the end, so a resolved escape moves the column to the right.
+        let column = distance(self.token_line_start, self.pos).saturating_sub_unsigned(text.len());
+        let token = Token {
+            kind,
+            text,
+            line: self.line,
+            column,
+            span: Span { start: self.token_start.min(self.pos), end: self.pos },
+        };
+        self.ignore();
+        token
+    }
+
+    /// Makes a token of all but the last character, which is dropped with `drop_last` and read
+    /// again without; then leaves the value.
+    pub(super) fn finish(&mut self, kind: Kind, drop_last: bool) -> Step<'a> {
+        self.back();
+        let token = self.emit(kind);
+        if drop_last {
+            self.next();
+            self.ignore();
+        }
+        self.emit_and_leave(token)
+    }
+
+    /// Reports a value and goes on behind it.
+    pub(super) fn emit_and_leave(&mut self, token: Token<'a>) -> Step<'a> {
+        match self.leave() {
+            Step::Go => Step::Emit(token),
+            other => other,
+        }
+    }
+
+    /// The text ended inside of something: an error, except where nothing of it was read yet.
+    pub(super) fn unfinished(&mut self) -> Step<'a> {
+        if self.pos > self.start {
+            return Step::Fail("Unexpected EOF.".into());
+        }
+        Step::Emit(self.emit(Kind::Eof))
+    }
+
+    pub(super) fn skip(&mut self) -> Step<'a> {
+        self.ignore();
+        Step::Go
+    }
+
+    fn skip_to(&mut self, state: State) -> Step<'a> {
+        self.ignore();
+        self.go(state)
+    }
+
+    fn go(&mut self, state: State) -> Step<'a> {
+        self.state = state;
+        Step::Go
+    }
+
+    fn leave(&mut self) -> Step<'a> {
+        match self.returns.pop() {
+            Some(state) => self.go(state),
+            None => Step::Fail("BUG in lexer: no states to pop.".into()),
+        }
+    }
+
+    /// Skips a comment if `c`, just read, begins one.
+    fn comment(&mut self, c: char) -> Slash {
+        match c {
+            '#' => {}
+            '/' if self.next() == '/' => {}
+            '/' => {
+                self.back();
+                return Slash::Alone;
+            }
+            _ => return Slash::No,
+        }
+        while !matches!(self.peek(), '\n' | '\r' | END) {
+            self.next();
+        }
+        self.ignore();
+        Slash::Comment
+    }
+
+    fn text_at(&self, at: usize, what: &str) -> bool {
+        self.text.get(at..).is_some_and(|rest| rest.starts_with(what.as_bytes()))
+    }
+}
+
+/// What a character that may begin a comment turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slash {
+    /// The comment is behind us.
+    Comment,
+    /// A single slash, which was read.
+    Alone,
+    /// Something else.
+    No,
+}
+
+/// The character that the bytes begin with, if they begin with one.
+fn first_char(bytes: &[u8]) -> Option<char> {
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?,
+    };
+    valid.chars().next()
+}
+
+/// A character as the messages show it.
+pub(super) fn shown(c: char) -> Cow<'static, str> {
+    match c {
+        '\n' => Cow::Borrowed("\\n"),
+        _ => Cow::Owned(c.to_string()),
+    }
+}
+
+fn distance(from: usize, to: usize) -> isize {
+    to.cast_signed() - from.cast_signed()
+}
