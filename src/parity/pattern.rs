@@ -126,7 +126,9 @@ impl Pattern {
                     Some(text) => out.extend_from_slice(text),
                     None => return Err(format!("nothing was kept under the name `{name}`")),
                 },
-                Piece::Above(name) => return Err(format!("a number above `{name}` can be expected, not sent")),
+                Piece::Above(name) => {
+                    return Err(format!("a number above `{name}` can be expected, not sent"));
+                }
                 Piece::Place { mask, .. } => return Err(format!("{mask:?} can be expected, not sent")),
                 fixed => out.extend(fixed.fixed()),
             }
@@ -136,7 +138,10 @@ impl Pattern {
 
     /// Is there nothing in it that may differ or that was kept before?
     pub fn is_fixed(&self) -> bool {
-        !self.pieces.iter().any(|piece| matches!(piece, Piece::Place { .. } | Piece::Again(_) | Piece::Above(_)))
+        !self
+            .pieces
+            .iter()
+            .any(|piece| matches!(piece, Piece::Place { .. } | Piece::Again(_) | Piece::Above(_)))
     }
 
     /// Does `text` fit? What the named places matched is kept only if all of it fits.
@@ -183,9 +188,13 @@ fn fits(pieces: &[Piece], text: &[u8], kept: &mut Kept) -> bool {
             text.strip_prefix(want.as_slice()).is_some_and(|rest| fits(later, rest, kept))
         }
         Piece::Above(name) => {
-            let number = |digits: &[u8]| std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
+            let number = |digits: &[u8]| {
+                std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok())
+            };
             let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let (Some((digits, rest)), Some(least)) = (text.split_at_checked(length), kept.get(name)) else { return false };
+            let (Some((digits, rest)), Some(least)) = (text.split_at_checked(length), kept.get(name)) else {
+                return false;
+            };
             number(digits) > number(least) && fits(later, rest, kept)
         }
         fixed => text.strip_prefix(fixed.fixed().as_slice()).is_some_and(|rest| fits(later, rest, kept)),

@@ -48,7 +48,7 @@ impl fmt::Display for Fraction {
             return Ok(());
         }
         let mut digits = self.unit.ilog10() as usize;
-        while rest % 10 == 0 {
+        while rest.is_multiple_of(10) {
             rest /= 10;
             digits -= 1;
         }

@@ -12,7 +12,7 @@ const FEW_MAX: usize = 16;
 
 /// Subscriptions by sid.
 #[derive(Debug)]
-pub struct Sids {
+pub(super) struct Sids {
     held: Held,
 }
 
@@ -49,7 +49,7 @@ impl Default for Sids {
 
 impl Sids {
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match &self.held {
             Held::Few(few) => few.len(),
             Held::Many(many) => many.table.len(),
@@ -57,7 +57,7 @@ impl Sids {
     }
 
     /// The subscription named `sid`.
-    pub fn get(&self, sid: &[u8]) -> Option<&Subscription> {
+    pub(super) fn get(&self, sid: &[u8]) -> Option<&Subscription> {
         match &self.held {
             Held::Few(few) => few.iter().find(|held| held.sid() == sid),
             Held::Many(many) => many.table.find(many.hash(sid), |held| held.sid() == sid),
@@ -65,7 +65,7 @@ impl Sids {
     }
 
     /// Adds a subscription; the caller knows that its sid is free.
-    pub fn insert(&mut self, subscription: Subscription) {
+    pub(super) fn insert(&mut self, subscription: Subscription) {
         debug_assert!(self.get(subscription.sid()).is_none(), "a sid names one subscription");
         match &mut self.held {
             Held::Few(few) if few.len() < FEW_MAX => {
@@ -84,7 +84,7 @@ impl Sids {
     }
 
     /// Takes the subscription named `sid` out.
-    pub fn remove(&mut self, sid: &[u8]) -> Option<Subscription> {
+    pub(super) fn remove(&mut self, sid: &[u8]) -> Option<Subscription> {
         match &mut self.held {
             Held::Few(few) => {
                 let at = few.iter().position(|held| held.sid() == sid)?;
@@ -99,7 +99,7 @@ impl Sids {
     }
 
     /// Takes all out.
-    pub fn take_all(&mut self) -> Vec<Subscription> {
+    pub(super) fn take_all(&mut self) -> Vec<Subscription> {
         match std::mem::take(self).held {
             Held::Few(few) => few,
             Held::Many(many) => many.table.into_iter().collect(),

@@ -11,7 +11,7 @@ const GATHER_BYTES_MIN: usize = SCRATCH_BYTES / 4;
 
 /// What is left over between two reads of a connection.
 #[derive(Debug, Default)]
-pub struct Input {
+pub(super) struct Input {
     rest: Vec<u8>,
     /// Bytes that the operation at the front of `rest` needs at least.
     need: usize,
@@ -19,12 +19,12 @@ pub struct Input {
 
 impl Input {
     /// The bytes that were left.
-    pub fn rest(&self) -> &[u8] {
+    pub(super) fn rest(&self) -> &[u8] {
         &self.rest
     }
 
     /// Keeps `rest`, of which at least `need` bytes are needed for the next step.
-    pub fn keep(&mut self, rest: &[u8], need: usize) {
+    pub(super) fn keep(&mut self, rest: &[u8], need: usize) {
         self.need = need;
         if rest.is_empty() {
             self.rest = Vec::new();
@@ -37,13 +37,13 @@ impl Input {
     }
 
     /// Whether the next read goes into the buffer of a large operation, and how much it takes.
-    pub fn gathers(&self) -> Option<usize> {
+    pub(super) fn gathers(&self) -> Option<usize> {
         let missing = self.need.saturating_sub(self.rest.len());
         (self.need >= GATHER_BYTES_MIN && missing > 0).then_some(missing)
     }
 
     /// Reads at most what [`Self::gathers`] said; returns what `read` returned.
-    pub fn gather<E>(&mut self, read: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<usize, E> {
+    pub(super) fn gather<E>(&mut self, read: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<usize, E> {
         let held = self.rest.len();
         // Only the piece about to be read is zeroed, not the whole operation each time.
         let piece = self.need.saturating_sub(held).min(SCRATCH_BYTES);
@@ -54,7 +54,7 @@ impl Input {
     }
 
     /// Takes the gathered bytes out.
-    pub fn take(&mut self) -> Vec<u8> {
+    pub(super) fn take(&mut self) -> Vec<u8> {
         self.need = 0;
         std::mem::take(&mut self.rest)
     }

@@ -49,7 +49,7 @@ pub struct Connection<S> {
 /// Why the poll function returned.
 enum Pause {
     /// Receivers are behind: wait for them before reading on.
-    Stall(Box<Vec<Arc<Outbound>>>),
+    Stall(Box<[Arc<Outbound>]>),
     /// The connection is to be closed.
     Close(CloseReason),
 }
@@ -203,7 +203,7 @@ impl<S: Session> Connection<S> {
         courier.flush(&mut |blocked| write_task::start(blocked, &self.context), &mut stalling);
         match outcome {
             Err(reason) => Next::Pause(Pause::Close(reason)),
-            Ok(_) if self.stalls(&mut stalling) => Next::Pause(Pause::Stall(Box::new(stalling))),
+            Ok(_) if self.stalls(&mut stalling) => Next::Pause(Pause::Stall(stalling.into_boxed_slice())),
             Ok(next) => next,
         }
     }
@@ -309,10 +309,9 @@ fn skips_last_flush(reason: CloseReason) -> bool {
 }
 
 /// Waits a moment for receivers that are behind.
-#[expect(clippy::disallowed_methods, reason = "a bounded wait, not a decision about time")]
-async fn stall(receivers: Box<Vec<Arc<Outbound>>>) {
+async fn stall(receivers: Box<[Arc<Outbound>]>) {
     let end = Instant::now() + STALL_TOTAL_MAX;
-    for receiver in *receivers {
+    for receiver in receivers {
         let span = if receiver.is_over_limit() { STALL_AT_LIMIT_MAX } else { STALL_MAX };
         let _ = timeout_at(end, timeout(span, receiver.released())).await;
     }

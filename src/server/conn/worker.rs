@@ -15,7 +15,7 @@ pub(super) const SCRATCH_BYTES: usize = 128 << 10;
 pub(super) const READ_BYTES_MIN: usize = SCRATCH_BYTES / 2;
 
 /// One thread's tools.
-pub struct Worker {
+pub(super) struct Worker {
     pub(super) scratch: Vec<u8>,
     pub(super) courier: Courier,
 }
@@ -32,7 +32,7 @@ thread_local! {
 
 /// Lends this thread's tools to `work`. They are made on first use, and made anew after a panic in
 /// `work`, which may have left them half-used.
-pub fn with<T>(work: impl FnOnce(&mut Worker) -> T) -> T {
+pub(super) fn with<T>(work: impl FnOnce(&mut Worker) -> T) -> T {
     // Taken out for the time of the call: a panic drops them instead of poisoning the thread.
     let mut worker = WORKER.with_borrow_mut(Option::take).unwrap_or_else(Worker::new);
     let result = work(&mut worker);

@@ -16,7 +16,7 @@ use crate::server::protocol::error::CloseReason;
 
 /// Starts the task; the caller hands over the right to write.
 #[expect(clippy::disallowed_methods, reason = "the place where write tasks start")]
-pub fn start(outbound: &Arc<Outbound>, context: &Arc<Context>) {
+pub(super) fn start(outbound: &Arc<Outbound>, context: &Arc<Context>) {
     tokio::spawn(run(Arc::clone(outbound), Arc::clone(context)));
 }
 

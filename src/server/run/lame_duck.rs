@@ -7,16 +7,16 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// When clients are closed, after the grace period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plan {
+pub(super) struct Plan {
     /// Clients closed between two pauses.
-    pub batch: usize,
+    pub(super) batch: usize,
     /// The longest pause; each is drawn from its upper half.
     pub pause: Duration,
 }
 
 impl Plan {
     /// Spreads `clients` over what `duration` leaves after the `grace` period.
-    pub fn new(clients: usize, duration: Duration, grace: Duration) -> Self {
+    pub(super) fn new(clients: usize, duration: Duration, grace: Duration) -> Self {
         let span = match duration.saturating_sub(grace) {
             Duration::ZERO => PAUSE_MAX,
             span => span,
@@ -32,7 +32,7 @@ impl Plan {
     }
 
     /// One pause; `chance` is from 0 to 1.
-    pub fn pause(&self, chance: f64) -> Duration {
+    pub(super) fn pause(&self, chance: f64) -> Duration {
         self.pause.mul_f64(chance.clamp(0.5, 1.0))
     }
 }

@@ -7,7 +7,7 @@ pub const REFERENCE: &str = "2.15.1";
 pub const GIT_COMMIT: Option<&str> = option_env!("NATSX_GIT_COMMIT");
 
 /// What stands where the reference names its Go version.
-pub const RUNTIME: &str = "rust1.95";
+pub(super) const RUNTIME: &str = "rust1.95";
 
 /// The JetStream API level that INFO names, with JetStream or without. Reference: 5 in 2.15.
-pub const JETSTREAM_API_LEVEL: i64 = 5;
+pub(super) const JETSTREAM_API_LEVEL: i64 = 5;
