@@ -8,7 +8,9 @@ use std::process::Command;
 use super::*;
 
 /// Code, standard output, standard error.
-type Said = (u8, String, String);
+type Said = (ExitCode, String, String);
+
+const OK: ExitCode = ExitCode::SUCCESS;
 
 fn say(line: &str) -> Said {
     let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -27,13 +29,17 @@ fn say_reference(binary: &str, line: &str) -> Said {
     let args = line.split(' ').skip(1);
     let output = Command::new(binary).args(args).current_dir("/tmp").output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (u8::try_from(output.status.code().unwrap()).unwrap(), text(output.stdout), text(output.stderr))
+    (
+        ExitCode::from(u8::try_from(output.status.code().unwrap()).unwrap()),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }
 
 /// What the server's command line answers, the reference's too where it is at hand.
 #[track_caller]
 fn check(line: &str, code: u8, out: &str, err: &str) {
-    let want = (code, out.to_owned(), err.to_owned());
+    let want = (ExitCode::from(code), out.to_owned(), err.to_owned());
     assert_eq!(without_usage(say(line)), want, "{line}");
     if let Ok(binary) = std::env::var("NATSX_REFERENCE") {
         assert_eq!(without_usage(say_reference(&binary, line)), want, "{line} (reference)");
@@ -59,7 +65,7 @@ fn help_is_the_usage_text_and_no_failure() {
 #[test]
 fn tls_help_shows_a_tls_block_and_what_may_be_chosen() {
     let (code, out, err) = say("nats-server --help_tls");
-    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!((code, err.as_str()), (OK, ""));
     for part in ["tls {", "cert_file:", "TLS_AES_128_GCM_SHA256", "CurveP256", "ocsp_peer"] {
         assert!(out.contains(part), "{part}");
     }
@@ -128,14 +134,14 @@ fn signals_that_cannot_be_sent_are_refused() {
 #[test]
 fn a_log_file_that_cannot_be_opened_ends_the_start() {
     let (code, out, err) = say("nats-server -l /nope/x");
-    assert_eq!((code, out.as_str()), (1, ""));
+    assert_eq!((code, out.as_str()), (ExitCode::from(1), ""));
     assert!(err.ends_with(" error opening file: open /nope/x: no such file or directory\n"), "{err}");
 }
 
 #[test]
 fn natsx_serve_takes_the_same_flags_under_its_own_name() {
     let (code, out, err) = say("natsx serve -x");
-    assert_eq!((code, err.as_str()), (0, "flag provided but not defined: -x\n"));
+    assert_eq!((code, err.as_str()), (OK, "flag provided but not defined: -x\n"));
     assert!(out.starts_with("\nUsage: natsx serve [options]\n"));
     assert_eq!(say("natsx serve foo").2, "natsx: unrecognized command: \"foo\"\n");
     assert_eq!(say("natsx -t").2, say("natsx serve -t").2);
@@ -145,35 +151,35 @@ fn natsx_serve_takes_the_same_flags_under_its_own_name() {
 fn natsx_tells_its_version_and_the_references() {
     for line in ["natsx version", "natsx --version", "natsx -V", "natsx serve --version"] {
         let want = format!("natsx: v{NATSX} (equals nats-server v2.15.1)\n");
-        assert_eq!(say(line), (0, want, String::new()), "{line}");
+        assert_eq!(say(line), (OK, want, String::new()), "{line}");
     }
 }
 
 #[test]
 fn natsx_lists_its_commands() {
     let (code, out, err) = say("natsx help");
-    assert_eq!((code, err.as_str()), (0, ""));
+    assert_eq!((code, err.as_str()), (OK, ""));
     for command in COMMANDS {
         assert!(out.contains(&format!("\n  {} ", command.name)), "{}", command.name);
-        assert_eq!(say(&format!("natsx help {}", command.name)).0, 0);
+        assert_eq!(say(&format!("natsx help {}", command.name)).0, OK);
     }
-    assert_eq!(say("natsx").0, USAGE_ERROR);
+    assert_eq!(say("natsx").0, ExitCode::from(USAGE_ERROR));
 }
 
 #[test]
 fn natsx_refuses_commands_it_does_not_have() {
     let err = "natsx: there is no command \"foo\"; `natsx help` lists them\n";
-    assert_eq!(say("natsx foo"), (2, String::new(), err.to_owned()));
-    assert_eq!(say("natsx help foo"), (2, String::new(), err.to_owned()));
-    assert_eq!(say("natsx completions nosuchshell").0, 2);
-    assert_eq!(say("natsx man foo").0, 2);
+    assert_eq!(say("natsx foo"), (ExitCode::from(USAGE_ERROR), String::new(), err.to_owned()));
+    assert_eq!(say("natsx help foo"), (ExitCode::from(USAGE_ERROR), String::new(), err.to_owned()));
+    assert_eq!(say("natsx completions nosuchshell").0, ExitCode::from(USAGE_ERROR));
+    assert_eq!(say("natsx man foo").0, ExitCode::from(USAGE_ERROR));
 }
 
 #[test]
 fn completions_know_commands_and_flags() {
     for shell in ["bash", "zsh", "fish"] {
         let (code, out, _) = say(&format!("natsx completions {shell}"));
-        assert_eq!(code, 0);
+        assert_eq!(code, OK);
         for word in ["serve", "completions", "store_dir", "cluster_listen"] {
             assert!(out.contains(word), "{shell}: {word}");
         }
@@ -183,7 +189,7 @@ fn completions_know_commands_and_flags() {
 #[test]
 fn the_man_page_shows_every_flag() {
     let (code, page, _) = say("natsx man serve");
-    assert_eq!(code, 0);
+    assert_eq!(code, OK);
     for flag in flags::FLAGS.iter().flat_map(|group| group.flags) {
         let name = flag.names.last().unwrap().replace('-', "\\-");
         assert!(page.contains(&format!("\\-{name}")), "{name}");

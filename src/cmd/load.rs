@@ -21,6 +21,9 @@ pub enum LoadError {
     /// The file cannot be read, or what it says cannot be; a line a finding.
     #[error("{0}")]
     File(String),
+    /// A reload of a server that was started without a file.
+    #[error("can only reload config when a file is provided using -c or --config")]
+    NoFile,
     /// What the flags say cannot be.
     #[error(transparent)]
     Flag(#[from] FlagError),
@@ -36,6 +39,14 @@ pub struct Loaded {
 }
 
 impl Source {
+    /// Reads file and flags for a reload, which needs a file.
+    pub fn load_again(&self) -> Result<Loaded, LoadError> {
+        if self.config.is_none() {
+            return Err(LoadError::NoFile);
+        }
+        self.load()
+    }
+
     /// Reads the file, if any, and writes the flags over it.
     pub fn load(&self) -> Result<Loaded, LoadError> {
         let mut loaded = match &self.config {

@@ -22,7 +22,12 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::server::base::version::{COMPATIBLE, NATSX};
+use crate::admin::bench;
+use crate::parity;
+use crate::server::run::REFERENCE_VERSION;
+
+/// The version of natsx itself.
+pub const NATSX: &str = env!("CARGO_PKG_VERSION");
 
 /// Where a command speaks to: standard output and standard error, or a test's buffers.
 pub struct Io<'a> {
@@ -61,8 +66,8 @@ impl Program {
     /// What `--version` prints.
     pub fn version_line(self) -> String {
         match self {
-            Self::NatsServer => format!("nats-server: v{COMPATIBLE}"),
-            Self::Natsx => format!("natsx: v{NATSX} (equals nats-server v{COMPATIBLE})"),
+            Self::NatsServer => format!("nats-server: v{REFERENCE_VERSION}"),
+            Self::Natsx => format!("natsx: v{NATSX} (equals nats-server v{REFERENCE_VERSION})"),
         }
     }
 }
@@ -74,7 +79,7 @@ pub struct SubCommand {
     /// As help, man page and completions describe it.
     pub command: fn() -> clap::Command,
     /// Runs it with the words behind its name; gives the exit code.
-    pub run: fn(&[String], &mut Io<'_>) -> u8,
+    pub run: fn(&[String], &mut Io<'_>) -> ExitCode,
 }
 
 /// The sub-commands, in the order of the help text. A new one is one row.
@@ -82,10 +87,28 @@ pub const COMMANDS: &[SubCommand] = &[
     SubCommand {
         name: "serve",
         command: || flags::command("serve"),
-        run: |args, io| serve::run(Program::Natsx, args, io),
+        run: |args, io| ExitCode::from(serve::run(Program::Natsx, args, io)),
     },
-    SubCommand { name: "completions", command: shell::completions_command, run: shell::completions },
-    SubCommand { name: "man", command: shell::man_command, run: shell::man },
+    SubCommand {
+        name: "bench",
+        command: bench::command,
+        run: |args, io| with_clap(bench::command, bench::run, args, io),
+    },
+    SubCommand {
+        name: "parity",
+        command: parity::command,
+        run: |args, io| with_clap(parity::command, parity::run, args, io),
+    },
+    SubCommand {
+        name: "completions",
+        command: shell::completions_command,
+        run: |args, io| ExitCode::from(shell::completions(args, io)),
+    },
+    SubCommand {
+        name: "man",
+        command: shell::man_command,
+        run: |args, io| ExitCode::from(shell::man(args, io)),
+    },
 ];
 
 /// Exit code of a command line that natsx cannot understand.
@@ -95,7 +118,7 @@ pub const USAGE_ERROR: u8 = 2;
 pub fn main() -> ExitCode {
     let args: Vec<String> = std::env::args_os().map(lossy).collect();
     let mut io = Io { out: &mut std::io::stdout(), err: &mut std::io::stderr() };
-    ExitCode::from(run(&args, &mut io))
+    run(&args, &mut io)
 }
 
 fn lossy(arg: OsString) -> String {
@@ -103,22 +126,22 @@ fn lossy(arg: OsString) -> String {
 }
 
 /// Runs the command line `args`, the program's name included; gives the exit code.
-pub fn run(args: &[String], io: &mut Io<'_>) -> u8 {
+pub fn run(args: &[String], io: &mut Io<'_>) -> ExitCode {
     let (path, args) = args.split_first().map_or(("", args), |(path, args)| (path.as_str(), args));
     if Program::called_by(path) == Program::NatsServer {
-        return serve::run(Program::NatsServer, args, io);
+        return ExitCode::from(serve::run(Program::NatsServer, args, io));
     }
     let Some((word, rest)) = args.split_first() else {
         let _ = write!(io.err, "{}", top().render_help());
-        return USAGE_ERROR;
+        return ExitCode::from(USAGE_ERROR);
     };
     match word.as_str() {
         "help" | "-h" | "--help" => help(rest, io),
         "version" | "-v" | "-V" | "--version" if rest.is_empty() => {
             let _ = writeln!(io.out, "{}", Program::Natsx.version_line());
-            0
+            ExitCode::SUCCESS
         }
-        word if word.starts_with('-') => serve::run(Program::Natsx, args, io),
+        word if word.starts_with('-') => ExitCode::from(serve::run(Program::Natsx, args, io)),
         word => match COMMANDS.iter().find(|command| command.name == word) {
             Some(command) => (command.run)(rest, io),
             None => unknown(word, io),
@@ -127,27 +150,40 @@ pub fn run(args: &[String], io: &mut Io<'_>) -> u8 {
 }
 
 /// `natsx help` and `natsx help <command>`.
-fn help(words: &[String], io: &mut Io<'_>) -> u8 {
+fn help(words: &[String], io: &mut Io<'_>) -> ExitCode {
     let Some(word) = words.first() else {
         let _ = write!(io.out, "{}", top().render_help());
-        return 0;
+        return ExitCode::SUCCESS;
     };
     match COMMANDS.iter().find(|command| command.name == word) {
         Some(command) if command.name == "serve" => {
             let _ = write!(io.out, "{}", flags::usage("natsx serve"));
-            0
+            ExitCode::SUCCESS
         }
         Some(command) => {
             let _ = write!(io.out, "{}", (command.command)().bin_name(format!("natsx {word}")).render_help());
-            0
+            ExitCode::SUCCESS
         }
         None => unknown(word, io),
     }
 }
 
-fn unknown(word: &str, io: &mut Io<'_>) -> u8 {
+fn unknown(word: &str, io: &mut Io<'_>) -> ExitCode {
     let _ = writeln!(io.err, "natsx: there is no command {word:?}; `natsx help` lists them");
-    USAGE_ERROR
+    ExitCode::from(USAGE_ERROR)
+}
+
+/// Runs a sub-command that clap describes and that prints by itself.
+fn with_clap(
+    command: fn() -> clap::Command,
+    run: fn(&clap::ArgMatches) -> ExitCode,
+    args: &[String],
+    io: &mut Io<'_>,
+) -> ExitCode {
+    match parse_words(command(), args, io) {
+        Ok(matches) => run(&matches),
+        Err(code) => ExitCode::from(code),
+    }
 }
 
 /// natsx as clap knows it, built from [`COMMANDS`].

@@ -8,9 +8,13 @@ use super::redact::hide_from_others;
 use super::tell::{Machine, Processes, tell};
 use super::{Io, Program, tls_help};
 use crate::server::base::clock::{Clock, SystemClock, Timestamp};
+use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
+use crate::server::config::options::Options;
 use crate::server::log::{self, LogError, Logger, Settings};
 use crate::server::run::Server;
+use crate::server::run::ports::{self, Bound, Listeners, PortsFile};
+use crate::server::run::signal::{Order, Signals};
 
 /// What the words ask for.
 #[derive(Debug)]
@@ -147,32 +151,85 @@ fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
         Ok(started) => started,
         Err(error) => return refuse_log(&error, clock.now(), io),
     };
-    let code = run_server(source, loaded, &logger, clock);
+    let code = run_server(&source, loaded.options, &logger);
     // Writes what is still queued.
     drop(thread);
     code
 }
 
-fn run_server(_source: Source, loaded: load::Loaded, logger: &Logger, _clock: Arc<dyn Clock>) -> u8 {
+fn run_server(source: &Source, options: Options, logger: &Logger) -> u8 {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            logger.fatal(format_args!("{error}"));
+            logger.fatal(format_args!("{}", io_text(&error)));
             return 1;
         }
     };
     runtime.block_on(async {
-        match Server::start(loaded.options, logger.clone()).await {
-            Ok(server) => {
-                server.stopped().await;
-                0
-            }
-            Err(error) => {
-                logger.fatal(format_args!("{error}"));
+        match start_and_obey(source, options, logger).await {
+            Ok(()) => 0,
+            Err(text) => {
+                logger.fatal(format_args!("{text}"));
                 1
             }
         }
     })
+}
+
+/// Runs the server until it has stopped, doing what signals ask. An error is the log's last line.
+async fn start_and_obey(source: &Source, options: Options, logger: &Logger) -> Result<(), String> {
+    let mut signals = Signals::listen().map_err(|error| io_text(&error))?;
+    let server = Server::start(options, logger.clone()).await.map_err(|error| error.to_string())?;
+    let ports_file = write_ports_file(&server, logger);
+    loop {
+        let trapped = tokio::select! {
+            () = server.stopped() => break,
+            trapped = signals.next() => trapped,
+        };
+        logger.notice(format_args!("Trapped {:?} signal", trapped.name()));
+        match trapped.order(server.life()) {
+            Some(Order::Stop) => server.stop().await,
+            Some(Order::Reopen) => logger.reopen(),
+            Some(Order::Reload) => reload(source, logger),
+            Some(Order::LameDuck) => {
+                let server = server.clone();
+                // It goes on while more signals are obeyed; `stopped` tells of its end.
+                drop(tokio::spawn(async move { server.lame_duck().await }));
+            }
+            None => {}
+        }
+    }
+    if let Some(Err(text)) = ports_file.map(|file| file.remove()) {
+        logger.error(format_args!("{text}"));
+    }
+    Ok(())
+}
+
+/// The ports file, where the options ask for one. Failing to write it is an error in the log, no more.
+fn write_ports_file(server: &Server, logger: &Logger) -> Option<PortsFile> {
+    let options = server.options();
+    let folder = options.ports_file_dir.as_ref()?;
+    let nats = server
+        .client_addresses()
+        .first()
+        .map(|address| Bound { is_tls: options.tls.is_some(), address: *address });
+    let document = ports::document(&Listeners { nats, ..Listeners::default() }, &ports::own_addresses());
+    match PortsFile::write(folder, &called_by(), std::process::id(), &document) {
+        Ok(file) => Some(file),
+        Err(text) => {
+            logger.error(format_args!("{text}"));
+            None
+        }
+    }
+}
+
+/// Reads file and flags again.
+fn reload(source: &Source, logger: &Logger) {
+    let refused = match source.load_again() {
+        Ok(_) => "this server cannot change its options while it runs".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    logger.error(format_args!("Failed to reload server configuration: {refused}"));
 }
 
 /// The path that this process was called by: it names the process in the syslog and in the ports file.

@@ -4,7 +4,6 @@ pub mod clock;
 pub mod duration;
 pub mod rng;
 pub mod io_text;
-pub mod version;
 pub mod quote;
 pub mod buffer;
 pub mod timers;

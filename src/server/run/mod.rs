@@ -6,6 +6,9 @@ mod accept;
 mod start;
 mod lame_duck;
 mod stop;
+pub mod banner;
+pub mod ports;
+pub mod signal;
 
 pub use server::{Life, Server};
 pub use start::StartError;

@@ -65,6 +65,11 @@ impl Server {
         self.inner.client.conn.table.count()
     }
 
+    /// How far the server's life has come.
+    pub fn life(&self) -> Life {
+        *self.inner.life.borrow()
+    }
+
     /// Completes when the server has stopped.
     pub async fn stopped(&self) {
         let mut life = self.inner.life.subscribe();

@@ -9,15 +9,18 @@ use nkeys::{KeyPair, XKey};
 use tokio::sync::{Mutex, watch};
 
 use super::accept::{self, ClientAccept};
+use super::banner::{self, Identity};
+use super::ports;
 use super::server::{Inner, Life, Server};
 use super::version;
 use crate::server::account::Registry;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::io_text::io_text;
+use crate::server::base::quote::quote;
 use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
-use crate::server::config::options::Options;
+use crate::server::config::options::{Options, PORT_RANDOM};
 use crate::server::conn::{Context, SlowConsumers, Table};
 use crate::server::interest::SharedInterest;
 use crate::server::log::Logger;
@@ -29,13 +32,16 @@ use crate::server::protocol::info::Info;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The client port cannot be listened on.
-    #[error("Error listening on port: {address}, {:?}", io_text(.error))]
+    #[error("Error listening on port: {address}, {}", quote(.reason.as_bytes()))]
     Listen {
         /// Host and port asked for.
         address: String,
-        /// What the system said.
-        error: io::Error,
+        /// What the system said, in the reference's words.
+        reason: String,
     },
+    /// The pid file cannot be written.
+    #[error("{0}")]
+    PidFile(String),
     /// `client_advertise` is no host and port.
     #[error("Error setting server INFO with ClientAdvertise value of {value}, err={error}")]
     Advertise {
@@ -54,15 +60,19 @@ impl Server {
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
         let without_cache = options.no_sublist_cache;
-        let port = u16::try_from(options.port).unwrap_or(0);
-        let address = advertise::join(&options.host, port);
+        let server_id = KeyPair::new_server().public_key();
+        announce(&options, &server_id, &logger);
+        if let Some(path) = &options.pid_file {
+            ports::write_pid(path, std::process::id()).map_err(StartError::PidFile)?;
+        }
+        let port = listen_port(&options)?;
         let listeners = listen_task::listen(&options.host, port)
             .await
-            .map_err(|error| StartError::Listen { address, error })?;
+            .map_err(|error| listen_error(&options.host, port, &error))?;
         let addresses: Vec<SocketAddr> =
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let port = addresses.first().map_or(port, SocketAddr::port);
-        let info = greeting(&options, port)?;
+        let info = greeting(&options, server_id, port)?;
         logger.notice(format_args!(
             "Listening for client connections on {}",
             advertise::join(&options.host, port)
@@ -115,9 +125,43 @@ fn spawn_until_stopped(mut life: watch::Receiver<Life>, task: impl Future<Output
     });
 }
 
+/// The first lines of the log.
+fn announce(options: &Options, server_id: &str, logger: &Logger) {
+    let identity = Identity {
+        version: version::REFERENCE,
+        git: version::GIT_COMMIT,
+        runtime: version::RUNTIME,
+        name: options.server_name.as_deref().unwrap_or(server_id),
+        id: server_id,
+        cluster: None,
+    };
+    for (level, text) in banner::lines(options, &identity) {
+        logger.log(level, format_args!("{text}"));
+    }
+}
+
+/// The port to listen on; 0 is one that the system chooses.
+fn listen_port(options: &Options) -> Result<u16, StartError> {
+    match options.port {
+        PORT_RANDOM => Ok(0),
+        port => u16::try_from(port).map_err(|_| StartError::Listen {
+            address: format!("{}:{port}", options.host),
+            reason: format!("listen tcp: address {port}: invalid port"),
+        }),
+    }
+}
+
+fn listen_error(host: &str, port: u16, error: &io::Error) -> StartError {
+    let address = advertise::join(host, port);
+    let reason = match error.raw_os_error() {
+        Some(_) => format!("listen tcp {address}: bind: {}", io_text(error)),
+        None => format!("listen tcp: lookup {host}: no such host"),
+    };
+    StartError::Listen { address, reason }
+}
+
 /// What INFO says to every client.
-fn greeting(options: &Options, port: u16) -> Result<Info, StartError> {
-    let server_id = KeyPair::new_server().public_key();
+fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, StartError> {
     let (host, port) = match &options.client_advertise {
         None => (options.host.clone(), port),
         Some(value) => advertise::split(value, port)

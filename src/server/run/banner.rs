@@ -1,0 +1,360 @@
+//! What a server says of itself first in its log. Pure.
+
+use std::borrow::Cow;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::server::config::options::{Options, PAYLOAD_BYTES_HIGH, UserIdentity};
+use crate::server::log::Level;
+
+/// Characters of a node's id. Reference: 8.
+const NODE_ID_LEN: usize = 8;
+
+/// Features that may be switched by name, and whether they are on unless told otherwise. Reference: 2.15.
+pub const FEATURE_FLAGS: &[(&str, bool)] = &[
+    ("js_ack_fc_v2", false),
+    ("js_api_reply_v2", false),
+    ("js_raft_delete_range", true),
+    ("js_snapshot_sources", false),
+];
+
+/// What a server is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// The version that others are told.
+    pub version: &'a str,
+    /// The revision that it was built from, where the build knew it.
+    pub git: Option<&'a str>,
+    /// What it was built with.
+    pub runtime: &'a str,
+    /// Its name; the id where none was given.
+    pub name: &'a str,
+    /// Its public key.
+    pub id: &'a str,
+    /// Its cluster's name, configured or made up; `None` without a cluster.
+    pub cluster: Option<&'a str>,
+}
+
+/// The lines in their order, from the first to the last before the pid file is written.
+pub fn lines(options: &Options, identity: &Identity<'_>) -> Vec<(Level, Cow<'static, str>)> {
+    let mut lines = Vec::new();
+    let mut notice = |text: String| lines.push((Level::Notice, Cow::Owned(text)));
+    notice("Starting nats-server".to_owned());
+    notice(format!("  Version:  {}", identity.version));
+    notice(format!("  Git:      [{}]", identity.git.unwrap_or("not set")));
+    lines.push((Level::Debug, Cow::Owned(format!("  Go build: {}", identity.runtime))));
+    let mut notice = |text: String| lines.push((Level::Notice, Cow::Owned(text)));
+    if let Some(cluster) = identity.cluster {
+        notice(format!("  Cluster:  {cluster}"));
+    }
+    notice(format!("  Name:     {}", identity.name));
+    if options.jetstream.enabled {
+        notice(format!("  Node:     {}", node_id(identity.name)));
+    }
+    notice(format!("  ID:       {}", identity.id));
+    for line in feature_lines(options) {
+        notice(line);
+    }
+    lines.extend(warnings_and_file(options));
+    lines
+}
+
+fn feature_lines(options: &Options) -> Vec<String> {
+    if options.feature_flags.is_empty() {
+        return Vec::new();
+    }
+    let (mut configured, mut unsupported) = (Vec::new(), Vec::new());
+    for (name, is_on) in &options.feature_flags {
+        let Some((_, is_on_by_default)) = FEATURE_FLAGS.iter().find(|(known, _)| known == name) else {
+            unsupported.push(name.as_str());
+            continue;
+        };
+        let word = match (is_on_by_default, is_on) {
+            (true, true) => "enabled",
+            (true, false) => "opt-out",
+            (false, true) => "opt-in",
+            (false, false) => "disabled",
+        };
+        configured.push(format!("{name} ({word})"));
+    }
+    let configured = if configured.is_empty() { "none".to_owned() } else { configured.join(", ") };
+    let mut lines = vec!["  Feature flags:".to_owned(), format!("    Configured:    {configured}")];
+    if !unsupported.is_empty() {
+        lines.push(format!("    Unsupported:   {}", unsupported.join(", ")));
+    }
+    lines
+}
+
+fn warnings_and_file(options: &Options) -> Vec<(Level, Cow<'static, str>)> {
+    let mut lines = Vec::new();
+    if has_plaintext_password(options) {
+        lines.push((Level::Warn, Cow::Borrowed("Plaintext passwords detected, use nkeys or bcrypt")));
+    }
+    if let Some(path) = &options.config_file {
+        let digest = &options.config_digest;
+        let text = if digest.is_empty() {
+            format!("Using configuration file: {} ", path.display())
+        } else {
+            format!("Using configuration file: {} ({digest})", path.display())
+        };
+        lines.push((Level::Notice, Cow::Owned(text)));
+    }
+    if !options.operators.is_empty() && options.system_account.is_none() {
+        lines.push((Level::Warn, Cow::Borrowed("Trusted Operators should utilize a System Account")));
+    }
+    if options.max_payload > PAYLOAD_BYTES_HIGH {
+        let high = bytes_text(i64::from(PAYLOAD_BYTES_HIGH));
+        let text = format!(
+            "Maximum payloads over {high} are generally discouraged and could lead to poor performance"
+        );
+        lines.push((Level::Warn, Cow::Owned(text)));
+    }
+    if !options.default_js_domain.is_empty() {
+        let text = "The option `default_js_domain` is a temporary backwards compatibility measure and will be removed";
+        lines.push((Level::Warn, Cow::Borrowed(text)));
+    }
+    lines
+}
+
+/// Whether a password stands in the configuration as it is typed. Users without one who are known by
+/// their certificate don't count.
+fn has_plaintext_password(options: &Options) -> bool {
+    let is_plain = |password: &str| !is_bcrypt(password);
+    let maps_certificates = options.tls.as_ref().is_some_and(|tls| tls.verify_and_map);
+    let single = options
+        .authorization
+        .password
+        .as_deref()
+        .is_some_and(|password| !password.is_empty() && is_plain(password));
+    single
+        || options.users.iter().any(|user| match &user.identity {
+            UserIdentity::Nkey(_) => false,
+            UserIdentity::Password { password, .. } if password.is_empty() => !maps_certificates,
+            UserIdentity::Password { password, .. } => is_plain(password),
+        })
+}
+
+/// `$2a$11$…`: a hash, not a password.
+fn is_bcrypt(password: &str) -> bool {
+    let Some((head, _)) = password.as_bytes().split_at_checked(7) else {
+        return false;
+    };
+    matches!(head, [b'$', b'2', b'a' | b'b' | b'x' | b'y', b'$', tens, ones, b'$'] if tens.is_ascii_digit() && ones.is_ascii_digit())
+}
+
+/// The short name of a server in system subjects and of a JetStream node: from the SHA-256 of its name.
+pub fn node_id(name: &str) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let hash = Sha256::digest(name.as_bytes());
+    let digit = |byte: &u8| DIGITS.get(usize::from(*byte) % DIGITS.len()).map(|digit| char::from(*digit));
+    hash.iter().take(NODE_ID_LEN).filter_map(digit).collect()
+}
+
+/// Bytes for people: `17.66 GB`, in steps of 1024; below that `12 B`.
+pub fn bytes_text(bytes: i64) -> String {
+    const UNITS: [&str; 6] = ["KB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
+    let mut figure = bytes as f64 / 1024.0;
+    let mut units = UNITS.iter();
+    let mut unit = units.next().copied().unwrap_or_default();
+    while figure >= 1024.0
+        && let Some(next) = units.next()
+    {
+        figure /= 1024.0;
+        unit = next;
+    }
+    format!("{figure:.2} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::config::options::{Tls, User};
+
+    const IDENTITY: Identity<'_> =
+        Identity { version: "2.15.1", git: None, runtime: "rust", name: "srv1", id: "NA", cluster: None };
+
+    #[track_caller]
+    fn check(change: impl Fn(&mut Options), identity: &Identity<'_>, want: &[&str]) {
+        let mut options = Options::default();
+        change(&mut options);
+        let got: Vec<String> = lines(&options, identity)
+            .iter()
+            .map(|(level, text)| format!("[{}] {text}", level.label()))
+            .collect();
+        assert_eq!(got, want);
+    }
+
+    /// The lines behind the identity.
+    #[track_caller]
+    fn check_rest(change: impl Fn(&mut Options), want: &[&str]) {
+        let mut options = Options::default();
+        change(&mut options);
+        let got: Vec<String> = lines(&options, &IDENTITY)
+            .iter()
+            .skip_while(|(_, text)| !text.starts_with("  ID:"))
+            .skip(1)
+            .map(|(level, text)| format!("[{}] {text}", level.label()))
+            .collect();
+        assert_eq!(got, want);
+    }
+
+    fn user(name: &str, password: &str) -> User {
+        User {
+            identity: UserIdentity::Password { username: name.into(), password: password.into() },
+            permissions: None,
+            account: None,
+            allowed_connection_types: Vec::new(),
+            proxy_required: false,
+        }
+    }
+
+    const PLAIN: &str = "[WRN] Plaintext passwords detected, use nkeys or bcrypt";
+    const BCRYPT: &str = "$2a$11$V1qrpBVkNKmTDKWn4HWfOOQ1oFfEEQyx0mq9Nks2ha6hrX/ZCTtUG";
+
+    #[test]
+    fn a_plain_server_tells_version_name_and_id() {
+        check(
+            |_| (),
+            &IDENTITY,
+            &[
+                "[INF] Starting nats-server",
+                "[INF]   Version:  2.15.1",
+                "[INF]   Git:      [not set]",
+                "[DBG]   Go build: rust",
+                "[INF]   Name:     srv1",
+                "[INF]   ID:       NA",
+            ],
+        );
+    }
+
+    #[test]
+    fn cluster_node_and_revision_are_told_where_there_are_some() {
+        check(
+            |options| options.jetstream.enabled = true,
+            &Identity { git: Some("abc"), cluster: Some("C"), ..IDENTITY },
+            &[
+                "[INF] Starting nats-server",
+                "[INF]   Version:  2.15.1",
+                "[INF]   Git:      [abc]",
+                "[DBG]   Go build: rust",
+                "[INF]   Cluster:  C",
+                "[INF]   Name:     srv1",
+                "[INF]   Node:     8UIcYUaa",
+                "[INF]   ID:       NA",
+            ],
+        );
+    }
+
+    #[test]
+    fn feature_flags_are_listed_and_unknown_ones_unsupported() {
+        let flags = |all: &'static [(&'static str, bool)]| {
+            move |options: &mut Options| {
+                options.feature_flags =
+                    all.iter().map(|(name, is_on)| ((*name).to_owned(), *is_on)).collect();
+            }
+        };
+        check_rest(
+            flags(&[("js_ack_fc_v2", true), ("foo", false), ("bar", true), ("js_raft_delete_range", false)]),
+            &[
+                "[INF]   Feature flags:",
+                "[INF]     Configured:    js_ack_fc_v2 (opt-in), js_raft_delete_range (opt-out)",
+                "[INF]     Unsupported:   bar, foo",
+            ],
+        );
+        check_rest(
+            flags(&[("js_ack_fc_v2", false), ("js_raft_delete_range", true), ("js_snapshot_sources", true)]),
+            &[
+                "[INF]   Feature flags:",
+                "[INF]     Configured:    js_ack_fc_v2 (disabled), js_raft_delete_range (enabled), js_snapshot_sources (opt-in)",
+            ],
+        );
+        check_rest(
+            flags(&[("foo", false)]),
+            &["[INF]   Feature flags:", "[INF]     Configured:    none", "[INF]     Unsupported:   foo"],
+        );
+    }
+
+    #[test]
+    fn plaintext_passwords_are_warned_of() {
+        check_rest(|options| options.authorization.password = Some("b".into()), &[PLAIN]);
+        check_rest(|options| options.users = vec![user("a", BCRYPT), user("b", "c")], &[PLAIN]);
+        check_rest(|options| options.users = vec![user("a", "")], &[PLAIN]);
+    }
+
+    #[test]
+    fn hashes_nkeys_and_mapped_certificates_are_not_warned_of() {
+        check_rest(|options| options.authorization.password = Some(BCRYPT.into()), &[]);
+        check_rest(|options| options.users = vec![user("a", BCRYPT)], &[]);
+        check_rest(
+            |options| {
+                options.users = vec![User { identity: UserIdentity::Nkey("U".into()), ..user("a", "") }]
+            },
+            &[],
+        );
+        check_rest(
+            |options| {
+                options.users = vec![user("CN=a", "")];
+                options.tls = Some(Tls { verify_and_map: true, ..Tls::default() });
+            },
+            &[],
+        );
+        for (password, want) in
+            [(BCRYPT, true), ("$2y$05$", true), ("$2c$05$x", false), ("$2a$5$x", false), ("", false)]
+        {
+            assert_eq!(is_bcrypt(password), want, "{password}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_file_is_named_with_its_digest() {
+        check_rest(
+            |options| {
+                options.config_file = Some("s.conf".into());
+                options.config_digest = "sha256:ab".into();
+            },
+            &["[INF] Using configuration file: s.conf (sha256:ab)"],
+        );
+    }
+
+    #[test]
+    fn odd_settings_are_warned_of() {
+        check_rest(
+            |options| {
+                options.max_payload = PAYLOAD_BYTES_HIGH + 1;
+                options.operators = vec!["jwt".into()];
+                options.default_js_domain.insert("$G".into(), "x".into());
+            },
+            &[
+                "[WRN] Trusted Operators should utilize a System Account",
+                "[WRN] Maximum payloads over 8.00 MB are generally discouraged and could lead to poor performance",
+                "[WRN] The option `default_js_domain` is a temporary backwards compatibility measure and will be removed",
+            ],
+        );
+        check_rest(|options| options.max_payload = PAYLOAD_BYTES_HIGH, &[]);
+    }
+
+    #[test]
+    fn the_node_id_follows_from_the_name() {
+        assert_eq!(node_id("srv1"), "8UIcYUaa");
+    }
+
+    #[test]
+    fn bytes_are_shown_in_steps_of_1024_with_two_decimals() {
+        for (bytes, want) in [
+            (-1, "-1 B"),
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.00 KB"),
+            (1536, "1.50 KB"),
+            (8 * 1024 * 1024, "8.00 MB"),
+            (17_660_000_000, "16.45 GB"),
+            (i64::MAX, "8.00 EB"),
+        ] {
+            assert_eq!(bytes_text(bytes), want);
+        }
+    }
+}
