@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::quote::quote;
+use crate::server::base::quote::quote;
 
 /// Deepest nesting. Reference: 10,000.
 const DEPTH_MAX: usize = 10_000;

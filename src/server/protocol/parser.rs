@@ -17,8 +17,8 @@ use super::args::{self, LinkForm, LinkMessageLine, MessageForm, Speaker};
 use super::error::ParseError;
 use super::op::{Kind, LinkMessage, Op};
 use super::publish_line::{LastLine, PublishLine};
-use super::quote::quote;
 use super::words::{self, Code, Found, Rest, Word};
+use crate::server::base::quote::quote;
 
 /// Bytes of an unknown operation that the log shows.
 const SNIPPET_BYTES: usize = 32;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::args::{refuse, size};
 use super::error::ParseError;
 use super::op::Publish;
-use super::quote::quote;
+use crate::server::base::quote::quote;
 
 /// Longest control line, CRLF included, that is remembered; longer ones are parsed each time.
 const REMEMBERED_BYTES_MAX: usize = 128;
