@@ -165,6 +165,7 @@ fn run_server(source: &Source, options: Options, logger: &Logger) -> u8 {
             return 1;
         }
     };
+    tell_panics(logger.clone());
     runtime.block_on(async {
         match start_and_obey(source, options, logger).await {
             Ok(()) => 0,
@@ -174,6 +175,11 @@ fn run_server(source: &Source, options: Options, logger: &Logger) -> u8 {
             }
         }
     })
+}
+
+/// A bug that ends a task is told in the log, where an operator looks.
+fn tell_panics(logger: Logger) {
+    std::panic::set_hook(Box::new(move |panic| logger.error(format_args!("Internal error: {panic}"))));
 }
 
 /// Runs the server until it has stopped, doing what signals ask. An error is the log's last line.
