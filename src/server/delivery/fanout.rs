@@ -7,7 +7,7 @@ use super::message::{Message, Origin};
 use super::trace::DeliveryLog;
 use crate::server::account::Account;
 use crate::server::interest::{Delivery, Subscription};
-use crate::server::outbound::Stage;
+use crate::server::outbound::{SharedPayload, Stage};
 
 /// What delivering a message came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,7 +35,8 @@ impl Courier {
         if result.is_empty() {
             return Delivered::default();
         }
-        let mut round = Round { stage, origin, message, manner, delivered: Delivered::default() };
+        let shared = message.share(result.fanout());
+        let mut round = Round { stage, origin, message, shared, manner, delivered: Delivered::default() };
         for subscription in result.plain.iter() {
             round.deliver(subscription);
         }
@@ -55,6 +56,7 @@ struct Round<'a> {
     stage: &'a mut Stage,
     origin: &'a Origin<'a>,
     message: &'a Message<'a>,
+    shared: Option<SharedPayload>,
     manner: Manner<'a>,
     delivered: Delivered,
 }
@@ -77,12 +79,12 @@ impl Round<'_> {
         let staged = self.stage.slot(target);
         let before = staged.own().len();
         let takes_headers = target.takes_headers();
-        self.message.write_client(subscription.sid(), takes_headers, staged);
-        if let Some(log) = self.manner.log {
-            let header_bytes = self.message.header_bytes.filter(|_| takes_headers).unwrap_or(0);
-            log.delivered(target, staged.own().get(before..).unwrap_or_default(), header_bytes);
-        }
+        self.message.write_client(subscription.sid(), takes_headers, self.shared.as_ref(), staged);
         let written = staged.own().len() - before;
+        if let Some(log) = self.manner.log {
+            let line = staged.own().get(before..).unwrap_or_default();
+            log.delivered(target, line, self.message, takes_headers);
+        }
         self.delivered.count += 1;
         self.delivered.stage_full = self.stage.is_full_after(written);
         true

@@ -8,7 +8,7 @@ mod stage;
 mod encoder;
 
 pub use chunks::Chunks;
-pub use encoder::Outgoing;
+pub use encoder::{Outgoing, SharedPayload};
 pub use flush::{Flushed, Turn};
 pub use queue::{Notices, Outbound, OutboundStats, PendingLimits};
 pub use stage::Stage;

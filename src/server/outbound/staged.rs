@@ -76,6 +76,10 @@ impl Staged {
 
     /// Queues everything after the first `written` bytes and is empty afterwards.
     pub fn move_rest(&mut self, mut written: usize, queue: &mut Chunks) {
+        if written == self.len() {
+            self.clear();
+            return;
+        }
         for piece in self.pieces() {
             let skip = written.min(piece.bytes().len());
             written -= skip;

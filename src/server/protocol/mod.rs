@@ -9,6 +9,7 @@ mod publish_line;
 pub mod args;
 pub mod encode;
 pub mod subject;
+pub mod transform;
 pub mod header;
 pub mod error;
 pub mod quote;
