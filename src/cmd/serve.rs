@@ -131,7 +131,7 @@ fn check(program: Program, source: &Source, io: &mut Io<'_>) -> u8 {
             );
             0
         }
-        Ok(loaded) => refuse(program, &loaded.warnings.join("\n"), io),
+        Ok(loaded) => refuse(program, &loaded.warnings, io),
         Err(error) => refuse(program, &error.to_string(), io),
     }
 }
@@ -141,9 +141,7 @@ fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
         Ok(loaded) => loaded,
         Err(error) => return refuse(program, &error.to_string(), io),
     };
-    for warning in &loaded.warnings {
-        let _ = writeln!(io.err, "{warning}");
-    }
+    let _ = write!(io.err, "{}", loaded.warnings);
     hide_from_others();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let settings = Settings::from_options(&loaded.options, &called_by());

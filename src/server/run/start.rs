@@ -137,7 +137,7 @@ fn announce(options: &Options, server_id: &str, logger: &Logger) {
         runtime: version::RUNTIME,
         name: options.server_name.as_deref().unwrap_or(server_id),
         id: server_id,
-        cluster: None,
+        cluster: options.cluster.name.as_deref().or(options.gateway.name.as_deref()),
     };
     for (level, text) in banner::lines(options, &identity) {
         logger.log(level, format_args!("{text}"));
