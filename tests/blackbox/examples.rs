@@ -17,7 +17,9 @@ trials! {
         proxy_protocol,
         mappings,
         variables,
+        the_readme_says_it_with_bare_sockets,
     ],
+    Python => [the_readme_says_it_in_python],
     Natsx => [toml],
 }
 
@@ -136,4 +138,37 @@ fn toml() {
     assert_eq!(Raw::greeted(&server).info_field("max_payload"), Some((1 << 20).into()));
     let output = run(["-t", "-c", folder().join("limits.toml").to_str().unwrap()]);
     assert_eq!(output.code(), 0, "{output:?}");
+}
+
+fn readme() -> String {
+    std::fs::read_to_string(folder().join("../README.md")).unwrap()
+}
+
+/// The text between `printf '` and the quote behind it, for the line that holds `words`.
+fn printf(words: &str) -> String {
+    let readme = readme();
+    let line = readme.lines().find(|line| line.contains("printf '") && line.contains(words)).unwrap();
+    let text = line.split('\'').nth(1).unwrap();
+    text.replace("\\r", "\r").replace("\\n", "\n")
+}
+
+fn the_readme_says_it_with_bare_sockets() {
+    let server = Server::start("");
+    let mut subscriber = Raw::greeted(&server);
+    subscriber.send(printf("SUB greet"));
+    subscriber.sync();
+    Raw::greeted(&server).send(printf("PUB greet"));
+    subscriber.expect("MSG greet.joe 1 5");
+    subscriber.expect("hello");
+    assert!(readme().contains("    MSG greet.joe 1 5\n    hello\n"));
+}
+
+fn the_readme_says_it_in_python() {
+    let server = Server::start("");
+    let readme = readme();
+    let code = readme.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let code = code.replace("nats://127.0.0.1:4222", &server.url());
+    let python = crate::harness::python::interpreter().unwrap();
+    let done = std::process::Command::new(python).args(["-c", &code]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "b'hello'\n", "{done:?}");
 }

@@ -1,5 +1,7 @@
 //! What the server writes down: lines, traces, files.
 
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
@@ -28,6 +30,10 @@ trials! { Nothing => [
     a_full_log_file_is_put_aside,
     only_so_many_log_files_are_kept,
     a_log_file_too_big_at_start_is_put_aside,
+    a_remote_syslog_gets_the_lines_by_udp,
+    a_remote_syslog_gets_the_lines_by_tcp,
+    a_remote_syslog_of_another_kind_is_fatal,
+    utc_may_be_asked_for,
 ] }
 
 /// Whether `text` has the shape: `9` stands for a digit, `#` for several, the rest for itself.
@@ -300,4 +306,72 @@ fn a_log_file_too_big_at_start_is_put_aside() {
     assert_eq!(backups.len(), 1, "{backups:?}");
     assert!(std::fs::read_to_string(&backups[0]).unwrap().starts_with("old\n"));
     assert!(!server.logged("old"));
+}
+
+/// A line of syslog: `<priority>…tag[process]: text`.
+#[track_caller]
+fn check_syslog(line: &str, pid: u32, priority: u8, text: &str) {
+    assert!(line.starts_with(&format!("<{priority}>")), "{line:?}");
+    assert!(line.contains(&format!("[{pid}]: ")), "{line:?}");
+    assert!(line.trim_end().ends_with(text), "{line:?}");
+}
+
+/// Notice, no facility: so the reference writes to a remote syslog.
+const NOTICE: u8 = 5;
+
+fn a_remote_syslog_gets_the_lines_by_udp() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(crate::harness::wait::PATIENCE)).unwrap();
+    let address = format!("udp://{}", socket.local_addr().unwrap());
+    let server = Start::config("").args(&["-r", &address]).log(Log::Elsewhere).start();
+    let mut buffer = [0; 4096];
+    let line = loop {
+        let length = socket.recv(&mut buffer).expect("a datagram from the server");
+        let line = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if line.contains("Server is ready") {
+            break line;
+        }
+    };
+    check_syslog(&line, server.pid(), NOTICE, "Server is ready");
+}
+
+fn a_remote_syslog_gets_the_lines_by_tcp() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let reader = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(crate::harness::wait::PATIENCE)).unwrap();
+        BufReader::new(stream).lines().map(Result::unwrap).find(|line| line.contains("Server is ready"))
+    });
+    let server = Start::config(&format!("remote_syslog: \"{address}\"")).log(Log::Elsewhere).start();
+    let line = reader.join().unwrap().expect("the connection stays open");
+    check_syslog(&line, server.pid(), NOTICE, "Server is ready");
+}
+
+fn a_remote_syslog_of_another_kind_is_fatal() {
+    let output = run(["-a", "127.0.0.1", "-p", "-1", "-r", "http://127.0.0.1:1"]);
+    assert_eq!(output.code(), 1, "{output:?}");
+    assert!(output.stderr.contains("invalid network type: \"http\""), "{output:?}");
+}
+
+/// Minutes since midnight in the stamp of a line.
+fn minutes(line: &str) -> i32 {
+    let time = line.split_ascii_whitespace().nth(2).unwrap();
+    let mut parts = time.split(':').map(|part| part.split('.').next().unwrap().parse::<i32>().unwrap());
+    parts.next().unwrap() * 60 + parts.next().unwrap()
+}
+
+/// Fourteen hours ahead all year, by the machine's table of zones (package tzdata).
+const ZONE: &str = "Pacific/Kiritimati";
+
+/// Two servers in that zone, one of them told to write UTC.
+fn utc_may_be_asked_for() {
+    let stamp = |config: &str| {
+        let server = Start::config(config).env("TZ", ZONE).start();
+        minutes(&server.wait_log("Server is ready"))
+    };
+    let (local, utc) = (stamp("logtime: true"), stamp("logtime_utc: true"));
+    let ahead = (local - utc).rem_euclid(24 * 60);
+    // Starts are minutes apart at worst.
+    assert!((820..=845).contains(&ahead), "local time is {ahead} minutes ahead");
 }

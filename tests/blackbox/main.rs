@@ -23,6 +23,7 @@ mod python_client;
 mod delivery;
 mod slow;
 mod limits;
+mod closed;
 mod process;
 mod files;
 mod lame_duck;
@@ -41,6 +42,7 @@ fn main() {
         delivery::trials(),
         slow::trials(),
         limits::trials(),
+        closed::trials(),
         process::trials(),
         files::trials(),
         lame_duck::trials(),

@@ -24,6 +24,7 @@ mod bench_test;
 
 use std::io::{IsTerminal as _, Write};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use load::Amount;
 use runner::{Settings, run_scenario};
 use scenario::{GROUPS, SCENARIOS, Scenario, parse_sizes};
-use wire::Target;
+use wire::{Login, Target};
 
 /// Steps of the progress bar.
 const PROGRESS_STEPS: u64 = 1_000;
@@ -45,6 +46,9 @@ pub fn command() -> Command {
     };
     let count = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("N").value_parser(value_parser!(u64).range(1..)).help(help)
+    };
+    let file = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
     };
     Command::new("bench")
         .about("Load a NATS server with named scenarios and report what it costs")
@@ -71,6 +75,8 @@ pub fn command() -> Command {
                 .value_parser(|text: &str| Target::parse(text).map_err(|error| error.to_string()))
                 .help("The server: [nats://][user:password@|token@]host[:port]"),
         )
+        .arg(file("creds", "Log in with the JWT and seed of a .creds file"))
+        .arg(file("nkey", "Log in with the seed in a file").conflicts_with("creds"))
         .arg(
             Arg::new("server-pid")
                 .long("server-pid")
@@ -142,7 +148,13 @@ fn run_to(matches: &ArgMatches, out: &mut dyn Write, complaints: &mut dyn Write)
             return ExitCode::from(2);
         }
     };
-    let settings = settings(matches);
+    let settings = match settings(matches) {
+        Ok(settings) => settings,
+        Err(error) => {
+            let _ = writeln!(complaints, "natsx bench: {error}");
+            return ExitCode::from(2);
+        }
+    };
     let repeat = matches.get_one::<u64>("repeat").copied().unwrap_or(1);
     let mut outcomes = Vec::new();
     let mut failed = false;
@@ -214,12 +226,15 @@ fn change(scenario: &mut Scenario, matches: &ArgMatches) {
     }
 }
 
-fn settings(matches: &ArgMatches) -> Settings {
+fn settings(matches: &ArgMatches) -> Result<Settings, String> {
     let number = |name: &str| matches.get_one::<u64>(name).copied();
     let mut settings = Settings::new(match matches.get_one::<Target>("server") {
         Some(target) => target.clone(),
-        None => Target { address: "127.0.0.1:4222".to_owned(), login: wire::Login::Nobody },
+        None => Target { address: "127.0.0.1:4222".to_owned(), login: Login::Nobody },
     });
+    if let Some(login) = login(matches)? {
+        settings.target.login = login;
+    }
     settings.server_pid = matches.get_one::<u32>("server-pid").copied();
     settings.duration = matches.get_one::<Duration>("duration").copied();
     settings.rate = number("rate");
@@ -233,7 +248,21 @@ fn settings(matches: &ArgMatches) -> Settings {
     if let Some(timeout) = matches.get_one::<Duration>("timeout") {
         settings.patience = *timeout;
     }
-    settings
+    Ok(settings)
+}
+
+/// What a file of credentials says, if one is named.
+fn login(matches: &ArgMatches) -> Result<Option<Login>, String> {
+    type Reader = fn(&str) -> Result<Login, String>;
+    let readers: [(&str, Reader); 2] = [("creds", Login::from_creds_file), ("nkey", Login::from_nkey_file)];
+    for (name, reader) in readers {
+        if let Some(path) = matches.get_one::<PathBuf>(name) {
+            let named = |error: String| format!("{}: {error}", path.display());
+            let text = std::fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+            return reader(&text).map(Some).map_err(named);
+        }
+    }
+    Ok(None)
 }
 
 fn progress_bar(matches: &ArgMatches, name: &'static str) -> ProgressBar {
@@ -300,7 +329,8 @@ mod tests {
         let chosen = chosen(&matches(&line)).unwrap().remove(0);
         assert_eq!((chosen.publishers, chosen.subscribers, chosen.messages), (3, 0, 7));
         assert_eq!(chosen.size, 4096..=4096);
-        let settings = settings(&matches(&["--rate", "5", "--duration", "1500ms", "--server-pid", "12"]));
+        let settings =
+            settings(&matches(&["--rate", "5", "--duration", "1500ms", "--server-pid", "12"])).unwrap();
         assert_eq!((settings.rate, settings.server_pid), (Some(5), Some(12)));
         assert_eq!(settings.duration, Some(Duration::from_millis(1500)));
     }

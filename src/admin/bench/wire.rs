@@ -7,6 +7,7 @@ use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use memchr::memchr;
+use serde_json::Value;
 
 /// How long a server may take to answer a connect or a PING before it counts as gone.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(30);
@@ -37,6 +38,13 @@ pub enum Login {
         name: String,
         /// Its password.
         password: String,
+    },
+    /// A key that signs the server's nonce, with the claims that name it where there are any.
+    Key {
+        /// The seed, `SU…`.
+        seed: String,
+        /// A user's JWT.
+        jwt: Option<String>,
     },
 }
 
@@ -97,24 +105,16 @@ impl Target {
         WireError::Refused { address: self.address.clone(), said: said.into() }
     }
 
-    fn connect_line(&self) -> String {
+    fn connect_line(&self, nonce: &str) -> Result<String, WireError> {
         let mut connect = serde_json::json!({
             "verbose": false, "pedantic": false, "echo": true, "headers": true, "no_responders": true,
             "protocol": 1, "lang": "natsx-bench", "version": env!("CARGO_PKG_VERSION"), "name": "natsx bench",
         });
+        let proof = self.login.fields(nonce).map_err(|error| self.refused(error))?;
         if let Some(fields) = connect.as_object_mut() {
-            match &self.login {
-                Login::Nobody => {}
-                Login::Token(token) => {
-                    fields.insert("auth_token".to_owned(), token.as_str().into());
-                }
-                Login::User { name, password } => {
-                    fields.insert("user".to_owned(), name.as_str().into());
-                    fields.insert("pass".to_owned(), password.as_str().into());
-                }
-            }
+            fields.extend(proof.into_iter().map(|(name, value)| (name.to_owned(), value.into())));
         }
-        format!("CONNECT {connect}\r\nPING\r\n")
+        Ok(format!("CONNECT {connect}\r\nPING\r\n"))
     }
 }
 
@@ -125,10 +125,70 @@ impl Login {
             None => Self::Token(text.to_owned()),
         }
     }
+
+    /// Takes a seed (`SU…`) from the text of a file: an nkey file or the seed block of a `.creds`.
+    pub fn from_nkey_file(text: &str) -> Result<Self, String> {
+        let seed = text.lines().map(str::trim).find(|line| line.starts_with("SU"));
+        Ok(Self::Key { seed: seed.ok_or("no user seed (SU...) in the file")?.to_owned(), jwt: None })
+    }
+
+    /// Takes the JWT and the seed from the text of a `.creds` file.
+    pub fn from_creds_file(text: &str) -> Result<Self, String> {
+        let jwt =
+            text.lines().map(str::trim).find(|line| line.starts_with("ey")).ok_or("no JWT in the file")?;
+        match Self::from_nkey_file(text)? {
+            Self::Key { seed, .. } => Ok(Self::Key { seed, jwt: Some(jwt.to_owned()) }),
+            other => Ok(other),
+        }
+    }
+
+    /// The fields of CONNECT that prove it, given the server's nonce.
+    fn fields(&self, nonce: &str) -> Result<Vec<(&'static str, String)>, String> {
+        Ok(match self {
+            Self::Nobody => Vec::new(),
+            Self::Token(token) => vec![("auth_token", token.clone())],
+            Self::User { name, password } => vec![("user", name.clone()), ("pass", password.clone())],
+            Self::Key { seed, jwt } => {
+                let key = nkeys::KeyPair::from_seed(seed).map_err(|error| format!("the seed: {error}"))?;
+                let signature = key.sign(nonce.as_bytes()).map_err(|error| format!("signing: {error}"))?;
+                let who = jwt.clone().map_or_else(|| ("nkey", key.public_key()), |jwt| ("jwt", jwt));
+                vec![who, ("sig", base64_url(&signature))]
+            }
+        })
+    }
+}
+
+/// Base64 with the URL's letters and without padding, as NATS wants signatures.
+fn base64_url(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for group in bytes.chunks(3) {
+        let word =
+            group.iter().chain([0; 2].iter()).take(3).fold(0, |word, byte| word << 8 | usize::from(*byte));
+        let letters = (0..4).map(|place| word >> (18 - 6 * place) & 63).take(group.len() + 1);
+        text.extend(letters.filter_map(|letter| LETTERS.get(letter)).copied().map(char::from));
+    }
+    text
 }
 
 /// Connects, logs in and waits until the server has answered a PING.
 pub fn connect(target: &Target) -> Result<TcpStream, WireError> {
+    let (mut stream, info) = greet(target)?;
+    if info.get("tls_required").and_then(Value::as_bool) == Some(true) {
+        return Err(target.refused("the server requires TLS, which natsx bench does not speak"));
+    }
+    let nonce = info.get("nonce").and_then(Value::as_str).unwrap_or_default();
+    stream.write_all(target.connect_line(nonce)?.as_bytes()).map_err(|error| target.io(error))?;
+    await_pong(target, &mut stream)?;
+    Ok(stream)
+}
+
+/// What the server says about itself before anybody logs in.
+pub fn server_info(target: &Target) -> Result<Value, WireError> {
+    greet(target).map(|(_, info)| info)
+}
+
+fn greet(target: &Target) -> Result<(TcpStream, Value), WireError> {
     let address = target
         .address
         .to_socket_addrs()
@@ -138,18 +198,13 @@ pub fn connect(target: &Target) -> Result<TcpStream, WireError> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER_WAIT).map_err(|error| target.io(error))?;
     stream.set_nodelay(true).map_err(|error| target.io(error))?;
     stream.set_read_timeout(Some(ANSWER_WAIT)).map_err(|error| target.io(error))?;
-    let mut lines = LineReader::default();
-    let info = lines.next(&mut stream).map_err(|error| target.io(error))?;
-    let Some(info) = info.strip_prefix("INFO ") else {
-        return Err(target.refused(format!("expected INFO from a NATS server, got {info:?}")));
+    let line = LineReader::default().next(&mut stream).map_err(|error| target.io(error))?;
+    let Some(info) = line.strip_prefix("INFO ") else {
+        return Err(target.refused(format!("expected INFO from a NATS server, got {line:?}")));
     };
-    let info: serde_json::Value = serde_json::from_str(info).unwrap_or_default();
-    if info.get("tls_required").and_then(serde_json::Value::as_bool) == Some(true) {
-        return Err(target.refused("the server requires TLS, which natsx bench does not speak"));
-    }
-    stream.write_all(target.connect_line().as_bytes()).map_err(|error| target.io(error))?;
-    await_pong(target, &mut stream)?;
-    Ok(stream)
+    let info =
+        serde_json::from_str(info).map_err(|error| target.refused(format!("INFO is no JSON: {error}")))?;
+    Ok((stream, info))
 }
 
 /// Sends a PING and waits for its PONG, on a connection that gets nothing else meanwhile.
@@ -365,6 +420,31 @@ mod tests {
         for text in ["", "http://h", "tls://h", "h:port", "h:70000", "::1"] {
             assert!(Target::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn signatures_are_in_the_urls_base64_without_padding() {
+        for (bytes, text) in [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg")] {
+            assert_eq!(base64_url(bytes.as_bytes()), text);
+        }
+        assert_eq!(base64_url(&[0xfb, 0xff, 0xfe]), "-__-");
+    }
+
+    #[test]
+    fn credential_files_give_jwt_and_seed_and_a_signature() {
+        let key = nkeys::KeyPair::new_user();
+        let seed = key.seed().unwrap();
+        let text =
+            format!("-----BEGIN NATS USER JWT-----\neyJ0.e30.x\n------END\n\n-----BEGIN SEED\n{seed}\n---\n");
+        let creds = Login::from_creds_file(&text).unwrap();
+        assert_eq!(creds, Login::Key { seed: seed.clone(), jwt: Some("eyJ0.e30.x".into()) });
+        let names = |login: Login| {
+            login.fields("nonce").unwrap().into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(creds), ["jwt", "sig"]);
+        assert_eq!(names(Login::from_nkey_file(&seed).unwrap()), ["nkey", "sig"]);
+        assert!(Login::from_creds_file(&seed).is_err());
+        assert!(Login::from_nkey_file("nothing").is_err());
     }
 
     const STREAM: &[u8] = b"INFO {}\r\nMSG a 1 5\r\nhello\r\nMSG a 1 5\r\nMSG \r\r\nPING\r\nMSG a.b 22 _R 0\r\n\r\n\

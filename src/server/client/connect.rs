@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::profile::Names;
 use super::session::{ClientSession, Phase};
 use crate::server::base::clock::Timestamp;
 use crate::server::base::quote::quote;
@@ -24,35 +25,35 @@ impl ClientSession {
     ) -> Result<(), CloseReason> {
         let chance = courier.rng().fraction();
         self.ping.connected(now, now.since(self.accepted), self.ping_rules, chance);
-        if let Err(error) = self.connect.update(json) {
+        if let Err(error) = self.profile.merge(json) {
             self.error(format_args!("{error}"));
             return Err(CloseReason::ProtocolViolation);
         }
         let first = !std::mem::replace(&mut self.connected, true);
         let options = self.context.conn.options();
-        self.limits.headers = self.connect.headers && !options.no_header_support;
+        self.limits.headers = self.profile.headers && !options.no_header_support;
         self.outbound.set_takes_headers(self.limits.headers);
         if !first {
             self.end_all_subscriptions();
         }
-        if self.connect.new_account || !self.connect.account.is_empty() {
+        if self.profile.chose_account() {
             self.error(format_args!("authentication error"));
             return Err(self.refuse(WireError::AuthorizationViolation, courier));
         }
         if first {
             self.relabel();
         }
-        if !(0..=CLIENT_PROTOCOL_MAX).contains(&self.connect.protocol) {
+        if !(0..=CLIENT_PROTOCOL_MAX).contains(&self.profile.protocol) {
             let reason = self.refuse(WireError::InvalidProtocol, courier);
             self.error(format_args!("{}", WireError::InvalidProtocol));
             return Err(reason);
         }
-        if self.connect.no_responders && !self.limits.headers {
+        if self.profile.no_responders && !self.limits.headers {
             let reason = self.refuse(WireError::NoRespondersNeedHeaders, courier);
             self.error(format_args!("{}", WireError::NoRespondersNeedHeaders));
             return Err(reason);
         }
-        if self.connect.verbose {
+        if self.profile.verbose {
             self.say_ok(courier);
         }
         Ok(())
@@ -66,10 +67,9 @@ impl ClientSession {
 
     /// Puts what the client said of itself into its label: `… - "v1.2:rust:name"`.
     fn relabel(&self) {
-        let connect = &self.connect;
-        let version =
-            if connect.version.is_empty() { String::new() } else { format!("v{}", connect.version) };
-        let parts = [version.as_str(), connect.lang.as_str(), connect.name.as_str()];
+        let Names { name, lang, version } = self.profile.names();
+        let version = if version.is_empty() { String::new() } else { format!("v{version}") };
+        let parts = [&*version, &*lang, &*name];
         let said = parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(":");
         if !said.is_empty() {
             let label = format!("{} - {}", self.outbound.label(), quote(said.as_bytes()));
@@ -83,7 +83,7 @@ impl ClientSession {
         if self.phase != Phase::Active {
             info.client_ip = String::new();
         }
-        info.write(courier.stage(&self.outbound).own());
+        info.write_line(courier.stage(&self.outbound).own());
     }
 
     /// Stages the INFO that answers the first PING after CONNECT.
@@ -91,13 +91,13 @@ impl ClientSession {
         let mut info = self.info();
         info.connect_info = true;
         info.remote_account = self.account.name().to_string();
-        info.is_system_account = std::sync::Arc::ptr_eq(&self.account, self.context.accounts.system());
-        info.write(courier.stage(&self.outbound).own());
+        info.acc_is_sys = std::sync::Arc::ptr_eq(&self.account, self.context.accounts.system());
+        info.write_line(courier.stage(&self.outbound).own());
     }
 
     /// Stages an INFO because something in it has changed.
     pub(super) fn send_async_info(&self, courier: &mut Courier) {
-        self.info().write(courier.stage(&self.outbound).own());
+        self.info().write_line(courier.stage(&self.outbound).own());
     }
 
     fn info(&self) -> Info {

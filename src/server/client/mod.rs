@@ -3,6 +3,7 @@
 mod context;
 mod sids;
 mod stats;
+mod profile;
 mod session;
 mod connect;
 mod subscribe;

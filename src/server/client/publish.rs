@@ -20,7 +20,7 @@ impl ClientSession {
     /// Handles one publish; says whether so much is staged that it should be sent before going on.
     pub(super) fn publish(&mut self, publish: &Publish<'_>, courier: &mut Courier) -> bool {
         self.stats.count(publish.payload.len());
-        if self.connect.pedantic && !subject::is_valid_literal(publish.subject) {
+        if self.profile.pedantic && !subject::is_valid_literal(publish.subject) {
             self.say(WireError::InvalidPublishSubject, courier);
         }
         if let Some(refusal) = self.refusal(publish) {
@@ -28,7 +28,7 @@ impl ClientSession {
             self.say(refusal, courier);
             return false;
         }
-        if self.connect.verbose {
+        if self.profile.verbose {
             self.say_ok(courier);
         }
         let message = Message {
@@ -39,10 +39,10 @@ impl ClientSession {
             size_text: publish.size_text,
             payload: publish.payload,
         };
-        let origin = Origin { outbound: &self.outbound, account: &self.account, echo: self.connect.echo };
+        let origin = Origin { outbound: &self.outbound, account: &self.account, echo: self.profile.echo };
         let manner = Manner { drops_for_stalling: self.drops_for_stalling, log: self.trace.as_deref() };
         let delivered = courier.deliver(&origin, &message, manner);
-        if delivered.count == 0 && self.connect.no_responders && !publish.reply.is_empty() {
+        if delivered.count == 0 && self.profile.no_responders && !publish.reply.is_empty() {
             self.say_no_responders(publish, courier);
         }
         delivered.stage_full

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::ClientContext;
+use super::profile::Profile;
 use super::sids::Sids;
 use super::stats::ClientStats;
 use crate::server::account::Account;
@@ -23,7 +24,6 @@ use crate::server::conn::{Consumed, Ping, PingAction, PingRules, Session};
 use crate::server::delivery::{Courier, DeliveryLog};
 use crate::server::log::trace_line::{self, Direction, PayloadView};
 use crate::server::outbound::{Notices, Outbound};
-use crate::server::protocol::connect::ConnectOptions;
 use crate::server::protocol::encode;
 use crate::server::protocol::error::{CloseReason, ParseError, WireError};
 use crate::server::protocol::op::{Kind, Op};
@@ -50,7 +50,7 @@ pub struct ClientSession {
     pub(super) parser: Parser,
     pub(super) limits: Limits,
     pub(super) phase: Phase,
-    pub(super) connect: Box<ConnectOptions>,
+    pub(super) profile: Profile,
     /// A CONNECT has come.
     pub(super) connected: bool,
     /// The first PING after CONNECT was answered.
@@ -95,7 +95,7 @@ impl ClientSession {
                 awaits_connect: false,
             },
             phase,
-            connect: Box::default(),
+            profile: Profile::default(),
             connected: false,
             first_ping_answered: false,
             accepted: now,
@@ -212,7 +212,7 @@ impl ClientSession {
 
     /// Whether the client understands INFO at any time.
     pub(super) fn takes_async_info(&self) -> bool {
-        self.connected && self.connect.protocol >= 1
+        self.connected && self.profile.protocol >= 1
     }
 
     /// Logs an error of this client.
@@ -352,5 +352,16 @@ fn ping_rules(options: &Options) -> PingRules {
     PingRules {
         interval: options.ping_interval,
         unanswered_max: u32::try_from(options.ping_max).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_client_is_small() {
+        let size = size_of::<ClientSession>();
+        assert!(size <= 384, "{size} bytes");
     }
 }

@@ -46,7 +46,7 @@ impl ClientSession {
             }
             self.sids.insert(subscription);
         }
-        if self.connect.verbose {
+        if self.profile.verbose {
             self.say_ok(courier);
         }
     }
@@ -68,7 +68,7 @@ impl ClientSession {
                 self.end_subscription(&ended);
             }
         }
-        if self.connect.verbose {
+        if self.profile.verbose {
             self.say_ok(courier);
         }
     }

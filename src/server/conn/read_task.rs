@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::context::Context;
 use super::input::Input;
-use super::session::{Consumed, Session};
+use super::session::Session;
 use super::worker::{self, Worker};
 use super::write_task;
 use crate::server::base::clock::{Clock, Timestamp};
@@ -79,14 +79,17 @@ pub fn start<S: Session>(
 }
 
 impl<S: Session> Connection<S> {
-    async fn run(mut self) {
-        let reason = loop {
-            match poll_fn(|task| self.poll(task)).await {
-                Pause::Stall(receivers) => Box::pin(stall(receivers)).await,
-                Pause::Close(reason) => break reason,
-            }
-        };
-        Box::pin(self.finish(reason)).await;
+    /// Not an `async fn`: that would hold the connection twice, as argument and as variable.
+    fn run(mut self) -> impl Future<Output = ()> + Send {
+        async move {
+            let reason = loop {
+                match poll_fn(|task| self.poll(task)).await {
+                    Pause::Stall(receivers) => Box::pin(stall(receivers)).await,
+                    Pause::Close(reason) => break reason,
+                }
+            };
+            Box::pin(self.finish(reason)).await;
+        }
     }
 
     fn poll(&mut self, task: &mut TaskContext<'_>) -> Poll<Pause> {
@@ -190,11 +193,23 @@ impl<S: Session> Connection<S> {
     }
 
     fn handle(&mut self, now: Timestamp, input: &[u8], full: bool, courier: &mut Courier) -> Next {
-        let outcome = self.session.received(now, input, courier).map(|Consumed { bytes, need }| {
-            self.input.keep(input.get(bytes..).unwrap_or_default(), need);
-            if full { Next::Yield } else { Next::Wait }
-        });
-        self.settle(outcome, courier)
+        let mut rest = input;
+        loop {
+            let outcome = self.session.received(now, rest, courier);
+            let need = outcome.as_ref().map_or(0, |consumed| consumed.need);
+            rest = rest
+                .get(outcome.as_ref().map_or(rest.len(), |consumed| consumed.bytes)..)
+                .unwrap_or_default();
+            let idle = if full { Next::Yield } else { Next::Wait };
+            match self.settle(outcome.map(|_| idle), courier) {
+                // The session stopped early, to have sent what is staged.
+                Next::Wait | Next::Yield if need == 0 && !rest.is_empty() => {}
+                next => {
+                    self.input.keep(rest, need);
+                    return next;
+                }
+            }
+        }
     }
 
     /// Sends what a call to the session staged, and draws the consequences of its outcome.
@@ -261,7 +276,7 @@ impl<S: Session> Connection<S> {
     }
 
     /// Closes: says so, takes the session out of everything, sends what waits, lets the socket go.
-    async fn finish(mut self, reason: CloseReason) {
+    async fn finish(&mut self, reason: CloseReason) {
         self.disarm();
         if reason == CloseReason::SlowConsumerPendingBytes {
             let bytes_max = self.outbound.limits().bytes_max;
@@ -316,3 +331,7 @@ async fn stall(receivers: Box<[Arc<Outbound>]>) {
         let _ = timeout_at(end, timeout(span, receiver.released())).await;
     }
 }
+
+#[cfg(test)]
+#[path = "read_task_test.rs"]
+mod tests;

@@ -10,7 +10,8 @@ use crate::server::protocol::error::CloseReason;
 pub struct Consumed {
     /// Bytes that are done with; the rest is shown again, with more behind it.
     pub bytes: usize,
-    /// Bytes, from the first unconsumed one, that are needed at least for the next step.
+    /// Bytes, from the first unconsumed one, that are needed at least for the next step. 0: what is
+    /// staged is to be sent first, then the rest is shown again.
     pub need: usize,
 }
 

@@ -4,7 +4,7 @@
 //! subject comes in when it is seen again, and one time in eight at first sight; who goes is the first
 //! that wasn't used since the last round. Results that say "nobody" are kept like any other.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -70,11 +70,13 @@ impl Entry {
         self.stamp = Some(stamp);
     }
 
+    #[inline]
     fn is(&self, counters: &Arc<Counters>, subject: &[u8]) -> bool {
         // The entry holds its account's counters, so no other account can come to the same address.
         Arc::ptr_eq(&self.counters, counters) && *self.subject == *subject
     }
 
+    #[inline]
     fn hit(&mut self) {
         if self.hits < TOLD_AT_ONCE {
             self.hits += 1;
@@ -110,6 +112,7 @@ struct Set {
 }
 
 impl Set {
+    #[inline]
     fn find(&self, tag: u32, counters: &Arc<Counters>, subject: &[u8]) -> Option<usize> {
         let mut ways = self.tags.iter().zip(&self.entries);
         ways.position(|(&there, entry)| {
@@ -125,6 +128,7 @@ impl Set {
     }
 
     /// The entry, marked as used.
+    #[inline]
     fn touch(&mut self, way: usize, tag: u32) -> Option<&mut Entry> {
         *self.tags.get_mut(way)? = tag;
         self.entries.get_mut(way)?.as_deref_mut()
@@ -202,7 +206,10 @@ impl MatchCache {
             return self.pass(account, subject);
         }
         let counters = account.counters();
-        let hash = self.hasher.hash_one((Arc::as_ptr(counters).addr(), subject));
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_usize(Arc::as_ptr(counters).addr());
+        hasher.write(subject);
+        let hash = hasher.finish();
         let tag = (hash >> 32) as u32 | USED;
         let index = hash as usize & (SETS - 1);
         let Some(set) = self.sets.get_mut(index) else { return self.pass(account, subject) };

@@ -5,12 +5,12 @@
 //! stamp is the sum of the three that could concern it: counters only grow, so an equal sum means that
 //! none of them moved.
 
-use std::hash::BuildHasher;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::FixedState;
 
+use super::hash_bytes;
 use super::pattern::{is_wildcard, tokens};
 
 /// Counters for literal subjects; a power of two.
@@ -59,11 +59,11 @@ impl Touched {
 }
 
 fn literal_stripe(subject: &[u8]) -> u16 {
-    (HASHER.hash_one(subject) as usize & (LITERALS - 1)) as u16
+    (hash_bytes(&HASHER, subject) as usize & (LITERALS - 1)) as u16
 }
 
 fn prefix_stripe(prefix: &[u8]) -> u8 {
-    (HASHER.hash_one(prefix) as usize & (PREFIXES - 1)) as u8
+    (hash_bytes(&HASHER, prefix) as usize & (PREFIXES - 1)) as u8
 }
 
 /// The first two tokens, where there is a third.

@@ -24,3 +24,11 @@ pub use result::{MatchResult, Members, QueueGroup, Slices};
 pub use shared::{SharedInterest, SublistStats};
 pub use sublist::{Sublist, Tally};
 pub use subscription::{Delivery, Subscription};
+
+/// The hash of some bytes, without their length: nothing else is hashed along with them.
+#[inline]
+fn hash_bytes<H: std::hash::BuildHasher>(hasher: &H, bytes: &[u8]) -> u64 {
+    let mut state = hasher.build_hasher();
+    std::hash::Hasher::write(&mut state, bytes);
+    std::hash::Hasher::finish(&state)
+}

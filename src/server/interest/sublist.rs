@@ -1,33 +1,25 @@
 //! Subscriptions by subject: insert, remove, match. Pure: no locks, no cache.
 //!
-//! Literals stand in a flat hash table, in 64 of them once there are many, so that no insert waits for
-//! a large table to grow. Wildcards stand in one table per mask ([`super::wildcards`]).
-
-use std::hash::BuildHasher;
+//! Literals stand in a flat hash ([`super::table`]), wildcards in one hash per mask
+//! ([`super::wildcards`]).
 
 use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
 
+use super::hash_bytes;
 use super::pattern::{InterestError, Pattern, collides};
 use super::result::MatchResult;
 use super::subscription::Subscription;
-use super::table::{Bucket, Sink, Table};
+use super::table::{Bucket, Sink, Tables};
 use super::wildcards::Wildcards;
 
 pub use super::table::Tally;
-
-/// Entries of the one table of literals from which on it is split.
-const SPLIT_ENTRIES: usize = 8192;
-
-/// Tables that it is split into; a power of two.
-const SHARDS: usize = 64;
 
 /// Subscriptions by subject.
 #[derive(Debug)]
 pub struct Sublist {
     hasher: SeedableRandomState,
-    /// One, or [`SHARDS`] of them.
-    literals: Vec<Table>,
+    literals: Tables,
     wildcards: Wildcards,
     count: usize,
     inserts: u64,
@@ -53,7 +45,7 @@ impl Sublist {
 
     fn with_hasher(hasher: SeedableRandomState) -> Self {
         let wildcards = Wildcards::default();
-        Self { hasher, literals: vec![Table::default()], wildcards, count: 0, inserts: 0, removes: 0 }
+        Self { hasher, literals: Tables::default(), wildcards, count: 0, inserts: 0, removes: 0 }
     }
 
     /// Subscriptions in here.
@@ -80,18 +72,7 @@ impl Sublist {
             return Ok(self.wildcards.insert(pattern, sub, &self.hasher));
         }
         let hasher = &self.hasher;
-        let rehash = |subject: &[u8]| hasher.hash_one(subject);
-        if let [one] = self.literals.as_mut_slice()
-            && one.entries() >= SPLIT_ENTRIES
-        {
-            let mut shards: Vec<_> = (0..SHARDS).map(|_| Table::default()).collect();
-            one.split(&mut shards, rehash, |hash| shard(hash, SHARDS));
-            self.literals = shards;
-        }
-        let hash = rehash(sub.subject());
-        let index = shard(hash, self.literals.len());
-        let Some(table) = self.literals.get_mut(index) else { return Ok(Tally::default()) };
-        Ok(table.insert(hash, sub, rehash))
+        Ok(self.literals.insert(sub, |subject| hash_bytes(hasher, subject)))
     }
 
     /// Takes a subscription out; gives how many of its subject and queue are left, none where it
@@ -100,10 +81,7 @@ impl Sublist {
         let pattern = Pattern::parse(sub.subject()).ok()?;
         let hasher = &self.hasher;
         let tally = if pattern == Pattern::Literal {
-            let rehash = |subject: &[u8]| hasher.hash_one(subject);
-            let hash = rehash(sub.subject());
-            let index = shard(hash, self.literals.len());
-            self.literals.get_mut(index)?.remove(hash, sub, rehash)?
+            self.literals.remove(sub, |subject| hash_bytes(hasher, subject))?
         } else {
             self.wildcards.remove(pattern, sub, hasher)?
         };
@@ -163,7 +141,7 @@ impl Sublist {
 
     /// Calls `visit` with every subscription, in no order that means anything.
     pub fn for_each(&self, visit: &mut dyn FnMut(&Subscription)) {
-        self.literals.iter().for_each(|table| table.for_each(&mut *visit));
+        self.literals.for_each(&mut *visit);
         self.wildcards.for_each(visit);
     }
 
@@ -189,16 +167,8 @@ impl Sublist {
     }
 
     fn collect_literals(&self, subject: &[u8], sink: &mut impl Sink) {
-        let hash = self.hasher.hash_one(subject);
-        if let Some(table) = self.literals.get(shard(hash, self.literals.len())) {
-            table.collect(hash, |literal| literal == subject, sink);
-        }
+        self.literals.collect(hash_bytes(&self.hasher, subject), |literal| literal == subject, sink);
     }
-}
-
-/// The table that a hash belongs to: by bits that neither the table's slots nor its tags are made of.
-fn shard(hash: u64, shards: usize) -> usize {
-    (hash >> 40) as usize & (shards - 1)
 }
 
 struct Any(bool);

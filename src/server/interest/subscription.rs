@@ -84,15 +84,18 @@ impl Subscription {
         Self(ThinArc::from_header_and_slice(header, &tail))
     }
 
+    #[inline]
     fn head(&self) -> &Header {
         &self.0.header.header
     }
 
     /// The tail from `start` on; never fails, since the lengths were taken from the same bytes.
+    #[inline]
     fn tail(&self, start: usize, length: usize) -> &[u8] {
         self.0.slice.get(start..start + length).unwrap_or_default()
     }
 
+    #[inline]
     fn queue_bytes(&self) -> usize {
         match self.head().queue_len {
             NO_QUEUE => 0,
@@ -101,28 +104,33 @@ impl Subscription {
     }
 
     /// The subject, wildcards and all.
+    #[inline]
     pub fn subject(&self) -> &[u8] {
         self.tail(0, self.head().subject_len as usize)
     }
 
     /// The queue group, if it is a member of one.
+    #[inline]
     pub fn queue(&self) -> Option<&[u8]> {
         let head = self.head();
         (head.queue_len != NO_QUEUE).then(|| self.tail(head.subject_len as usize, self.queue_bytes()))
     }
 
     /// The identifier that the target knows this subscription by.
+    #[inline]
     pub fn sid(&self) -> &[u8] {
         let start = self.head().subject_len as usize + self.queue_bytes();
         self.0.slice.get(start..).unwrap_or_default()
     }
 
     /// Where its messages go.
+    #[inline]
     pub fn target(&self) -> &Arc<Outbound> {
         &self.head().target
     }
 
     /// Whether both are the same subscription, not merely equal ones.
+    #[inline]
     pub fn same(&self, other: &Self) -> bool {
         self.0.heap_ptr() == other.0.heap_ptr()
     }
@@ -146,6 +154,7 @@ impl Subscription {
     }
 
     /// Counts one message, and says whether to deliver it.
+    #[inline]
     pub fn deliver_one(&self) -> Delivery {
         let head = self.head();
         if head.limit.load(Ordering::Relaxed) == 0 {
@@ -161,6 +170,7 @@ impl Subscription {
 
     /// Counts a run of `wanted` messages; gives how many of them to deliver, and whether the maximum
     /// is reached with them.
+    #[inline]
     pub fn deliver_many(&self, wanted: u64) -> (u64, bool) {
         let head = self.head();
         if head.limit.load(Ordering::Relaxed) == 0 {
@@ -190,11 +200,13 @@ impl Subscription {
     }
 
     /// Whether [`Self::close`] was called.
+    #[inline]
     pub fn is_closed(&self) -> bool {
         self.head().limit.load(Ordering::Acquire) & CLOSED != 0
     }
 
     /// Whether it stands for interest of another server.
+    #[inline]
     pub fn is_remote(&self) -> bool {
         self.head().weight.load(Ordering::Relaxed) != LOCAL
     }

@@ -12,6 +12,12 @@ use super::subscription::Subscription;
 /// Subscriptions of one subject that may stand in the flat table.
 const FLAT_MAX: usize = 4;
 
+/// Entries of one table from which on it is split.
+const SPLIT_ENTRIES: usize = 8192;
+
+/// Tables that it is split into; a power of two.
+pub(super) const SHARDS: usize = 64;
+
 /// A table with fewer slots is never made smaller.
 const SHRINK_SLOTS_MIN: usize = 256;
 
@@ -128,38 +134,44 @@ struct Crowd {
     bucket: Bucket,
 }
 
-/// Subscriptions by subject.
+/// Subscriptions by subject, up to some thousand.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+struct Table {
     flat: HashTable<Subscription>,
+    /// Entries of the flat table that share their subject with an earlier one: while there are none, a
+    /// look-up ends with the first it finds.
+    repeated: usize,
     crowds: HashTable<Box<Crowd>>,
 }
 
 impl Table {
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.flat.is_empty() && self.crowds.is_empty()
     }
 
     /// Entries, where a crowd counts as one.
-    pub(super) fn entries(&self) -> usize {
+    fn entries(&self) -> usize {
         self.flat.len() + self.crowds.len()
     }
 
-    pub(super) fn for_each(&self, visit: &mut dyn FnMut(&Subscription)) {
+    fn for_each(&self, visit: &mut dyn FnMut(&Subscription)) {
         self.flat.iter().for_each(&mut *visit);
         self.crowds.iter().for_each(|crowd| crowd.bucket.iter().for_each(&mut *visit));
     }
 
     /// Gives `sink` what stands under `hash` with a subject that `wanted` accepts.
-    pub(super) fn collect(&self, hash: u64, wanted: impl Fn(&[u8]) -> bool, sink: &mut impl Sink) {
-        let mut found = false;
-        for sub in self.flat.iter_hash(hash) {
-            if wanted(sub.subject()) {
-                found = true;
-                sink.one(sub);
+    fn collect(&self, hash: u64, wanted: impl Fn(&[u8]) -> bool, sink: &mut impl Sink) {
+        if let Some(sub) = self.flat.find(hash, |sub| wanted(sub.subject())) {
+            if self.repeated == 0 {
+                return sink.one(sub);
             }
+            return self
+                .flat
+                .iter_hash(hash)
+                .filter(|sub| wanted(sub.subject()))
+                .for_each(|sub| sink.one(sub));
         }
-        if found || self.crowds.is_empty() {
+        if self.crowds.is_empty() {
             return;
         }
         if let Some(crowd) = self.crowds.find(hash, |crowd| wanted(&crowd.subject)) {
@@ -168,7 +180,7 @@ impl Table {
     }
 
     /// Puts `sub` in; `rehash` gives the hash of any subject in here.
-    pub(super) fn insert(&mut self, hash: u64, sub: Subscription, rehash: impl Fn(&[u8]) -> u64) -> Tally {
+    fn insert(&mut self, hash: u64, sub: Subscription, rehash: impl Fn(&[u8]) -> u64) -> Tally {
         let equal = |other: &Subscription| other.subject() == sub.subject();
         let mut tally = Tally::default();
         let mut present = 0;
@@ -185,6 +197,7 @@ impl Table {
         }
         if present < FLAT_MAX {
             tally.count(&sub);
+            self.repeated += usize::from(present > 0);
             self.flat.insert_unique(hash, sub, |sub| rehash(sub.subject()));
             return tally;
         }
@@ -192,24 +205,25 @@ impl Table {
         while let Ok(entry) = self.flat.find_entry(hash, equal) {
             crowd.bucket.insert(entry.remove().0);
         }
+        self.repeated -= FLAT_MAX - 1;
         let tally = crowd.bucket.insert(sub);
         self.crowds.insert_unique(hash, crowd, |crowd| rehash(&crowd.subject));
         tally
     }
 
     /// Takes `sub` out; none where it isn't in.
-    pub(super) fn remove(
-        &mut self,
-        hash: u64,
-        sub: &Subscription,
-        rehash: impl Fn(&[u8]) -> u64,
-    ) -> Option<Tally> {
+    fn remove(&mut self, hash: u64, sub: &Subscription, rehash: impl Fn(&[u8]) -> u64) -> Option<Tally> {
         if let Ok(entry) = self.flat.find_entry(hash, |other| other.same(sub)) {
             entry.remove();
             let mut tally = Tally::default();
-            let left = self.flat.iter_hash(hash);
-            left.filter(|other| other.subject() == sub.subject() && other.queue() == sub.queue())
-                .for_each(|other| tally.count(other));
+            let mut present = 0;
+            for other in self.flat.iter_hash(hash).filter(|other| other.subject() == sub.subject()) {
+                present += 1;
+                if other.queue() == sub.queue() {
+                    tally.count(other);
+                }
+            }
+            self.repeated -= usize::from(present > 0);
             self.shrink(rehash);
             return Some(tally);
         }
@@ -217,6 +231,7 @@ impl Table {
         let tally = entry.get_mut().bucket.remove(sub)?;
         if entry.get().bucket.len() <= FLAT_MAX / 2 {
             let crowd = entry.remove().0;
+            self.repeated += crowd.bucket.len().saturating_sub(1);
             for sub in crowd.bucket.drain() {
                 self.flat.insert_unique(hash, sub, |sub| rehash(sub.subject()));
             }
@@ -236,24 +251,73 @@ impl Table {
         }
     }
 
-    /// Moves every entry out, for a table that is split.
-    pub(super) fn split(
-        &mut self,
-        shards: &mut [Self],
-        rehash: impl Fn(&[u8]) -> u64,
-        shard: impl Fn(u64) -> usize,
-    ) {
+    /// Moves every entry into `shards`, for a table that is split.
+    fn split(&mut self, shards: &mut [Self], rehash: impl Fn(&[u8]) -> u64) {
+        let count = shards.len();
         for sub in self.flat.drain() {
             let hash = rehash(sub.subject());
-            if let Some(table) = shards.get_mut(shard(hash)) {
+            if let Some(table) = shards.get_mut(shard(hash, count)) {
+                table.repeated +=
+                    usize::from(table.flat.find(hash, |other| other.subject() == sub.subject()).is_some());
                 table.flat.insert_unique(hash, sub, |sub| rehash(sub.subject()));
             }
         }
         for crowd in self.crowds.drain() {
             let hash = rehash(&crowd.subject);
-            if let Some(table) = shards.get_mut(shard(hash)) {
+            if let Some(table) = shards.get_mut(shard(hash, count)) {
                 table.crowds.insert_unique(hash, crowd, |crowd| rehash(&crowd.subject));
             }
         }
     }
+}
+
+/// One table, or [`SHARDS`] of them once there are many entries: no insert waits for a large table to
+/// grow.
+#[derive(Debug)]
+pub(super) struct Tables(Vec<Table>);
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self(vec![Table::default()])
+    }
+}
+
+impl Tables {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(Table::is_empty)
+    }
+
+    pub(super) fn for_each(&self, visit: &mut dyn FnMut(&Subscription)) {
+        self.0.iter().for_each(|table| table.for_each(&mut *visit));
+    }
+
+    pub(super) fn collect(&self, hash: u64, wanted: impl Fn(&[u8]) -> bool, sink: &mut impl Sink) {
+        if let Some(table) = self.0.get(shard(hash, self.0.len())) {
+            table.collect(hash, wanted, sink);
+        }
+    }
+
+    pub(super) fn insert(&mut self, sub: Subscription, rehash: impl Fn(&[u8]) -> u64) -> Tally {
+        if let [one] = self.0.as_mut_slice()
+            && one.entries() >= SPLIT_ENTRIES
+        {
+            let mut shards: Vec<_> = (0..SHARDS).map(|_| Table::default()).collect();
+            one.split(&mut shards, &rehash);
+            self.0 = shards;
+        }
+        let hash = rehash(sub.subject());
+        let index = shard(hash, self.0.len());
+        self.0.get_mut(index).map_or_else(Tally::default, |table| table.insert(hash, sub, rehash))
+    }
+
+    pub(super) fn remove(&mut self, sub: &Subscription, rehash: impl Fn(&[u8]) -> u64) -> Option<Tally> {
+        let hash = rehash(sub.subject());
+        let index = shard(hash, self.0.len());
+        self.0.get_mut(index)?.remove(hash, sub, rehash)
+    }
+}
+
+/// The table that a hash belongs to: by bits that neither the table's slots nor its tags are made of.
+fn shard(hash: u64, shards: usize) -> usize {
+    (hash >> 40) as usize & (shards - 1)
 }

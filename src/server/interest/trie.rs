@@ -3,13 +3,12 @@
 //! Nodes stand in one vector and name each other by index: nothing recurses, however many tokens a
 //! pattern has.
 
-use foldhash::fast::SeedableRandomState;
-use hashbrown::HashTable;
-use std::hash::BuildHasher;
-
+use super::hash_bytes;
 use super::pattern::tokens;
 use super::subscription::Subscription;
 use super::table::{Bucket, Sink, Tally};
+use foldhash::fast::SeedableRandomState;
+use hashbrown::HashTable;
 
 /// Children of a node that are searched one by one; more are hashed.
 const FEW_MAX: usize = 8;
@@ -137,7 +136,7 @@ impl Trie {
         let is_it = |child: &&Index| *self.nodes[**child as usize].token == *token;
         match &self.nodes[index as usize].literals {
             Children::Few(few) => few.iter().find(is_it).copied(),
-            Children::Many(many) => many.find(hasher.hash_one(token), |child| is_it(&child)).copied(),
+            Children::Many(many) => many.find(hash_bytes(hasher, token), |child| is_it(&child)).copied(),
         }
     }
 
@@ -165,7 +164,7 @@ impl Trie {
         // Taken out for the moment: hashing a child looks at its node.
         let literals = &mut self.nodes[parent as usize].literals;
         let mut literals = std::mem::replace(literals, Children::Few(Vec::new()));
-        let hash = |child: &Index| hasher.hash_one(&*self.nodes[*child as usize].token);
+        let hash = |child: &Index| hash_bytes(hasher, &self.nodes[*child as usize].token);
         match &mut literals {
             Children::Few(few) if few.len() < FEW_MAX => few.push(index),
             Children::Few(few) => {
@@ -192,7 +191,7 @@ impl Trie {
                 (b">", _) => parent.full = None,
                 (_, Children::Few(few)) => few.retain(|child| *child != index),
                 (token, Children::Many(many)) => {
-                    if let Ok(entry) = many.find_entry(hasher.hash_one(token), |child| *child == index) {
+                    if let Ok(entry) = many.find_entry(hash_bytes(hasher, token), |child| *child == index) {
                         entry.remove();
                     }
                 }

@@ -1,24 +1,67 @@
 //! Wildcard subscriptions: a table by mask, one probe each; a trie for what has too many masks.
 
-use std::hash::BuildHasher;
-
 use foldhash::fast::SeedableRandomState;
 
-use super::pattern::{MASK_TOKENS_MAX, Mask, Pattern, covers, is_wildcard, tokens};
+use super::hash_bytes;
+use super::pattern::{MASK_TOKENS_MAX, Mask, Pattern, covers, tokens};
 use super::subscription::Subscription;
-use super::table::{Sink, Table, Tally};
+use super::table::{Sink, Tables, Tally};
 use super::trie::Trie;
 
 /// Distinct masks that have a table; measured: probing 64 costs about what the trie does.
 const MASKS_MAX: usize = 64;
 
-/// Mixed with a token's hash; odd, with bits all over.
-const FOLD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// An odd number with bits all over.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The hashes of a subject's or pattern's first tokens, each turned by its position, and their sums: a
+/// mask's hash is the sum of its tokens without those that stand at a `*`, whatever they are.
+struct TokenHashes {
+    each: [u64; MASK_TOKENS_MAX],
+    /// Of the first i tokens.
+    sums: [u64; MASK_TOKENS_MAX + 1],
+    count: usize,
+}
+
+impl TokenHashes {
+    /// None where a token is empty.
+    fn of(subject: &[u8], hasher: &SeedableRandomState) -> Option<Self> {
+        let mut hashes = Self { each: [0; MASK_TOKENS_MAX], sums: [0; MASK_TOKENS_MAX + 1], count: 0 };
+        let mut sum = 0_u64;
+        for token in tokens(subject) {
+            if token.is_empty() {
+                return None;
+            }
+            if let Some(slot) = hashes.each.get_mut(hashes.count) {
+                *slot = hash_bytes(hasher, token).rotate_left(hashes.count as u32 * 7);
+                sum = sum.wrapping_add(*slot);
+                if let Some(total) = hashes.sums.get_mut(hashes.count + 1) {
+                    *total = sum;
+                }
+            }
+            hashes.count += 1;
+        }
+        Some(hashes)
+    }
+
+    /// The hash under `mask`, which has no more tokens than there are here.
+    fn masked(&self, mask: Mask) -> u64 {
+        let mut sum = self.sums.get(mask.tokens).copied().unwrap_or_default();
+        let mut stars = mask.stars;
+        while stars != 0 {
+            let position = stars.trailing_zeros() as usize;
+            sum = sum.wrapping_sub(self.each.get(position).copied().unwrap_or_default());
+            stars &= stars - 1;
+        }
+        let product = u128::from(sum ^ SPREAD) * u128::from(SPREAD);
+        (product as u64) ^ ((product >> 64) as u64)
+    }
+}
 
 #[derive(Debug)]
 struct Masked {
     mask: Mask,
-    table: Table,
+    tables: Tables,
 }
 
 /// Wildcard subscriptions by pattern.
@@ -34,27 +77,16 @@ impl Wildcards {
     }
 
     pub(super) fn for_each(&self, visit: &mut dyn FnMut(&Subscription)) {
-        self.masks.iter().for_each(|masked| masked.table.for_each(&mut *visit));
+        self.masks.iter().for_each(|masked| masked.tables.for_each(&mut *visit));
         self.trie.for_each(visit);
     }
 
     /// Gives `sink` what matches `subject`; nothing does where a token is empty.
     pub(super) fn collect(&self, subject: &[u8], hasher: &SeedableRandomState, sink: &mut impl Sink) {
-        let mut hashes = [0; MASK_TOKENS_MAX];
-        let mut slots = hashes.iter_mut();
-        let mut count = 0;
-        for token in tokens(subject) {
-            if token.is_empty() {
-                return;
-            }
-            count += 1;
-            if let Some(slot) = slots.next() {
-                *slot = hasher.hash_one(token);
-            }
-        }
-        for masked in self.masks.iter().filter(|masked| masked.mask.admits(count)) {
-            let hash = fold(masked.mask, hashes.iter().copied());
-            masked.table.collect(hash, |pattern| covers(pattern, subject), sink);
+        let Some(hashes) = TokenHashes::of(subject, hasher) else { return };
+        for masked in self.masks.iter().filter(|masked| masked.mask.admits(hashes.count)) {
+            let hash = hashes.masked(masked.mask);
+            masked.tables.collect(hash, |pattern| covers(pattern, subject), sink);
             if sink.done() {
                 return;
             }
@@ -75,13 +107,13 @@ impl Wildcards {
             Some(index) => index,
             None if self.masks.len() == MASKS_MAX => return self.trie.insert(sub, hasher),
             None => {
-                self.masks.push(Masked { mask, table: Table::default() });
+                self.masks.push(Masked { mask, tables: Tables::default() });
                 self.masks.len() - 1
             }
         };
         let Some(masked) = self.masks.get_mut(index) else { return Tally::default() };
         let rehash = |pattern: &[u8]| hash_pattern(mask, pattern, hasher);
-        masked.table.insert(rehash(sub.subject()), sub, rehash)
+        masked.tables.insert(sub, rehash)
     }
 
     pub(super) fn remove(
@@ -95,8 +127,8 @@ impl Wildcards {
             && let Some(masked) = self.masks.get_mut(index)
         {
             let rehash = |pattern: &[u8]| hash_pattern(mask, pattern, hasher);
-            let removed = masked.table.remove(rehash(sub.subject()), sub, rehash);
-            if masked.table.is_empty() {
+            let removed = masked.tables.remove(sub, rehash);
+            if masked.tables.is_empty() {
                 self.masks.remove(index);
             }
             if removed.is_some() {
@@ -110,18 +142,5 @@ impl Wildcards {
 
 /// The hash of a pattern in the table of its mask.
 fn hash_pattern(mask: Mask, pattern: &[u8], hasher: &SeedableRandomState) -> u64 {
-    let hashes = tokens(pattern).map(|token| if is_wildcard(token) { 0 } else { hasher.hash_one(token) });
-    fold(mask, hashes)
-}
-
-/// Joins the hashes of the literal tokens; what stands at a wildcard doesn't count.
-fn fold(mask: Mask, hashes: impl Iterator<Item = u64>) -> u64 {
-    let mut joined = FOLD;
-    for (position, hash) in hashes.take(mask.tokens).enumerate() {
-        if mask.stars & (1 << position) == 0 {
-            let product = u128::from(joined ^ hash) * u128::from(FOLD);
-            joined = (product as u64) ^ ((product >> 64) as u64);
-        }
-    }
-    joined
+    TokenHashes::of(pattern, hasher).map_or(0, |hashes| hashes.masked(mask))
 }

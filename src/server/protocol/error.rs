@@ -351,9 +351,7 @@ pub enum ParseError {
         snippet: Box<str>,
     },
     /// A control line longer than allowed, complete or not.
-    #[error(
-        "maximum control line exceeded: State {state}, max_control_line {max}, Buffer len {length} (snip: {snippet}...)"
-    )]
+    #[error("maximum control line exceeded")]
     ControlLineTooLong {
         /// The reference's number of the parser state.
         state: u8,
@@ -361,8 +359,6 @@ pub enum ParseError {
         max: usize,
         /// Bytes of arguments seen.
         length: usize,
-        /// How they begin, quoted.
-        snippet: Box<str>,
     },
     /// A payload larger than allowed. The control line is complete; nothing after it was judged.
     #[error("maximum payload exceeded: {size} vs {max}")]

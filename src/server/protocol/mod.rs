@@ -2,14 +2,16 @@
 
 pub mod op;
 pub mod parser;
-pub mod connect;
-pub mod info;
 mod words;
 mod publish_line;
 pub mod args;
 pub mod encode;
 pub mod subject;
 pub mod transform;
+pub mod mapping;
 pub mod header;
+pub mod json;
+pub mod info;
+pub mod connect;
 pub mod error;
 pub mod quote;

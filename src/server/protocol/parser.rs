@@ -22,8 +22,6 @@ use super::words::{self, Code, Found, Rest, Word};
 
 /// Bytes of an unknown operation that the log shows.
 const SNIPPET_BYTES: usize = 32;
-/// Bytes of an overlong control line that the log shows.
-const CONTROL_LINE_SNIPPET_BYTES: usize = 128;
 /// Servers send longer lines than clients: accounts, replies and queue groups are in them.
 const LINK_CONTROL_LINE_FACTOR: usize = 16;
 /// CR and LF behind a payload.
@@ -207,7 +205,7 @@ impl Parser {
         };
         let skipped = input.get(from..line_feed).unwrap_or_default();
         if skipped.strip_suffix(b"\r").unwrap_or(skipped).len() > max {
-            return Err(self.too_long(word, skipped, limits));
+            return Err(Self::too_long(word, skipped, limits));
         }
         Ok(Some(Line { args: &[], args_at: from, end: line_feed + 1 }))
     }
@@ -225,7 +223,7 @@ impl Parser {
         let blanks = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(rest.len());
         let max = self.control_line_max(limits);
         if blanks > max.saturating_add(1) {
-            return Err(self.too_long(word, rest, limits));
+            return Err(Self::too_long(word, rest, limits));
         }
         let args_at = from + blanks;
         let Some(line_feed) = self.line_feed(input, args_at + 1, args_at.saturating_add(max)) else {
@@ -237,7 +235,7 @@ impl Parser {
             _ => args,
         };
         if args.len() > max {
-            return Err(self.too_long(word, args, limits));
+            return Err(Self::too_long(word, args, limits));
         }
         Ok(Some(Line { args, args_at, end: line_feed + 1 }))
     }
@@ -264,7 +262,7 @@ impl Parser {
         let args = input.get(args_at..).unwrap_or_default();
         let args = args.strip_suffix(b"\r").unwrap_or(args);
         if args.len() > self.control_line_max(limits) {
-            return Err(self.too_long(word, args, limits));
+            return Err(Self::too_long(word, args, limits));
         }
         Ok(None)
     }
@@ -387,8 +385,11 @@ impl Parser {
 
     #[cold]
     fn unknown(&self, input: &[u8], state: u8, offset: usize) -> ParseError {
+        // Where fewer bytes are there than would be shown, the reference leaves the last one out.
         let shown = input.get(offset..).unwrap_or_default();
-        let shown = shown.get(..SNIPPET_BYTES).unwrap_or(shown);
+        let shown =
+            shown.get(..SNIPPET_BYTES).or(shown.split_last().map(|(_, shown)| shown)).unwrap_or_default();
+
         ParseError::UnknownOperation {
             kind: self.kind,
             state,
@@ -398,13 +399,11 @@ impl Parser {
     }
 
     #[cold]
-    fn too_long(&self, word: &Word, args: &[u8], limits: &Limits) -> ParseError {
-        let shown = args.get(..CONTROL_LINE_SNIPPET_BYTES).unwrap_or(args);
+    fn too_long(word: &Word, args: &[u8], limits: &Limits) -> ParseError {
         ParseError::ControlLineTooLong {
             state: word.argument_state,
             max: limits.control_line,
             length: args.len(),
-            snippet: quote(shown).into_boxed_str(),
         }
     }
 }

@@ -192,11 +192,11 @@ fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, Sta
         git_commit: version::GIT_COMMIT.map(str::to_owned).unwrap_or_default(),
         go: version::RUNTIME.to_owned(),
         host,
-        port: i32::from(port),
+        port: i64::from(port),
         headers: !options.no_header_support,
         max_payload: options.max_payload,
         xkey: XKey::new().public_key(),
-        api_level: version::JETSTREAM_API_LEVEL,
+        api_lvl: version::JETSTREAM_API_LEVEL,
         ..Info::default()
     })
 }

@@ -75,7 +75,7 @@ impl Server {
     fn announce_lame_duck(&self) {
         self.inner.client.info.rcu(|info| {
             let mut info = crate::server::protocol::info::Info::clone(info);
-            info.lame_duck_mode = true;
+            info.ldm = true;
             info.connect_urls.clear();
             info
         });

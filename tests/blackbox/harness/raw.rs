@@ -90,6 +90,16 @@ impl Raw {
         self.stream.write_all(bytes.as_ref())
     }
 
+    /// The socket itself, for its options.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// This end's port.
+    pub(crate) fn local_port(&self) -> u16 {
+        self.stream.local_addr().expect("a connected socket").port()
+    }
+
     /// Says that nothing more will be sent.
     pub(crate) fn finish_sending(&self) {
         self.stream.shutdown(Shutdown::Write).expect("the socket is open");

@@ -29,6 +29,8 @@ pub(crate) enum Log {
     Stderr,
     /// A file of this name in the server's directory.
     File(&'static str),
+    /// Somewhere the test looks after itself: the port comes from the ports file.
+    Elsewhere,
 }
 
 /// How a server is to be started.
@@ -41,6 +43,7 @@ pub(crate) struct Start {
     dir: Option<TempDir>,
     with_config: bool,
     reference: bool,
+    env: Vec<(&'static str, String)>,
 }
 
 impl Start {
@@ -54,6 +57,7 @@ impl Start {
             dir: None,
             with_config: true,
             reference: false,
+            env: Vec::new(),
         }
     }
 
@@ -78,6 +82,12 @@ impl Start {
     /// A directory that the test has prepared; `$DIR` in the configuration stands for it.
     pub(crate) fn dir(mut self, dir: TempDir) -> Self {
         self.dir = Some(dir);
+        self
+    }
+
+    /// A variable of the environment.
+    pub(crate) fn env(mut self, name: &'static str, value: &str) -> Self {
+        self.env.push((name, value.to_owned()));
         self
     }
 
@@ -110,7 +120,9 @@ impl Start {
         }
         let mut child = command
             .args(["-a", "127.0.0.1", "-p", "-1"])
+            .args(if self.log == Log::Elsewhere { &["--ports_file_dir", "."][..] } else { &[] })
             .args(self.args.iter().map(|arg| arg.replace("$DIR", &dir.path().display().to_string())))
+            .envs(self.env)
             .current_dir(dir.path())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -118,6 +130,10 @@ impl Start {
             .expect("the binary under test starts");
         let lines = Lines::read(child.stderr.take().expect("stderr is a pipe"));
         let mut server = Server { child, dir, config, lines, log: self.log, port: 0 };
+        if self.log == Log::Elsewhere {
+            server.port = server.port_from_file();
+            return server;
+        }
         let listening = server.wait_log("Listening for client connections on ");
         server.port = listening
             .rsplit(':')
@@ -147,6 +163,18 @@ impl Server {
         Start::config(config).start()
     }
 
+    /// Where the ports file says that it listens.
+    #[track_caller]
+    fn port_from_file(&self) -> u16 {
+        eventually("the ports file", || {
+            let mut files = std::fs::read_dir(self.dir()).ok()?.filter_map(|file| Some(file.ok()?.path()));
+            let file = files.find(|file| file.extension().is_some_and(|ending| ending == "ports"))?;
+            let text = std::fs::read_to_string(file).ok()?;
+            let content: serde_json::Value = serde_json::from_str(&text).ok()?;
+            content["nats"][0].as_str()?.rsplit(':').next()?.parse().ok()
+        })
+    }
+
     pub(crate) fn addr(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
@@ -171,7 +199,7 @@ impl Server {
     /// The log so far.
     pub(crate) fn log(&self) -> Vec<String> {
         match self.log {
-            Log::Stderr => self.lines.lock().text.clone(),
+            Log::Stderr | Log::Elsewhere => self.lines.lock().text.clone(),
             Log::File(name) => std::fs::read_to_string(self.dir.path().join(name))
                 .unwrap_or_default()
                 .lines()
@@ -195,7 +223,7 @@ impl Server {
     #[track_caller]
     pub(crate) fn wait_log_after(&self, mark: usize, text: &str) -> String {
         let found = match self.log {
-            Log::Stderr => self.lines.wait(mark, text),
+            Log::Stderr | Log::Elsewhere => self.lines.wait(mark, text),
             Log::File(_) => Some(eventually(&format!("{text:?} in the log file"), || {
                 self.log().into_iter().skip(mark).find(|line| line.contains(text))
             })),
