@@ -1,6 +1,6 @@
 //! Whole command lines: exit code, standard output, standard error.
 //!
-//! With `NATSX_REFERENCE` naming the reference's binary, the cases of `nats-server` are played against it
+//! With `NATS_SERVER` naming the reference's binary, the cases of `nats-server` are played against it
 //! too.
 
 use std::process::Command;
@@ -41,7 +41,7 @@ fn say_reference(binary: &str, line: &str) -> Said {
 fn check(line: &str, code: u8, out: &str, err: &str) {
     let want = (ExitCode::from(code), out.to_owned(), err.to_owned());
     assert_eq!(without_usage(say(line)), want, "{line}");
-    if let Ok(binary) = std::env::var("NATSX_REFERENCE") {
+    if let Ok(binary) = std::env::var("NATS_SERVER") {
         assert_eq!(without_usage(say_reference(&binary, line)), want, "{line} (reference)");
     }
 }
@@ -149,7 +149,7 @@ fn natsx_serve_takes_the_same_flags_under_its_own_name() {
 
 #[test]
 fn natsx_tells_its_version_and_the_references() {
-    for line in ["natsx version", "natsx --version", "natsx -V", "natsx serve --version"] {
+    for line in ["natsx version", "natsx --version", "natsx -v", "natsx serve --version"] {
         let want = format!("natsx: v{NATSX} (equals nats-server v2.15.1)\n");
         assert_eq!(say(line), (OK, want, String::new()), "{line}");
     }

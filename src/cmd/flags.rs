@@ -657,6 +657,7 @@ fn some_path(value: &Value) -> Option<PathBuf> {
 pub fn command(name: &'static str) -> clap::Command {
     let mut command = clap::Command::new(name)
         .about("Run a server")
+        .version(env!("CARGO_PKG_VERSION"))
         .disable_help_flag(true)
         .disable_version_flag(true)
         .override_usage(format!("natsx {name} [options]"));

@@ -4,6 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::flags::{self, FlagError, FlagValues};
+use crate::server::config;
+use crate::server::config::diagnose::{Diagnostic, Severity};
+use crate::server::config::load::Disk;
 use crate::server::config::options::Options;
 
 /// Where a server's options come from.
@@ -34,8 +37,8 @@ pub enum LoadError {
 pub struct Loaded {
     /// File, flags and defaults together.
     pub options: Options,
-    /// Warnings, a line each.
-    pub warnings: Vec<String>,
+    /// Warnings, a line each with its end.
+    pub warnings: String,
 }
 
 impl Source {
@@ -51,7 +54,7 @@ impl Source {
     pub fn load(&self) -> Result<Loaded, LoadError> {
         let mut loaded = match &self.config {
             Some(path) => read(path)?,
-            None => Loaded { options: Options::default(), warnings: Vec::new() },
+            None => Loaded { options: Options::default(), warnings: String::new() },
         };
         flags::apply(&self.flags, &mut loaded.options)?;
         loaded.options.settle();
@@ -59,7 +62,113 @@ impl Source {
     }
 }
 
-/// Reads a configuration file.
+/// Reads a configuration file. What is wrong with it is told as the reference does: a file that cannot be
+/// parsed with its first mistake, one that can with all that was found, warnings first.
 pub fn read(path: &Path) -> Result<Loaded, LoadError> {
-    Err(LoadError::File(format!("open {}: configuration files cannot be read yet", path.display())))
+    let name = path.to_string_lossy();
+    let file = config::load::load(&name, &Disk).map_err(LoadError::File)?;
+    if let Some(finding) = file.parsed.findings.first() {
+        return Err(LoadError::File(finding.line()));
+    }
+    let (mut options, findings) = config::read::read_here(&name, &file.parsed.root);
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(LoadError::File(lines(&findings)));
+    }
+    options.config_file = Some(path.to_owned());
+    options.config_digest = file.digest;
+    Ok(Loaded { options, warnings: lines(&findings) })
+}
+
+/// A line each, warnings before errors.
+fn lines(findings: &[Diagnostic]) -> String {
+    let mut sorted: Vec<&Diagnostic> = findings.iter().collect();
+    sorted.sort_by_key(|finding| finding.severity == Severity::Error);
+    sorted.iter().map(|finding| finding.line() + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a file with this text; its path is shown as `s.conf`.
+    fn read_text(text: &str) -> Result<Loaded, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.conf");
+        std::fs::write(&path, text).unwrap();
+        let shown = |text: &str| text.replace(&format!("{}/", folder.path().display()), "");
+        match read(&path) {
+            Ok(loaded) => Ok(Loaded { warnings: shown(&loaded.warnings), ..loaded }),
+            Err(error) => Err(shown(&error.to_string())),
+        }
+    }
+
+    #[test]
+    fn a_good_file_gives_options_and_digest() {
+        let loaded = read_text("port: 14999").unwrap();
+        assert_eq!(loaded.options.port, 14999);
+        assert_eq!(
+            loaded.options.config_digest,
+            "sha256:863d2fb90b76abd8b0ef70f512332b7aea1c3145b330f6f8dc2d30ccbe2c0fab"
+        );
+        assert!(loaded.options.config_file.is_some());
+        assert_eq!(loaded.warnings, "");
+    }
+
+    #[test]
+    fn an_empty_file_is_warned_of() {
+        assert_eq!(read_text("# nothing\n").unwrap().warnings, "s.conf: config has no values or is empty\n");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_parsed_is_refused_with_its_first_mistake() {
+        let refused = read_text("port: 14999\nfoo {\n");
+        assert_eq!(refused.unwrap_err(), "Parse error on line 3: 'Unexpected EOF processing map.'");
+    }
+
+    #[test]
+    fn all_mistakes_of_a_file_are_told_a_line_each() {
+        let refused = read_text("port: abc\n foo: 1\n bar: 2\n").unwrap_err();
+        let mut lines: Vec<&str> = refused.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(
+            lines,
+            [
+                "s.conf:1:0: interface conversion: interface {} is string, not int64",
+                "s.conf:2:2: unknown field \"foo\"",
+                "s.conf:3:2: unknown field \"bar\"",
+            ]
+        );
+        assert!(refused.ends_with('\n'));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_told_in_the_references_words() {
+        let refused = |path: &str| read(Path::new(path)).unwrap_err().to_string();
+        assert_eq!(refused("/nope"), "open /nope: no such file or directory");
+        assert_eq!(refused("/tmp"), "read /tmp: is a directory");
+    }
+
+    #[test]
+    fn flags_win_over_the_file_each_time_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.conf");
+        let args = ["-p", "99", "-D=false"].map(str::to_owned);
+        let source = Source { config: Some(path.clone()), flags: flags::parse(&args).unwrap().0 };
+        std::fs::write(&path, "port: 5\n debug: true\n max_payload: 100\n").unwrap();
+        let first = source.load().unwrap().options;
+        std::fs::write(&path, "port: 6\n debug: true\n max_payload: 200\n").unwrap();
+        let second = source.load_again().unwrap().options;
+        for (options, max_payload) in [(first, 100), (second, 200)] {
+            assert_eq!((options.port, options.debug, options.max_payload), (99, false, max_payload));
+        }
+    }
+
+    #[test]
+    fn a_server_without_a_file_cannot_reload() {
+        let refused = Source::default().load_again().unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "can only reload config when a file is provided using -c or --config"
+        );
+    }
 }

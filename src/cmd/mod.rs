@@ -137,7 +137,7 @@ pub fn run(args: &[String], io: &mut Io<'_>) -> ExitCode {
     };
     match word.as_str() {
         "help" | "-h" | "--help" => help(rest, io),
-        "version" | "-v" | "-V" | "--version" if rest.is_empty() => {
+        "version" | "-v" | "--version" if rest.is_empty() => {
             let _ = writeln!(io.out, "{}", Program::Natsx.version_line());
             ExitCode::SUCCESS
         }
@@ -191,6 +191,14 @@ pub fn top() -> clap::Command {
     let top = clap::Command::new("natsx")
         .about("A NATS server: same clients, same wire, same configuration as nats-server")
         .version(NATSX)
+        .disable_version_flag(true)
+        .arg(
+            clap::Arg::new("version")
+                .short('v')
+                .long("version")
+                .action(clap::ArgAction::Version)
+                .help("Print the version"),
+        )
         .subcommand_required(true);
     COMMANDS.iter().fold(top, |top, command| top.subcommand((command.command)()))
 }

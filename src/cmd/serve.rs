@@ -131,7 +131,7 @@ fn check(program: Program, source: &Source, io: &mut Io<'_>) -> u8 {
             );
             0
         }
-        Ok(loaded) => refuse(program, &loaded.warnings.join("\n"), io),
+        Ok(loaded) => refuse(program, &loaded.warnings, io),
         Err(error) => refuse(program, &error.to_string(), io),
     }
 }
@@ -141,9 +141,7 @@ fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
         Ok(loaded) => loaded,
         Err(error) => return refuse(program, &error.to_string(), io),
     };
-    for warning in &loaded.warnings {
-        let _ = writeln!(io.err, "{warning}");
-    }
+    let _ = write!(io.err, "{}", loaded.warnings);
     hide_from_others();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let settings = Settings::from_options(&loaded.options, &called_by());
@@ -165,6 +163,7 @@ fn run_server(source: &Source, options: Options, logger: &Logger) -> u8 {
             return 1;
         }
     };
+    tell_panics(logger.clone());
     runtime.block_on(async {
         match start_and_obey(source, options, logger).await {
             Ok(()) => 0,
@@ -174,6 +173,11 @@ fn run_server(source: &Source, options: Options, logger: &Logger) -> u8 {
             }
         }
     })
+}
+
+/// A bug that ends a task is told in the log, where an operator looks.
+fn tell_panics(logger: Logger) {
+    std::panic::set_hook(Box::new(move |panic| logger.error(format_args!("Internal error: {panic}"))));
 }
 
 /// Runs the server until it has stopped, doing what signals ask. An error is the log's last line.

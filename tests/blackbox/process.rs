@@ -28,6 +28,8 @@ trials! { Nothing => [
     an_unknown_command_is_refused,
     flags_win_over_the_configuration_file,
     flags_may_have_one_dash_or_two,
+], Natsx => [
+    secrets_are_not_seen_in_the_process_list,
 ] }
 
 /// A run that must end with this code and say this on its stderr.
@@ -241,4 +243,14 @@ fn flags_may_have_one_dash_or_two() {
         let server = Start::config("").args(flag).start();
         assert_eq!(Raw::greeted(&server).info_field("server_name"), Some("a".into()), "{flag:?}");
     }
+}
+
+/// The reference leaves them there.
+fn secrets_are_not_seen_in_the_process_list() {
+    let server =
+        Start::config("").args(&["--user=somebody", "--pass", "very-secret", "-n", "shown"]).start();
+    let args = std::fs::read(format!("/proc/{}/cmdline", server.pid())).expect("the arguments");
+    let args = String::from_utf8_lossy(&args).replace('\0', " ");
+    assert!(!args.contains("somebody") && !args.contains("very-secret"), "{args}");
+    assert!(args.contains("--user=[REDACT") && args.contains("-n shown"), "{args}");
 }

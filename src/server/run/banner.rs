@@ -172,7 +172,7 @@ pub fn bytes_text(bytes: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::config::options::{Tls, User};
+    use crate::server::config::options::{Operator, Tls, User};
 
     const IDENTITY: Identity<'_> =
         Identity { version: "2.15.1", git: None, runtime: "rust", name: "srv1", id: "NA", cluster: None };
@@ -325,7 +325,7 @@ mod tests {
         check_rest(
             |options| {
                 options.max_payload = PAYLOAD_BYTES_HIGH + 1;
-                options.operators = vec!["jwt".into()];
+                options.operators = vec![Operator::default()];
                 options.default_js_domain.insert("$G".into(), "x".into());
             },
             &[

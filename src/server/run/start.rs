@@ -42,6 +42,9 @@ pub enum StartError {
     /// The pid file cannot be written.
     #[error("{0}")]
     PidFile(String),
+    /// Monitoring is asked for in a way that cannot be.
+    #[error("Can't start monitoring: {0}")]
+    Monitoring(String),
     /// `client_advertise` is no host and port.
     #[error("Error setting server INFO with ClientAdvertise value of {value}, err={error}")]
     Advertise {
@@ -65,6 +68,7 @@ impl Server {
         if let Some(path) = &options.pid_file {
             ports::write_pid(path, std::process::id()).map_err(StartError::PidFile)?;
         }
+        check_monitoring(&options)?;
         let port = listen_port(&options)?;
         let listeners = listen_task::listen(&options.host, port)
             .await
@@ -133,11 +137,24 @@ fn announce(options: &Options, server_id: &str, logger: &Logger) {
         runtime: version::RUNTIME,
         name: options.server_name.as_deref().unwrap_or(server_id),
         id: server_id,
-        cluster: None,
+        cluster: options.cluster.name.as_deref().or(options.gateway.name.as_deref()),
     };
     for (level, text) in banner::lines(options, &identity) {
         logger.log(level, format_args!("{text}"));
     }
+}
+
+/// Monitoring has one port, and with TLS it needs the certificate of the client listener.
+fn check_monitoring(options: &Options) -> Result<(), StartError> {
+    let Options { http_port, https_port, .. } = options;
+    if *http_port != 0 && *https_port != 0 {
+        let text = format!("can't specify both HTTP ({http_port}) and HTTPs ({https_port}) ports");
+        return Err(StartError::Monitoring(text));
+    }
+    if *https_port != 0 && options.tls.is_none() {
+        return Err(StartError::Monitoring("TLS cert and key required for HTTPS".to_owned()));
+    }
+    Ok(())
 }
 
 /// The port to listen on; 0 is one that the system chooses.
@@ -182,4 +199,62 @@ fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, Sta
         api_lvl: version::JETSTREAM_API_LEVEL,
         ..Info::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_refused(change: impl Fn(&mut Options), want: &str) {
+        let mut options = Options::default();
+        change(&mut options);
+        let refused = check_monitoring(&options).and_then(|()| listen_port(&options));
+        assert_eq!(refused.map_err(|error| error.to_string()), Err(want.to_owned()));
+    }
+
+    #[test]
+    fn http_and_https_at_once_are_refused() {
+        check_refused(
+            |options| (options.http_port, options.https_port) = (1, 2),
+            "Can't start monitoring: can't specify both HTTP (1) and HTTPs (2) ports",
+        );
+    }
+
+    #[test]
+    fn https_without_tls_is_refused() {
+        check_refused(
+            |options| options.https_port = 1,
+            "Can't start monitoring: TLS cert and key required for HTTPS",
+        );
+    }
+
+    #[test]
+    fn ports_that_are_none_are_refused() {
+        for (port, want) in [
+            (70000, "Error listening on port: 0.0.0.0:70000, \"listen tcp: address 70000: invalid port\""),
+            (-5, "Error listening on port: 0.0.0.0:-5, \"listen tcp: address -5: invalid port\""),
+        ] {
+            check_refused(|options| options.port = port, want);
+        }
+    }
+
+    #[test]
+    fn minus_one_lets_the_system_choose_a_port() {
+        let options = Options { port: PORT_RANDOM, ..Options::default() };
+        assert!(listen_port(&options).is_ok_and(|port| port == 0));
+    }
+
+    #[test]
+    fn what_the_system_says_about_listening_is_told_in_the_references_words() {
+        let said = |host: &str, error: &io::Error| listen_error(host, 5, error).to_string();
+        assert_eq!(
+            said("127.0.0.1", &io::Error::from_raw_os_error(98)),
+            "Error listening on port: 127.0.0.1:5, \"listen tcp 127.0.0.1:5: bind: address already in use\""
+        );
+        assert_eq!(
+            said("nohost", &io::Error::other("failed to lookup address information")),
+            "Error listening on port: nohost:5, \"listen tcp: lookup nohost: no such host\""
+        );
+    }
 }
