@@ -1,11 +1,12 @@
 //! The load generator against a small server that can misbehave on demand.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::load::{Amount, Fleet, LoadError};
+use super::plan;
 use super::runner::{Settings, run_scenario};
 use super::scenario::{self, Kind, Scenario, Shape};
 use super::wire::{self, Target};
@@ -29,6 +30,7 @@ struct Subscription {
     pattern: String,
     queue: Option<String>,
     sid: String,
+    peer: Option<SocketAddr>,
     stream: TcpStream,
 }
 
@@ -74,6 +76,11 @@ impl Server {
                     lines.read_exact(&mut payload).ok()?;
                     self.publish(subject, reply.first().copied(), &payload);
                 }
+                ["UNSUB", sid] => {
+                    let peer = stream.peer_addr().ok();
+                    let mut subscriptions = self.subscriptions.lock().unwrap();
+                    subscriptions.1.retain(|one| one.peer != peer || one.sid != sid);
+                }
                 ["CONNECT", ..] if self.fault == Fault::Refuse => {
                     stream.write_all(b"-ERR 'Authorization Violation'\r\n").ok()?;
                 }
@@ -89,6 +96,7 @@ impl Server {
             pattern: pattern.to_owned(),
             queue: queue.map(str::to_owned),
             sid: sid.to_owned(),
+            peer: stream.peer_addr().ok(),
             stream: stream.try_clone().ok()?,
         });
         Some(())
@@ -174,6 +182,10 @@ fn every_publish_subscribe_scenario_counts_what_it_should() {
 fn requests_connections_and_storms_are_counted() {
     check("request", 600, 600);
     check("request-20", 600, 600);
+    let mut fixed = named("fixed");
+    fixed.messages = 1_000;
+    let outcome = run_scenario(&settings(serve(Fault::None)), &fixed, &mut |_| ()).unwrap();
+    assert_eq!((outcome.published, outcome.delivered), (1_000, 300 + 50 * 20 + 50 * 4 + 50 + 100 * 5 + 50));
     let outcome = run_scenario(&settings(serve(Fault::None)), &named("storm"), &mut |_| ()).unwrap();
     assert_eq!(outcome.latency.unwrap().count, 30);
 }
@@ -189,7 +201,7 @@ fn fleet(fault: Fault, subscribers: usize, patience: Duration) -> Result<(), Loa
     settings.patience = patience;
     let kind = Kind::PubSub(Shape::Plain);
     let scenario = Scenario { subscribers, messages: 100, kind, ..scenario::base() };
-    let plan = scenario::plan(&scenario, Shape::Plain, 1024);
+    let plan = plan::plan(&scenario, Shape::Plain, 1024);
     let mut fleet = Fleet::start(&settings.target, &plan, settings.effort(&scenario))?;
     fleet.phase(Amount::Messages(100), &mut |_| ())?;
     fleet.finish()
