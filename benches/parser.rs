@@ -40,7 +40,7 @@ fn headers(subjects: usize, size: usize) -> Vec<u8> {
 fn mixed() -> Vec<u8> {
     let mut bytes = Vec::new();
     for at in 0..OPERATIONS {
-        let size = [16, 128, 40, 1024][at % 4];
+        let size = [16, 128, 40, 1024].get(at % 4).copied().unwrap_or_default();
         match at % 16 {
             0 => bytes.extend_from_slice(format!("SUB _INBOX.{at}.* {at}\r\n").as_bytes()),
             1 => bytes.extend_from_slice(format!("UNSUB {at} 1\r\n").as_bytes()),
