@@ -17,8 +17,8 @@ pub use accounts::{
     LatencySampling, Mapping, MappingDestination, MessageTrace, ResponseType, ServiceLatency,
 };
 pub use auth::{
-    AuthCallout, Authorization, ConnectionType, DirResolver, Permissions, Resolver, ResponsePermission,
-    SubjectPermission, User, UserIdentity,
+    AuthCallout, Authorization, ConnectionType, DirResolver, Operator, Permissions, Resolver,
+    ResponsePermission, SubjectPermission, User, UserIdentity,
 };
 pub use jetstream::{
     CONCURRENT_IO_MAX, Jetstream, JetstreamLimits, JetstreamTpm, REQUEST_QUEUE_LIMIT, StoreCipher,
@@ -226,8 +226,8 @@ pub struct Options {
     /// Subject mappings of the global account. `mappings`.
     pub mappings: Vec<Mapping>,
 
-    /// Operator JWTs as given, files already read. `operator`.
-    pub operators: Vec<String>,
+    /// Operators, files already read. `operator`.
+    pub operators: Vec<Operator>,
     /// Public operator keys trusted without a JWT. `trusted_keys`.
     pub trusted_keys: Vec<String>,
     /// Where account claims are kept. `resolver`.

@@ -180,3 +180,23 @@ pub struct DirResolver {
     /// Time to wait for a fetch; `None` is the default. `timeout`.
     pub timeout: Option<Duration>,
 }
+
+/// An operator that account claims are trusted of: its token and what configuration needs to know
+/// of it. The claims themselves are the business of `jwt`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Operator {
+    /// The token, already read from its file.
+    pub token: String,
+    /// Its public key.
+    pub key: String,
+    /// Public keys that sign for it.
+    pub signing_keys: Vec<String>,
+    /// Only those sign, not its own.
+    pub strict_signing_key_usage: bool,
+    /// Public key of the system account; may be empty.
+    pub system_account: String,
+    /// Where account claims can be fetched; may be empty.
+    pub account_server_url: String,
+    /// Oldest version of a server that it allows; may be empty.
+    pub assert_server_version: String,
+}

@@ -71,16 +71,18 @@ pub struct Mqtt {
     pub no_auth_user: Option<String>,
     /// Time to acknowledge a message; unset means 30 seconds. `ack_wait`.
     pub ack_wait: Option<Duration>,
+    /// It was set below zero, which a start refuses.
+    pub ack_wait_is_negative: bool,
     /// Time for JetStream API calls; unset means 5 seconds. `js_api_timeout`.
     pub js_api_timeout: Option<Duration>,
+    /// It was set below zero, which a start refuses.
+    pub js_api_timeout_is_negative: bool,
     /// Unacknowledged messages of a subscription; 0 means the default. `max_ack_pending`.
     pub max_ack_pending: u16,
     /// JetStream domain of the sessions. `js_domain`.
     pub js_domain: Option<String>,
     /// Replicas of its streams; 0 and below leaves it to the cluster's size. `stream_replicas`.
     pub stream_replicas: i64,
-    /// Without effect, kept for reload messages. `consumer_replicas`.
-    pub consumer_replicas: i64,
     /// Consumers are kept in memory. `consumer_memory_storage`.
     pub consumer_memory_storage: bool,
     /// Idle time after which consumers are removed; `None` is never. `consumer_inactive_threshold`.

@@ -195,3 +195,65 @@ pub enum OcspCacheStore {
     /// In memory and in a directory.
     Local,
 }
+
+/// Cipher suites that may be named: number, name, and whether it may be used without opting in.
+const SUITES: [(u16, &str, bool); 25] = [
+    (0x1301, "TLS_AES_128_GCM_SHA256", true),
+    (0x1302, "TLS_AES_256_GCM_SHA384", true),
+    (0x1303, "TLS_CHACHA20_POLY1305_SHA256", true),
+    (0xc009, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", true),
+    (0xc00a, "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", true),
+    (0xc013, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", true),
+    (0xc014, "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", true),
+    (0xc02b, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", true),
+    (0xc02c, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", true),
+    (0xc02f, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", true),
+    (0xc030, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", true),
+    (0xcca8, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", true),
+    (0xcca9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", true),
+    (0x0005, "TLS_RSA_WITH_RC4_128_SHA", false),
+    (0x000a, "TLS_RSA_WITH_3DES_EDE_CBC_SHA", false),
+    (0x002f, "TLS_RSA_WITH_AES_128_CBC_SHA", false),
+    (0x0035, "TLS_RSA_WITH_AES_256_CBC_SHA", false),
+    (0x003c, "TLS_RSA_WITH_AES_128_CBC_SHA256", false),
+    (0x009c, "TLS_RSA_WITH_AES_128_GCM_SHA256", false),
+    (0x009d, "TLS_RSA_WITH_AES_256_GCM_SHA384", false),
+    (0xc007, "TLS_ECDHE_ECDSA_WITH_RC4_128_SHA", false),
+    (0xc011, "TLS_ECDHE_RSA_WITH_RC4_128_SHA", false),
+    (0xc012, "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA", false),
+    (0xc023, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256", false),
+    (0xc027, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256", false),
+];
+
+/// Groups that may be named.
+const CURVES: [(u16, &str); 7] = [
+    (23, "CurveP256"),
+    (24, "CurveP384"),
+    (25, "CurveP521"),
+    (29, "X25519"),
+    (4587, "SecP256r1MLKEM768"),
+    (4588, "X25519MLKEM768"),
+    (4589, "SecP384r1MLKEM1024"),
+];
+
+impl CipherSuite {
+    /// The suite of this name, its name, and whether it may be used without opting in.
+    pub fn named(name: &str) -> Option<(Self, &'static str, bool)> {
+        SUITES
+            .iter()
+            .find(|(_, known, _)| *known == name)
+            .map(|(id, name, secure)| (Self(*id), *name, *secure))
+    }
+
+    /// Its registered name; `None` for a number that no configuration can name.
+    pub fn name(self) -> Option<&'static str> {
+        SUITES.iter().find(|(id, _, _)| *id == self.0).map(|(_, name, _)| *name)
+    }
+}
+
+impl Curve {
+    /// The group of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        CURVES.iter().find(|(_, known)| *known == name).map(|(id, _)| Self(*id))
+    }
+}

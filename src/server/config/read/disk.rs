@@ -1,0 +1,34 @@
+//! Files, directories and variables of this machine: the one reader that touches them.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::{DirectoryState, Files};
+use crate::server::config::load::reason;
+
+/// This machine.
+pub(super) struct Here;
+
+impl Files for Here {
+    #[expect(clippy::disallowed_methods, reason = "certificates and tokens that a configuration names")]
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        std::fs::read(path).map_err(|error| {
+            let verb = if error.kind() == std::io::ErrorKind::IsADirectory { "read" } else { "open" };
+            format!("{verb} {path}: {}", reason(&error))
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "directories that a configuration names")]
+    fn directory(&self, path: &str) -> DirectoryState {
+        match std::fs::metadata(path) {
+            Err(_) => DirectoryState::Missing,
+            Ok(entry) if entry.is_dir() && entry.permissions().mode() & 0o200 != 0 => {
+                DirectoryState::Writable
+            }
+            Ok(_) => DirectoryState::Unusable,
+        }
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+}

@@ -1,0 +1,26 @@
+//! Keys of logging and of the files a server writes about itself.
+
+use super::context::{Key, TopKeys};
+
+pub(super) const KEYS: TopKeys = &[
+    Key::new(&["debug"], |c, e, o| c.flag(e, &mut o.debug)),
+    Key::new(&["trace"], |c, e, o| c.flag(e, &mut o.trace)),
+    Key::new(&["trace_verbose"], |c, e, o| {
+        c.flag(e, &mut o.trace_verbose);
+        o.trace |= o.trace_verbose;
+    }),
+    Key::new(&["trace_headers"], |c, e, o| {
+        c.flag(e, &mut o.trace_headers);
+        o.trace |= o.trace_headers;
+    }),
+    Key::new(&["logtime"], |c, e, o| c.flag(e, &mut o.logtime)),
+    Key::new(&["logtime_utc"], |c, e, o| c.flag(e, &mut o.logtime_utc)),
+    Key::new(&["log_file", "logfile"], |c, e, o| c.path(e, &mut o.log_file)),
+    Key::new(&["logfile_size_limit", "log_size_limit"], |c, e, o| c.number(e, &mut o.logfile_size_limit)),
+    Key::new(&["logfile_max_num", "log_max_num"], |c, e, o| c.number(e, &mut o.logfile_max_num)),
+    Key::new(&["syslog"], |c, e, o| c.flag(e, &mut o.syslog)),
+    Key::new(&["remote_syslog"], |c, e, o| c.text(e, &mut o.remote_syslog)),
+    Key::new(&["max_traced_msg_len"], |c, e, o| c.number(e, &mut o.max_traced_msg_len)),
+    Key::new(&["pid_file", "pidfile"], |c, e, o| c.path(e, &mut o.pid_file)),
+    Key::new(&["ports_file_dir"], |c, e, o| c.path(e, &mut o.ports_file_dir)),
+];
