@@ -325,7 +325,7 @@ mod tests {
         check_rest(
             |options| {
                 options.max_payload = PAYLOAD_BYTES_HIGH + 1;
-                options.operators = vec!["jwt".into()];
+                options.operators = vec![crate::server::config::options::Operator::default()];
                 options.default_js_domain.insert("$G".into(), "x".into());
             },
             &[
