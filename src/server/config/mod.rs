@@ -22,3 +22,4 @@ mod base64;
 mod version;
 pub mod options;
 pub mod read;
+pub mod change;
