@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use super::super::diagnose::Severity;
+use super::super::load::Disk;
 use super::super::options::{
     AuthCallout, HandshakeFirst, Ocsp, OcspCache, Operator, Options, Permissions, Resolver, Tls, User,
     UserIdentity, WriteTimeout,
 };
+use super::super::parse::parse;
+use super::super::read::{DirectoryState, Files, read};
 use super::test_server::{account, pinned, plain, seconds, some, tls, with};
-use super::{Change, Effects, LogLine, changes};
+use super::{Change, Effects, LogLine, Ports, Running, changes};
 
 fn user(name: &str, password: &str) -> User {
     User {
@@ -368,5 +372,75 @@ fn effects_follow_from_changes() {
         (Change::PingMax(1), none),
     ] {
         assert_eq!(Effects::of(std::slice::from_ref(&change)), want, "{change:?}");
+    }
+}
+
+/// Nothing but the configuration itself.
+struct Nowhere;
+
+impl Files for Nowhere {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        Err(format!("open {path}: no such file or directory"))
+    }
+
+    fn directory(&self, _: &str) -> DirectoryState {
+        DirectoryState::Missing
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+/// The settled options of a file's text, or why there are none.
+fn options(text: &str) -> Result<Options, String> {
+    let parsed = parse("x.conf", text.as_bytes(), &Disk);
+    let (mut options, findings) = read("x.conf", &parsed.root, &Nowhere);
+    let findings = parsed.findings.into_iter().chain(findings);
+    let errors: Vec<_> = findings
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| finding.line())
+        .collect();
+    options.settle();
+    if errors.is_empty() { Ok(options) } else { Err(errors.join("\n")) }
+}
+
+fn said(old: &str, new: &str) -> Vec<String> {
+    let old = options(old).unwrap();
+    let found = options(new).and_then(|new| {
+        let bound = |port: i32| if port == -1 { 55555 } else { port };
+        let ports = Ports {
+            client: bound(old.port),
+            cluster: bound(old.cluster.port),
+            gateway: bound(old.gateway.port),
+            leafnodes: bound(old.leafnodes.port),
+            websocket: bound(old.websocket.port),
+            mqtt: bound(old.mqtt.port),
+        };
+        let running = Running { jetstream: old.jetstream.enabled, ports, tls_files_changed: false };
+        changes(&old, &new, &running).map_err(|refusal| refusal.to_string())
+    });
+    match found {
+        Err(error) => vec![format!("Failed to reload server configuration: {error}")],
+        Ok(changes) => changes
+            .iter()
+            .filter(|change| **change != Change::Users)
+            .flat_map(Change::log_lines)
+            .map(|line| match line {
+                LogLine::Notice(text) => text,
+                LogLine::Warning(text) => format!("[WRN] {text}"),
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn reloads_say_what_the_reference_said() {
+    let reloads = include_str!("../../../../tests/fixtures/config/reloads.jsonl");
+    for line in reloads.lines() {
+        let (old, new, want): (String, String, Vec<String>) = serde_json::from_str(line).unwrap();
+        // A list of several findings ends with an empty line.
+        let want: Vec<_> = want.into_iter().filter(|line| !line.is_empty()).collect();
+        assert_eq!(said(&old, &new), want, "from {old} to {new}");
     }
 }
