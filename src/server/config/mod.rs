@@ -5,6 +5,7 @@
 
 pub mod value;
 pub mod diagnose;
+mod cursor;
 pub mod lex;
 mod lex_value;
 mod number;
