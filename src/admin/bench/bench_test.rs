@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::connections::Crowd;
 use super::load::{Amount, Fleet, LoadError};
 use super::plan;
 use super::runner::{Settings, run_scenario};
@@ -22,7 +23,7 @@ enum Fault {
     Close(u64),
     /// Refuses CONNECT.
     Refuse,
-    /// Sends PING before each PONG, as servers do when they like.
+    /// Sends PING before and after each PONG, as servers do when they like.
     Ask,
 }
 
@@ -63,10 +64,11 @@ impl Server {
             let words: Vec<_> = line.split_ascii_whitespace().collect();
             match *words.as_slice() {
                 ["PING"] => {
-                    let ask: &[u8] = if self.fault == Fault::Ask { b"PING\r\n" } else { b"" };
+                    let ask = self.fault == Fault::Ask;
+                    let answer: &[u8] = if ask { b"PING\r\nPONG\r\nPING\r\n" } else { b"PONG\r\n" };
                     // One write: the subscriber's deliveries come from other threads.
                     let _guard = self.subscriptions.lock().unwrap();
-                    stream.write_all(&[ask, b"PONG\r\n"].concat()).ok()?;
+                    stream.write_all(answer).ok()?;
                 }
                 ["SUB", pattern, sid] => self.subscribe(pattern, None, sid, &stream)?,
                 ["SUB", pattern, queue, sid] => self.subscribe(pattern, Some(queue), sid, &stream)?,
@@ -194,6 +196,14 @@ fn requests_connections_and_storms_are_counted() {
 fn a_servers_ping_is_answered_and_not_counted() {
     let outcome = run_scenario(&settings(serve(Fault::Ask)), &named("one-to-one"), &mut |_| ()).unwrap();
     assert_eq!(outcome.delivered, 600);
+}
+
+#[test]
+fn idle_connections_get_their_message_though_the_server_asks_meanwhile() {
+    let target = serve(Fault::Ask);
+    let (crowd, connecting) = Crowd::gather(&target, 30, &mut |_| ()).unwrap();
+    crowd.deliver_to_each(&target).unwrap();
+    assert_eq!((crowd.count(), connecting.latency.len()), (30, 30));
 }
 
 fn fleet(fault: Fault, subscribers: usize, patience: Duration) -> Result<(), LoadError> {
