@@ -75,8 +75,9 @@ fn compare(matches: &clap::ArgMatches) -> Result<(), String> {
     let pairs = matches.get_one::<u32>("pairs").copied().unwrap_or(1);
     let messages = matches.get_one::<u64>("messages").copied();
     let mut sides = [Side::new(text("a-name"), text("a")), Side::new(text("b-name"), text("b"))];
+    let machine = Machine::here();
     let mut comparisons = Vec::new();
-    let mut failures = Vec::new();
+    let mut failures = 0;
     for name in text("scenario").split(',').map(str::trim).filter(|name| !name.is_empty()) {
         let scenarios = scenario::by_name(name);
         if scenarios.is_empty() {
@@ -86,31 +87,31 @@ fn compare(matches: &clap::ArgMatches) -> Result<(), String> {
             scenario.messages = messages.unwrap_or(scenario.messages);
             let mut comparison = Comparison::new(&scenario);
             for pair in 1..=pairs {
-                for (index, side) in sides.iter_mut().enumerate() {
-                    match run_once(side, &scenario) {
-                        Ok(outcome) => comparison.add(index, outcome),
-                        Err(error) => {
-                            let failure = format!("{} with {}: {error}", scenario.name, side.name);
-                            println!("compare: {failure}");
-                            failures.push(failure);
-                        }
+                let [a, b] = &mut sides;
+                // Both or none, so that neighbouring runs stay pairs.
+                match run_once(a, &scenario).and_then(|first| Ok([first, run_once(b, &scenario)?])) {
+                    Ok(outcomes) => comparison.add(outcomes),
+                    Err(error) => {
+                        println!("compare: {}: {error}", scenario.name);
+                        failures += 1;
                     }
                 }
                 println!("{pair}/{pairs} {}", comparison.line());
             }
             comparisons.push(comparison);
+            // After each scenario: what was measured stays if the rest is interrupted.
+            if matches.contains_id("json") {
+                let json = serde_json::to_string_pretty(&comparisons).map_err(|error| error.to_string())?;
+                std::fs::write(text("json"), json).map_err(|error| error.to_string())?;
+            }
+            if matches.contains_id("write") {
+                let page = table::markdown(&comparisons, &sides, &machine, pairs, &text("note"));
+                table::write_between_marks(&text("write"), &page)?;
+            }
         }
     }
     println!("\n{}", table::terminal(&comparisons, &sides));
-    if matches.contains_id("json") {
-        let json = serde_json::to_string_pretty(&comparisons).map_err(|error| error.to_string())?;
-        std::fs::write(text("json"), json).map_err(|error| error.to_string())?;
-    }
-    if matches.contains_id("write") {
-        let page = table::markdown(&comparisons, &sides, &Machine::here(), pairs, &text("note"));
-        table::write_between_marks(&text("write"), &page)?;
-    }
-    if failures.is_empty() { Ok(()) } else { Err(format!("{} runs failed", failures.len())) }
+    if failures == 0 { Ok(()) } else { Err(format!("{failures} pairs failed")) }
 }
 
 /// One scenario against a fresh process.
@@ -119,7 +120,8 @@ fn run_once(side: &mut Side, scenario: &Scenario) -> Result<Outcome, String> {
     side.version.get_or_insert_with(|| server.version());
     let mut settings = Settings::new(server.target().clone());
     settings.server_pid = Some(server.pid());
-    let outcome = run_scenario(&settings, scenario, &mut |_| ()).map_err(|error| error.to_string());
+    let outcome =
+        run_scenario(&settings, scenario, &mut |_| ()).map_err(|error| format!("{}: {error}", side.name));
     server.stop();
     outcome
 }

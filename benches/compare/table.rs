@@ -113,8 +113,9 @@ impl Comparison {
         }
     }
 
-    pub(crate) fn add(&mut self, side: usize, outcome: Outcome) {
-        if let Some(runs) = self.runs.get_mut(side) {
+    /// Adds a pair of runs that followed each other.
+    pub(crate) fn add(&mut self, pair: [Outcome; 2]) {
+        for (runs, outcome) in self.runs.iter_mut().zip(pair) {
             runs.push(outcome);
         }
     }

@@ -171,14 +171,7 @@ impl Player {
             What::Reset { on } => self.reset(on),
             What::Closed { on } => self.closed(on, step.line),
             What::Gone { on } => self.gone(on),
-            What::Refused { on } => match TcpStream::connect_timeout(&self.address, PATIENCE) {
-                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                    self.note(on, Kind::Event, "refused");
-                    Ok(())
-                }
-                Err(error) => Err(error.to_string()),
-                Ok(_) => Err("the server took the connection".to_owned()),
-            },
+            What::Refused { on } => self.refused(on),
             What::Flood { on, messages, subject, bytes } => self.flood(on, *messages, subject, *bytes),
             What::Logged { on, want } => self.logged(on.as_deref(), want, hosted(server)?),
             What::Unlogged { on, want } => self.unlogged(on.as_deref(), want, hosted(server)?),
@@ -375,6 +368,22 @@ impl Player {
         // Closing with a linger time of zero sends RST instead of FIN.
         let reset = rustix::net::sockopt::set_socket_linger(&connection.stream, Some(Duration::ZERO));
         reset.map_err(|error| error.to_string())
+    }
+
+    /// Connects until it is refused: a signal may still be on its way.
+    fn refused(&mut self, on: &str) -> Result<(), String> {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            match TcpStream::connect_timeout(&self.address, PATIENCE) {
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                    self.note(on, Kind::Event, "refused");
+                    return Ok(());
+                }
+                Err(error) => return Err(error.to_string()),
+                Ok(_) => std::thread::yield_now(),
+            }
+        }
+        Err("the server takes connections".to_owned())
     }
 
     fn flood(&mut self, on: &str, messages: usize, subject: &str, bytes: usize) -> Result<(), String> {

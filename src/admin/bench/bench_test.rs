@@ -1,11 +1,13 @@
 //! The load generator against a small server that can misbehave on demand.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::connections::Crowd;
 use super::load::{Amount, Fleet, LoadError};
+use super::plan;
 use super::runner::{Settings, run_scenario};
 use super::scenario::{self, Kind, Scenario, Shape};
 use super::wire::{self, Target};
@@ -21,7 +23,7 @@ enum Fault {
     Close(u64),
     /// Refuses CONNECT.
     Refuse,
-    /// Sends PING before each PONG, as servers do when they like.
+    /// Sends PING before and after each PONG, as servers do when they like.
     Ask,
 }
 
@@ -29,6 +31,7 @@ struct Subscription {
     pattern: String,
     queue: Option<String>,
     sid: String,
+    peer: Option<SocketAddr>,
     stream: TcpStream,
 }
 
@@ -61,10 +64,11 @@ impl Server {
             let words: Vec<_> = line.split_ascii_whitespace().collect();
             match *words.as_slice() {
                 ["PING"] => {
-                    let ask: &[u8] = if self.fault == Fault::Ask { b"PING\r\n" } else { b"" };
+                    let ask = self.fault == Fault::Ask;
+                    let answer: &[u8] = if ask { b"PING\r\nPONG\r\nPING\r\n" } else { b"PONG\r\n" };
                     // One write: the subscriber's deliveries come from other threads.
                     let _guard = self.subscriptions.lock().unwrap();
-                    stream.write_all(&[ask, b"PONG\r\n"].concat()).ok()?;
+                    stream.write_all(answer).ok()?;
                 }
                 ["SUB", pattern, sid] => self.subscribe(pattern, None, sid, &stream)?,
                 ["SUB", pattern, queue, sid] => self.subscribe(pattern, Some(queue), sid, &stream)?,
@@ -73,6 +77,11 @@ impl Server {
                     let mut payload = vec![0; size[0].parse::<usize>().unwrap() + 2];
                     lines.read_exact(&mut payload).ok()?;
                     self.publish(subject, reply.first().copied(), &payload);
+                }
+                ["UNSUB", sid] => {
+                    let peer = stream.peer_addr().ok();
+                    let mut subscriptions = self.subscriptions.lock().unwrap();
+                    subscriptions.1.retain(|one| one.peer != peer || one.sid != sid);
                 }
                 ["CONNECT", ..] if self.fault == Fault::Refuse => {
                     stream.write_all(b"-ERR 'Authorization Violation'\r\n").ok()?;
@@ -89,6 +98,7 @@ impl Server {
             pattern: pattern.to_owned(),
             queue: queue.map(str::to_owned),
             sid: sid.to_owned(),
+            peer: stream.peer_addr().ok(),
             stream: stream.try_clone().ok()?,
         });
         Some(())
@@ -174,6 +184,10 @@ fn every_publish_subscribe_scenario_counts_what_it_should() {
 fn requests_connections_and_storms_are_counted() {
     check("request", 600, 600);
     check("request-20", 600, 600);
+    let mut fixed = named("fixed");
+    fixed.messages = 1_000;
+    let outcome = run_scenario(&settings(serve(Fault::None)), &fixed, &mut |_| ()).unwrap();
+    assert_eq!((outcome.published, outcome.delivered), (1_000, 300 + 50 * 20 + 50 * 4 + 50 + 100 * 5 + 50));
     let outcome = run_scenario(&settings(serve(Fault::None)), &named("storm"), &mut |_| ()).unwrap();
     assert_eq!(outcome.latency.unwrap().count, 30);
 }
@@ -184,12 +198,20 @@ fn a_servers_ping_is_answered_and_not_counted() {
     assert_eq!(outcome.delivered, 600);
 }
 
+#[test]
+fn idle_connections_get_their_message_though_the_server_asks_meanwhile() {
+    let target = serve(Fault::Ask);
+    let (crowd, connecting) = Crowd::gather(&target, 30, &mut |_| ()).unwrap();
+    crowd.deliver_to_each(&target).unwrap();
+    assert_eq!((crowd.count(), connecting.latency.len()), (30, 30));
+}
+
 fn fleet(fault: Fault, subscribers: usize, patience: Duration) -> Result<(), LoadError> {
     let mut settings = settings(serve(fault));
     settings.patience = patience;
     let kind = Kind::PubSub(Shape::Plain);
     let scenario = Scenario { subscribers, messages: 100, kind, ..scenario::base() };
-    let plan = scenario::plan(&scenario, Shape::Plain, 1024);
+    let plan = plan::plan(&scenario, Shape::Plain, 1024);
     let mut fleet = Fleet::start(&settings.target, &plan, settings.effort(&scenario))?;
     fleet.phase(Amount::Messages(100), &mut |_| ())?;
     fleet.finish()

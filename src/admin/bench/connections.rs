@@ -88,13 +88,13 @@ impl Crowd {
         Ok(started.elapsed())
     }
 
-    /// Reads from each until what came ends with `end`; PINGs in between are answered.
-    fn expect(&self, end: &[u8]) -> Result<(), LoadError> {
+    /// Reads from each until `wanted` has come; PINGs beside it are answered.
+    fn expect(&self, wanted: &[u8]) -> Result<(), LoadError> {
         for mut stream in &self.streams {
             stream.set_read_timeout(Some(wire::ANSWER_WAIT)).map_err(|error| broken("waiting", &error))?;
             let mut seen = Vec::new();
             let mut buffer = [0; 1024];
-            while !seen.ends_with(end) {
+            while memmem::find(&seen, wanted).is_none() {
                 let count =
                     stream.read(&mut buffer).map_err(|error| broken("waiting for an answer", &error))?;
                 if count == 0 {

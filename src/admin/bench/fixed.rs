@@ -5,6 +5,7 @@
 //! the like, under which a server runs fifty times slower.
 
 use super::load::{Amount, Effort, Fleet, LoadError};
+use super::plan;
 use super::request::{self, Conversation};
 use super::runner::Settings;
 use super::scenario::{self, Scenario, Shape};
@@ -30,7 +31,7 @@ const PARTS: &[(u64, u64, Shape, usize, usize, usize)] = &[
     (5, 50, Shape::Queue, 4, 1, 128),
     (10, 50, Shape::Mixed, 10, 500, 1024),
 ];
-/// Percent of all messages that are requests, one at a time.
+/// Percent of all messages that are requests or their answers, one at a time.
 const REQUEST_PERCENT: u64 = 5;
 
 /// Plays `messages` messages.
@@ -41,7 +42,7 @@ pub fn play(settings: &Settings, messages: u64, progress: &mut dyn FnMut(f64)) -
         let share = messages * percent / 100;
         let part =
             Scenario { subscribers, subjects, size: least..=size, messages: share, ..scenario::base() };
-        let plan = scenario::plan(&part, shape, settings.block_bytes);
+        let plan = plan::plan(&part, shape, settings.block_bytes);
         let effort = Effort { rate: None, ..settings.effort(&part) };
         let mut fleet = Fleet::start(&settings.target, &plan, effort)?;
         let mut left = share;
@@ -55,12 +56,13 @@ pub fn play(settings: &Settings, messages: u64, progress: &mut dyn FnMut(f64)) -
         fleet.finish()?;
         played.subscriptions += plan.subscriptions;
     }
-    let share = messages * REQUEST_PERCENT / 100;
+    let share = messages * REQUEST_PERCENT / 100 / 2;
     let conversation = Conversation {
         requesters: 1,
         responders: 1,
         size: 128,
         amount: Amount::Messages(share),
+        warm_up: false,
         rate: None,
         patience: settings.patience,
     };

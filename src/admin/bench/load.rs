@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::plan::{Plan, Subscriber, Total};
 use super::publisher::{Line, Publisher, Quota};
 use super::receiver::{Seat, receive};
-use super::scenario::{Plan, Total};
 use super::shared::{Gauge, Shared, Watch};
 use super::wire::{self, Target, WireError};
 
@@ -104,6 +104,8 @@ pub struct Fleet {
     subscribers: Vec<Line>,
     /// Each subscriber's tally.
     tallies: Vec<usize>,
+    /// What each subscriber sends at the end.
+    farewells: Vec<Vec<u8>>,
     lanes: Vec<Vec<usize>>,
     tally_count: usize,
     shared: Arc<Shared>,
@@ -136,6 +138,7 @@ impl Fleet {
             publishers,
             subscribers,
             tallies: plan.subscribers.iter().map(|subscriber| subscriber.tally).collect(),
+            farewells: plan.subscribers.iter().map(Subscriber::farewell).collect(),
             lanes: plan.lanes.clone(),
             tally_count: plan.tallies,
             shared: Arc::new(Shared::new(receivers)),
@@ -236,6 +239,11 @@ impl Fleet {
 
     /// Makes sure that nobody received more or less than expected, and closes everything.
     pub fn finish(mut self) -> Result<(), LoadError> {
+        for (line, farewell) in self.subscribers.iter_mut().zip(&self.farewells) {
+            line.stream
+                .write_all(farewell)
+                .map_err(|error| LoadError::Broken(format!("unsubscribing: {error}")))?;
+        }
         self.sync()?;
         let mut expected = vec![Total::default(); self.tally_count];
         for publisher in &self.publishers {

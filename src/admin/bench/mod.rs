@@ -1,12 +1,13 @@
 //! `natsx bench`: loads any NATS server and says what came of it.
 //!
-//! [`scenario`] names what can be run and spells it out; [`load`] (publish/subscribe),
+//! [`scenario`] names what can be run, [`plan`] spells it out; [`load`] (publish/subscribe),
 //! [`request`] and [`connections`] run it over [`wire`], our own few lines of the protocol;
 //! [`server_figures`] reads what the server's process cost; [`report`] shows it.
 
 #![expect(clippy::disallowed_methods, reason = "a load generator has threads, files of /proc and a clock")]
 
 pub mod scenario;
+pub mod plan;
 pub mod load;
 mod shared;
 mod publisher;

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::load::Effort;
-use super::scenario::Publication;
+use super::plan::Publication;
 use super::shared::{Gauge, Shared};
 
 /// How long a publisher sleeps when it is ahead of its subscribers or of its rate.

@@ -10,7 +10,7 @@ use memchr::memchr;
 
 use super::histogram::Histogram;
 use super::load::{Amount, LoadError};
-use super::scenario::payload;
+use super::plan::payload;
 use super::wire::{self, Target};
 
 const READ_BYTES: usize = 64 * 1024;
@@ -27,6 +27,8 @@ pub struct Conversation {
     pub size: usize,
     /// Requests in all, or for how long.
     pub amount: Amount,
+    /// Whether each requester first asks some requests that do not count.
+    pub warm_up: bool,
     /// Requests a second in all; none: as fast as answers come.
     pub rate: Option<u64>,
     /// Silence after which an answer counts as lost.
@@ -61,6 +63,7 @@ pub fn converse(
     let begin = Barrier::new(plan.requesters + 1);
     let done = AtomicU64::new(0);
     let running = AtomicU64::new(plan.requesters as u64);
+    let answering = AtomicU64::new(plan.responders as u64);
     let failed = AtomicBool::new(false);
     let failure = Mutex::new(None);
     let fail = |error: String| {
@@ -72,14 +75,14 @@ pub fn converse(
     let mut elapsed = Duration::ZERO;
     std::thread::scope(|scope| {
         for stream in responders {
-            let (payload, fail, running) = (&payload, &fail, &running);
+            let (payload, fail, running, answering) = (&payload, &fail, &running, &answering);
             scope.spawn(move || {
                 let outcome = respond(stream, payload);
+                answering.fetch_sub(1, Ordering::Release);
                 if running.load(Ordering::Relaxed) > 0 {
-                    fail(format!(
-                        "a responder's connection ended: {}",
-                        outcome.map_or_else(|e| e.to_string(), |()| "closed by the server".to_owned())
-                    ));
+                    let why = outcome
+                        .map_or_else(|error| error.to_string(), |()| "closed by the server".to_owned());
+                    fail(format!("a responder's connection ended: {why}"));
                 }
             });
         }
@@ -88,7 +91,7 @@ pub fn converse(
                 (&warm, &begin, &done, &running, &fail, &failed, &merged);
             scope.spawn(move || {
                 let share = Share::of(plan, number);
-                let warmed = (0..share.warm_up()).try_for_each(|_| requester.ask().map(drop));
+                let warmed = (0..share.warm_up).try_for_each(|_| requester.ask().map(drop));
                 warm.wait();
                 begin.wait();
                 let asked = warmed.and_then(|()| requester.ask_all(&share, done, failed));
@@ -112,6 +115,13 @@ pub fn converse(
         }
         elapsed = started.elapsed();
         measured(true);
+        // A responder that is just closing would still be chosen in the next scenario.
+        let mut closers = closers;
+        closers.iter_mut().for_each(|stream| drop(stream.write_all(b"UNSUB 1\r\nPING\r\n")));
+        let asked = Instant::now();
+        while answering.load(Ordering::Acquire) > 0 && asked.elapsed() < plan.patience {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         closers.iter().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
     });
     if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -123,6 +133,7 @@ pub fn converse(
 /// One requester's part of the whole.
 struct Share {
     amount: Amount,
+    warm_up: u64,
     rate: Option<f64>,
 }
 
@@ -135,14 +146,12 @@ impl Share {
             }
             span => span,
         };
-        Self { amount, rate: plan.rate.map(|rate| (rate as f64 / all as f64).max(0.001)) }
-    }
-
-    fn warm_up(&self) -> u64 {
-        match self.amount {
+        let warm_up = match amount {
+            _ if !plan.warm_up => 0,
             Amount::Messages(count) => (count / 10).min(2_000),
             Amount::Time(_) => 500,
-        }
+        };
+        Self { amount, warm_up, rate: plan.rate.map(|rate| (rate as f64 / all as f64).max(0.001)) }
     }
 }
 
@@ -214,7 +223,7 @@ impl Requester {
                     Ok(())
                 }
                 Operation::Error(error) => Err(error.to_owned()),
-                Operation::Other => Ok(()),
+                Operation::Pong | Operation::Other => Ok(()),
             })?;
             self.pending.drain(..used);
             for _ in 0..pings {
@@ -237,7 +246,8 @@ fn respond_on(target: &Target, number: usize) -> Result<TcpStream, wire::WireErr
     Ok(stream)
 }
 
-/// Answers every request until the connection ends.
+/// Answers every request until the connection ends, or until a PONG says that the server has taken
+/// the UNSUB before it.
 fn respond(mut stream: TcpStream, payload: &[u8]) -> std::io::Result<()> {
     let mut buffer = vec![0; READ_BYTES];
     let mut pending = Vec::new();
@@ -250,6 +260,7 @@ fn respond(mut stream: TcpStream, payload: &[u8]) -> std::io::Result<()> {
         }
         pending.extend_from_slice(buffer.get(..count).unwrap_or_default());
         out.clear();
+        let mut over = false;
         let used = each_operation(&pending, &mut |operation| {
             match operation {
                 Operation::Message { reply: Some(reply), .. } => {
@@ -258,6 +269,7 @@ fn respond(mut stream: TcpStream, payload: &[u8]) -> std::io::Result<()> {
                     out.extend_from_slice(&tail);
                 }
                 Operation::Ping => out.extend_from_slice(b"PONG\r\n"),
+                Operation::Pong => over = true,
                 Operation::Error(error) => return Err(error.to_owned()),
                 _ => {}
             }
@@ -266,6 +278,9 @@ fn respond(mut stream: TcpStream, payload: &[u8]) -> std::io::Result<()> {
         .map_err(std::io::Error::other)?;
         pending.drain(..used);
         stream.write_all(&out)?;
+        if over {
+            return Ok(());
+        }
     }
 }
 
@@ -278,6 +293,7 @@ enum Operation<'a> {
         empty_status: bool,
     },
     Ping,
+    Pong,
     Error(&'a str),
     Other,
 }
@@ -315,6 +331,7 @@ fn each_operation(
                 take(Operation::Message { reply, empty_status })?;
             }
             b"PING" => take(Operation::Ping)?,
+            b"PONG" => take(Operation::Pong)?,
             b"-ERR" => take(Operation::Error(std::str::from_utf8(line).unwrap_or("-ERR").trim_end()))?,
             _ => take(Operation::Other)?,
         }

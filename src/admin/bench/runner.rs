@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::connections::{self, Connecting, Crowd};
 use super::fixed;
 use super::load::{Amount, Effort, Fleet, LoadError};
+use super::plan;
 use super::report::{Latency, Outcome, ServerCost, Setup, per_second};
 use super::request::{self, Conversation};
 use super::scenario::{self, Kind, Scenario, Shape};
@@ -135,7 +136,7 @@ fn pub_sub(
     shape: Shape,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Measured, LoadError> {
-    let plan = scenario::plan(scenario, shape, settings.block_bytes);
+    let plan = plan::plan(scenario, shape, settings.block_bytes);
     let idle = Moment::now(settings)?;
     let begun = Instant::now();
     let mut fleet = Fleet::start(&settings.target, &plan, settings.effort(scenario))?;
@@ -183,6 +184,7 @@ fn requests(
         responders: scenario.subscribers.max(1),
         size: *scenario.size.end(),
         amount: super::amount(scenario, settings.duration),
+        warm_up: true,
         rate: settings.rate,
         patience: settings.patience,
     };
@@ -233,7 +235,7 @@ fn beside_a_flood<T>(
 ) -> Result<(T, String), LoadError> {
     use std::sync::atomic::{AtomicBool, Ordering};
     let flood = Scenario { subscribers: 20, ..scenario::base() };
-    let plan = scenario::plan(&flood, Shape::Plain, settings.block_bytes);
+    let plan = plan::plan(&flood, Shape::Plain, settings.block_bytes);
     let effort = Effort { rate: Some(FLOOD_RATE), ..settings.effort(&flood) };
     let mut fleet = Fleet::start(&settings.target, &plan, effort)?;
     let over = AtomicBool::new(false);

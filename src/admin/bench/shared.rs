@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::load::LoadError;
-use super::scenario::Total;
+use super::plan::Total;
 
 /// Counters of one connection, written by its receiver thread.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::value::{Pos, Span};
+use crate::server::base::quote::quote;
 
 /// How much a finding matters. Both make `-t` fail; only an error stops a start or a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,37 +82,11 @@ impl Diagnostic {
 
 /// A text in double quotes, escaped as the reference escapes it in its messages.
 pub fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{b}' => out.push_str("\\v"),
-            '\'' => out.push('\''),
-            _ if c.escape_debug().len() == 1 => out.push(c),
-            _ => {
-                let code = u32::from(c);
-                let _ = match code {
-                    0..0x80 => write!(out, "\\x{code:02x}"),
-                    0x80..0x10000 => write!(out, "\\u{code:04x}"),
-                    _ => write!(out, "\\U{code:08x}"),
-                };
-            }
-        }
-    }
-    out.push('"');
-    out
+    quote(text.as_bytes())
 }
 
 /// The texts of the files that a configuration was read from, by name.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sources {
     files: Vec<(Arc<str>, Arc<str>)>,
 }
@@ -127,6 +102,22 @@ impl Sources {
     pub fn text(&self, name: &str) -> Option<&str> {
         self.files.iter().find(|(known, _)| &**known == name).map(|(_, text)| &**text)
     }
+}
+
+/// Findings as the reference reports them, for what reads its output: one line each, warnings first,
+/// and an empty line behind them.
+pub fn report(findings: &[Diagnostic]) -> String {
+    by_severity(findings).map(|finding| finding.line() + "\n").collect()
+}
+
+/// The same findings for a person: below each line its source and what may have been meant.
+pub fn explain(findings: &[Diagnostic], sources: &Sources) -> String {
+    by_severity(findings).map(|finding| render(finding, sources)).collect()
+}
+
+fn by_severity(findings: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {
+    let of = |severity| findings.iter().filter(move |finding| finding.severity == severity);
+    of(Severity::Warning).chain(of(Severity::Error))
 }
 
 /// A finding as a user reads it: the reference's line, then the source line with a caret and a
@@ -256,20 +247,6 @@ mod tests {
     }
 
     #[test]
-    fn quoted_text_is_escaped_as_in_the_reference() {
-        for (text, want) in [
-            ("a b", r#""a b""#),
-            ("it's", r#""it's""#),
-            ("\"\\", r#""\"\\""#),
-            ("\u{7}\u{8}\u{c}\n\r\t\u{b}", r#""\a\b\f\n\r\t\v""#),
-            ("\0\u{7f}", r#""\x00\x7f""#),
-            ("é\u{200b}\u{e0001}", "\"é\\u200b\\U000e0001\""),
-        ] {
-            assert_eq!(quoted(text), want);
-        }
-    }
-
-    #[test]
     fn a_finding_shows_the_reference_line_first_then_source_caret_and_suggestion() {
         let mut sources = Sources::default();
         sources.add("a.conf".into(), "host: x\n\tprt: 4222\n".into());
@@ -278,6 +255,24 @@ mod tests {
         assert_eq!(
             render(&finding, &sources),
             "a.conf:2:2: unknown field \"prt\"\n  2 | \tprt: 4222\n    | \t^^^\n  did you mean `port`?\n"
+        );
+    }
+
+    #[test]
+    fn a_report_has_a_line_for_each_finding_warnings_first() {
+        let mut sources = Sources::default();
+        sources.add("a.conf".into(), "prt: 1\nx: 5\n".into());
+        let at = |line, start, end| Pos { file: "a.conf".into(), line, column: 0, span: Span { start, end } };
+        let findings = [
+            Diagnostic::unknown_field(&at(1, 0, 3), "prt", &["port"]),
+            Diagnostic::warning(&at(2, 7, 8), "odd"),
+            Diagnostic::unplaced("bad".into()),
+        ];
+        assert_eq!(report(&findings), "a.conf:2:0: odd\na.conf:1:0: unknown field \"prt\"\nbad\n");
+        assert_eq!(
+            explain(&findings, &sources),
+            "a.conf:2:0: odd\n  2 | x: 5\n    | ^\na.conf:1:0: unknown field \"prt\"\n  1 | prt: 1\n    | ^^^\n  \
+             did you mean `port`?\nbad\n"
         );
     }
 

@@ -15,6 +15,7 @@
 
 use std::borrow::Cow;
 
+use super::cursor::{Cursor, END};
 use super::lex_value::is_digit;
 use super::value::Span;
 
@@ -70,19 +71,11 @@ pub struct Token<'a> {
 /// stands still until [`Lexer::resume`].
 #[derive(Debug)]
 pub struct Lexer<'a> {
-    text: &'a [u8],
-    /// Behind the last character read.
-    pub(super) pos: usize,
+    pub(super) cursor: Cursor<'a>,
     /// First byte of the token being read that is not in `parts` yet.
     pub(super) start: usize,
     /// First byte of the token being read.
     token_start: usize,
-    /// Bytes of the last character read; 0 at the end of the text.
-    width: usize,
-    line: usize,
-    /// Where the present line starts: its preceding newline, or 0 for the first line. Looking at a
-    /// newline already moves it, which is why columns count from 1 behind the first line.
-    line_start: usize,
     /// `line_start` as it was when the token being read began.
     token_line_start: usize,
     /// What was read of a text with escapes before `start`.
@@ -130,20 +123,13 @@ pub(super) enum Step<'a> {
     Fail(String),
 }
 
-/// The end of the text reads as this character; so does a NUL byte, as in the reference.
-pub(super) const END: char = '\0';
-
 impl<'a> Lexer<'a> {
     /// A lexer at the start of `text`.
     pub const fn new(text: &'a [u8]) -> Self {
         Self {
-            text,
-            pos: 0,
+            cursor: Cursor::new(text),
             start: 0,
             token_start: 0,
-            width: 0,
-            line: 1,
-            line_start: 0,
             token_line_start: 0,
             parts: None,
             state: State::Top,
@@ -190,11 +176,10 @@ impl<'a> Lexer<'a> {
     /// open. Does nothing without an error or at the end of the text.
     pub fn resume(&mut self) {
         let Some(failed) = self.failed.take() else { return };
-        let line_end = self.text.get(self.pos..).and_then(|rest| memchr::memchr(b'\n', rest));
-        let Some(line_end) = line_end else { return };
+        let Some(line_end) = self.cursor.newline() else { return };
         let Some(state) = self.enclosing(failed) else { return };
-        self.pos += line_end;
-        self.next();
+        self.cursor.pos += line_end;
+        self.cursor.next();
         self.parts = None;
         self.ignore();
         self.state = state;
@@ -222,9 +207,12 @@ impl<'a> Lexer<'a> {
         Token {
             kind: Kind::Error,
             text: Cow::Owned(message.into_bytes()),
-            line: self.line,
-            column: distance(self.line_start, self.pos),
-            span: Span { start: self.pos.saturating_sub(self.width.max(1)), end: self.pos },
+            line: self.cursor.line,
+            column: distance(self.cursor.line_start, self.cursor.pos),
+            span: Span {
+                start: self.cursor.pos.saturating_sub(self.cursor.width.max(1)),
+                end: self.cursor.pos,
+            },
         }
     }
 }
@@ -232,7 +220,7 @@ impl<'a> Lexer<'a> {
 /// Statements: outside of any braces, and inside braces around the whole file.
 impl<'a> Lexer<'a> {
     fn top(&mut self) -> Step<'a> {
-        match self.next() {
+        match self.cursor.next() {
             c if c.is_whitespace() => self.skip(),
             '{' => {
                 self.returns.push(State::Top);
@@ -243,7 +231,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn block(&mut self) -> Step<'a> {
-        match self.next() {
+        match self.cursor.next() {
             c if c.is_whitespace() => self.skip(),
             '{' => {
                 self.returns.push(State::BlockClose);
@@ -267,13 +255,13 @@ impl<'a> Lexer<'a> {
         if c == END {
             return self.unfinished();
         }
-        self.back();
+        self.cursor.back();
         self.returns.push(end);
         self.go(State::Key)
     }
 
     fn top_end(&mut self) -> Step<'a> {
-        match self.next() {
+        match self.cursor.next() {
             ' ' | '\t' => Step::Go,
             '\n' | '\r' | END | ';' | ',' | '}' => self.skip_to(State::Top),
             c => match self.comment(c) {
@@ -288,11 +276,11 @@ impl<'a> Lexer<'a> {
     }
 
     fn block_end(&mut self) -> Step<'a> {
-        match self.next() {
+        match self.cursor.next() {
             ' ' | '\t' => Step::Go,
             '\n' | '\r' | ';' | ',' => self.skip_to(State::Block),
             '}' => {
-                self.back();
+                self.cursor.back();
                 self.go(State::BlockClose)
             }
             c => match self.comment(c) {
@@ -306,7 +294,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn block_close(&mut self) -> Step<'a> {
-        match self.next() {
+        match self.cursor.next() {
             ' ' | '\t' | '\n' | '\r' => Step::Go,
             ';' | ',' => self.skip_to(State::Block),
             '}' => {
@@ -328,10 +316,10 @@ impl<'a> Lexer<'a> {
 /// Keys, separators and includes.
 impl<'a> Lexer<'a> {
     fn key(&mut self) -> Step<'a> {
-        match self.peek() {
+        match self.cursor.peek() {
             c @ ('=' | ':') => Step::Fail(format!("Unexpected key separator '{c}'")),
             c if c.is_whitespace() => {
-                self.next();
+                self.cursor.next();
                 self.skip()
             }
             quote @ ('"' | '\'') => self.quoted_key(quote, Inside::Statement),
@@ -340,21 +328,21 @@ impl<'a> Lexer<'a> {
     }
 
     fn map_key(&mut self) -> Step<'a> {
-        match self.peek() {
+        match self.cursor.peek() {
             c @ ('=' | ':') => return Step::Fail(format!("Unexpected key separator '{c}'.")),
             ']' => return Step::Fail("Unexpected array end ']' processing map.".into()),
             c if c.is_whitespace() => {
-                self.next();
+                self.cursor.next();
                 return self.skip();
             }
             '}' => {
-                self.next();
+                self.cursor.next();
                 return self.close_map();
             }
             quote @ ('"' | '\'') => return self.quoted_key(quote, Inside::Map),
             END => return Step::Fail("Unexpected EOF processing map.".into()),
             c @ ('#' | '/') => {
-                self.next();
+                self.cursor.next();
                 if self.comment(c) == Slash::Comment {
                     return Step::Go;
                 }
@@ -367,9 +355,9 @@ impl<'a> Lexer<'a> {
 
     fn bare_key(&mut self, inside: Inside) -> Step<'a> {
         self.ignore();
-        self.next();
+        self.cursor.next();
         loop {
-            match self.peek() {
+            match self.cursor.peek() {
                 END if inside == Inside::Map => {
                     return Step::Fail("Unexpected EOF processing map key.".into());
                 }
@@ -384,7 +372,7 @@ impl<'a> Lexer<'a> {
                     break;
                 }
                 '=' | ':' | END => break,
-                _ => self.next(),
+                _ => self.cursor.next(),
             };
         }
         self.state = State::Separator(inside);
@@ -392,10 +380,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn quoted_key(&mut self, quote: char, inside: Inside) -> Step<'a> {
-        self.next();
+        self.cursor.next();
         self.ignore();
         loop {
-            match self.peek() {
+            match self.cursor.peek() {
                 END => {
                     return match (inside, quote) {
                         (Inside::Statement, _) => self.unfinished(),
@@ -406,11 +394,11 @@ impl<'a> Lexer<'a> {
                     };
                 }
                 c if c == quote => break,
-                _ => self.next(),
+                _ => self.cursor.next(),
             };
         }
         let key = self.emit(Kind::Key);
-        self.next();
+        self.cursor.next();
         self.ignore();
         self.state = State::Separator(inside);
         Step::Emit(key)
@@ -421,19 +409,19 @@ impl<'a> Lexer<'a> {
             Inside::Statement => State::Value,
             Inside::Map => State::MapValue,
         };
-        match self.next() {
+        match self.cursor.next() {
             c if c.is_whitespace() => self.skip(),
             '=' | ':' => self.skip_to(value),
             END if inside == Inside::Statement => Step::Emit(self.emit(Kind::Eof)),
             _ => {
-                self.back();
+                self.cursor.back();
                 self.go(value)
             }
         }
     }
 
     fn include(&mut self) -> Step<'a> {
-        let found = match self.next() {
+        let found = match self.cursor.next() {
             ' ' | '\t' => return self.skip(),
             quote @ ('"' | '\'') => return self.quoted_include(quote),
             '[' => "start of an array",
@@ -443,7 +431,7 @@ impl<'a> Lexer<'a> {
             '\n' | '\r' => "new line",
             c if c == '-' || is_digit(c) => "start of a number",
             _ => {
-                self.back();
+                self.cursor.back();
                 return self.bare_include();
             }
         };
@@ -453,7 +441,7 @@ impl<'a> Lexer<'a> {
     fn quoted_include(&mut self, quote: char) -> Step<'a> {
         self.ignore();
         loop {
-            match self.next() {
+            match self.cursor.next() {
                 END if quote == '"' => return Step::Fail("Unexpected EOF in double quoted include".into()),
                 END => return Step::Fail("Unexpected EOF in quoted include".into()),
                 c if c == quote => return self.finish(Kind::Include, true),
@@ -464,7 +452,7 @@ impl<'a> Lexer<'a> {
 
     fn bare_include(&mut self) -> Step<'a> {
         loop {
-            match self.next() {
+            match self.cursor.next() {
                 '\n' | '\r' | END | ';' | '}' | ' ' | '\t' => return self.finish(Kind::Include, false),
                 '\'' => return self.finish(Kind::Include, true),
                 _ => {}
@@ -476,12 +464,12 @@ impl<'a> Lexer<'a> {
 /// Maps and arrays.
 impl<'a> Lexer<'a> {
     fn map_value(&mut self) -> Step<'a> {
-        match self.next() {
+        match self.cursor.next() {
             c if c.is_whitespace() => self.skip(),
             ',' => Step::Fail("Unexpected map value terminator \",\".".into()),
             '}' => self.close_map(),
             _ => {
-                self.back();
+                self.cursor.back();
                 self.returns.push(State::MapEnd);
                 self.go(State::Value)
             }
@@ -489,7 +477,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn map_end(&mut self) -> Step<'a> {
-        match self.next() {
+        match self.cursor.next() {
             ' ' | '\t' => self.skip(),
             ';' | ',' | '\n' | '\r' => self.skip_to(State::MapKey),
             '}' => self.close_map(),
@@ -505,7 +493,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn item(&mut self) -> Step<'a> {
-        match self.next() {
+        match self.cursor.next() {
             c if c.is_whitespace() => self.skip(),
             ',' => Step::Fail("Unexpected array value terminator ','.".into()),
             ']' => self.close_array(),
@@ -513,7 +501,7 @@ impl<'a> Lexer<'a> {
                 Slash::Comment => Step::Go,
                 Slash::Alone => Step::Fail("Unexpected array value terminator ','.".into()),
                 Slash::No => {
-                    self.back();
+                    self.cursor.back();
                     self.returns.push(State::ItemEnd);
                     self.go(State::Value)
                 }
@@ -522,7 +510,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn item_end(&mut self) -> Step<'a> {
-        match self.next() {
+        match self.cursor.next() {
             ' ' | '\t' => self.skip(),
             ',' | '\n' | '\r' => self.skip_to(State::Item),
             ']' => self.close_array(),
@@ -562,69 +550,18 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Moving through the text.
+/// Making tokens.
 impl<'a> Lexer<'a> {
-    /// Reads a character. What is not UTF-8 reads as U+FFFD, a byte at a time.
-    pub(super) fn next(&mut self) -> char {
-        let Some((&first, rest)) = self.text.get(self.pos..).and_then(<[u8]>::split_first) else {
-            self.width = 0;
-            return END;
-        };
-        if first == b'\n' {
-            self.line += 1;
-            self.line_start = self.pos;
-        }
-        let c = match first {
-            0..0x80 => char::from(first),
-            _ => {
-                let most = self.text.get(self.pos..self.pos + 1 + rest.len().min(3)).unwrap_or_default();
-                first_char(most).unwrap_or(char::REPLACEMENT_CHARACTER)
-            }
-        };
-        self.width = if c == char::REPLACEMENT_CHARACTER && !self.text_at(self.pos, "\u{fffd}") {
-            1
-        } else {
-            c.len_utf8()
-        };
-        self.pos += self.width;
-        c
-    }
-
-    /// Takes the last character back; twice in a row goes back twice its width.
-    pub(super) fn back(&mut self) {
-        self.pos = self.pos.saturating_sub(self.width);
-        if self.byte(self.pos) == Some(b'\n') {
-            self.line = self.line.saturating_sub(1);
-        }
-    }
-
-    /// The next character, not read.
-    pub(super) fn peek(&mut self) -> char {
-        let c = self.next();
-        self.back();
-        c
-    }
-
-    /// A byte of the text.
-    pub(super) fn byte(&self, at: usize) -> Option<u8> {
-        self.text.get(at).copied()
-    }
-
-    /// Bytes of the text; empty where the range lies outside.
-    pub(super) fn bytes(&self, start: usize, end: usize) -> &'a [u8] {
-        self.text.get(start..end).unwrap_or_default()
-    }
-
     /// The token being read, so far, without `parts`.
     pub(super) fn pending(&self) -> &'a [u8] {
-        self.bytes(self.start, self.pos)
+        self.cursor.bytes(self.start, self.cursor.pos)
     }
 
     /// What was read so far belongs to no token.
     pub(super) fn ignore(&mut self) {
-        self.start = self.pos;
-        self.token_start = self.pos;
-        self.token_line_start = self.line_start;
+        self.start = self.cursor.pos;
+        self.token_start = self.cursor.pos;
+        self.token_line_start = self.cursor.line_start;
     }
 
     /// Makes a token of what was read since the last one.
@@ -638,13 +575,13 @@ impl<'a> Lexer<'a> {
             }
         };
         // Counted backwards from the end, so a resolved escape moves the column to the right.
-        let column = distance(self.token_line_start, self.pos).saturating_sub_unsigned(text.len());
+        let column = distance(self.token_line_start, self.cursor.pos).saturating_sub_unsigned(text.len());
         let token = Token {
             kind,
             text,
-            line: self.line,
+            line: self.cursor.line,
             column,
-            span: Span { start: self.token_start.min(self.pos), end: self.pos },
+            span: Span { start: self.token_start.min(self.cursor.pos), end: self.cursor.pos },
         };
         self.ignore();
         token
@@ -653,10 +590,10 @@ impl<'a> Lexer<'a> {
     /// Makes a token of all but the last character, which is dropped with `drop_last` and read
     /// again without; then leaves the value.
     pub(super) fn finish(&mut self, kind: Kind, drop_last: bool) -> Step<'a> {
-        self.back();
+        self.cursor.back();
         let token = self.emit(kind);
         if drop_last {
-            self.next();
+            self.cursor.next();
             self.ignore();
         }
         self.emit_and_leave(token)
@@ -672,7 +609,7 @@ impl<'a> Lexer<'a> {
 
     /// The text ended inside of something: an error, except where nothing of it was read yet.
     pub(super) fn unfinished(&mut self) -> Step<'a> {
-        if self.pos > self.start {
+        if self.cursor.pos > self.start {
             return Step::Fail("Unexpected EOF.".into());
         }
         Step::Emit(self.emit(Kind::Eof))
@@ -704,22 +641,18 @@ impl<'a> Lexer<'a> {
     fn comment(&mut self, c: char) -> Slash {
         match c {
             '#' => {}
-            '/' if self.next() == '/' => {}
+            '/' if self.cursor.next() == '/' => {}
             '/' => {
-                self.back();
+                self.cursor.back();
                 return Slash::Alone;
             }
             _ => return Slash::No,
         }
-        while !matches!(self.peek(), '\n' | '\r' | END) {
-            self.next();
+        while !matches!(self.cursor.peek(), '\n' | '\r' | END) {
+            self.cursor.next();
         }
         self.ignore();
         Slash::Comment
-    }
-
-    fn text_at(&self, at: usize, what: &str) -> bool {
-        self.text.get(at..).is_some_and(|rest| rest.starts_with(what.as_bytes()))
     }
 }
 
@@ -732,15 +665,6 @@ enum Slash {
     Alone,
     /// Something else.
     No,
-}
-
-/// The character that the bytes begin with, if they begin with one.
-fn first_char(bytes: &[u8]) -> Option<char> {
-    let valid = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?,
-    };
-    valid.chars().next()
 }
 
 /// A character as the messages show it.

@@ -2,12 +2,13 @@
 //!
 //! A bare value is what its shape says: a number, a date, a truth value, a `$variable`, else text.
 
-use super::lex::{END, Kind, Lexer, Step, shown};
+use super::cursor::END;
+use super::lex::{Kind, Lexer, Step, shown};
 
 impl<'a> Lexer<'a> {
     /// A value; blanks in front of it are skipped, a newline is an error.
     pub(super) fn value(&mut self) -> Step<'a> {
-        match self.next() {
+        match self.cursor.next() {
             ' ' | '\t' => self.skip(),
             '[' => self.open_array(),
             '{' => self.open_map(),
@@ -28,7 +29,7 @@ impl<'a> Lexer<'a> {
             '\n' | '\r' => Step::Fail("Expected value but found new line".into()),
             c if is_digit(c) => self.number(),
             _ => {
-                self.back();
+                self.cursor.back();
                 self.bare_text()
             }
         }
@@ -37,7 +38,7 @@ impl<'a> Lexer<'a> {
     /// Behind `'`: everything up to the next one.
     fn raw_text(&mut self) -> Step<'a> {
         loop {
-            match self.next() {
+            match self.cursor.next() {
                 '\'' => return self.finish(Kind::String, true),
                 END => return self.unfinished(),
                 _ => {}
@@ -48,7 +49,7 @@ impl<'a> Lexer<'a> {
     /// Behind `"`: up to the next one that is not escaped.
     fn escaped_text(&mut self) -> Step<'a> {
         loop {
-            match self.next() {
+            match self.cursor.next() {
                 '"' => return self.finish(Kind::String, true),
                 END => return self.unfinished(),
                 '\\' => {
@@ -65,7 +66,7 @@ impl<'a> Lexer<'a> {
     /// quote ends it and is dropped.
     fn bare_text(&mut self) -> Step<'a> {
         loop {
-            match self.next() {
+            match self.cursor.next() {
                 '\n' | '\r' | END | ';' | ',' | ']' | '}' | ' ' | '\t' => break,
                 '\'' => return self.finish(Kind::String, true),
                 '\\' => {
@@ -76,12 +77,12 @@ impl<'a> Lexer<'a> {
                 _ => {}
             }
         }
-        self.back();
+        self.cursor.back();
         let kind = if self.parts.is_some() {
             Kind::String
         } else if is_bool(self.pending()) {
             Kind::Bool
-        } else if self.byte(self.start) == Some(b'$') && self.pos > self.start {
+        } else if self.cursor.byte(self.start) == Some(b'$') && self.cursor.pos > self.start {
             self.start += 1;
             Kind::Variable
         } else {
@@ -93,9 +94,9 @@ impl<'a> Lexer<'a> {
 
     /// Behind a backslash: what it stands for goes to `parts`.
     fn escape(&mut self) -> Result<(), String> {
-        let before = self.bytes(self.start, self.pos.saturating_sub(1));
+        let before = self.cursor.bytes(self.start, self.cursor.pos.saturating_sub(1));
         self.parts.get_or_insert_default().extend_from_slice(before);
-        let byte = match self.next() {
+        let byte = match self.cursor.next() {
             'x' => self.hex_digits()?,
             't' => b'\t',
             'n' => b'\n',
@@ -111,17 +112,17 @@ impl<'a> Lexer<'a> {
             }
         };
         self.parts.get_or_insert_default().push(byte);
-        self.start = self.pos;
+        self.start = self.cursor.pos;
         Ok(())
     }
 
     fn hex_digits(&mut self) -> Result<u8, String> {
         for _ in 0..2 {
-            if matches!(self.next(), '\n' | '\r') {
+            if matches!(self.cursor.next(), '\n' | '\r') {
                 return Err("Expected two hexadecimal digits after '\\x', but hit end of line".into());
             }
         }
-        let digits = self.bytes(self.pos.saturating_sub(2), self.pos);
+        let digits = self.cursor.bytes(self.cursor.pos.saturating_sub(2), self.cursor.pos);
         match digits {
             [high, low] => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
             _ => None,
@@ -137,21 +138,21 @@ impl<'a> Lexer<'a> {
     /// Behind `(`: lines up to a `)` that stands alone on its line.
     fn text_block(&mut self) -> Step<'a> {
         loop {
-            match self.next() {
+            match self.cursor.next() {
                 END => return Step::Fail("Unexpected EOF processing block.".into()),
-                ')' if self.pos.checked_sub(2).and_then(|at| self.byte(at)) == Some(b'\n') => {}
+                ')' if self.cursor.pos.checked_sub(2).and_then(|at| self.cursor.byte(at)) == Some(b'\n') => {}
                 _ => continue,
             }
-            if !matches!(self.next(), '\n' | END) {
-                self.back();
+            if !matches!(self.cursor.next(), '\n' | END) {
+                self.cursor.back();
                 continue;
             }
             // At the very end of the text nothing was read, so nothing is taken back: without a
             // last newline the parenthesis stays part of the text, as in the reference.
-            self.back();
-            self.back();
+            self.cursor.back();
+            self.cursor.back();
             let token = self.emit(Kind::String);
-            self.next();
+            self.cursor.next();
             self.ignore();
             return self.emit_and_leave(token);
         }
@@ -160,8 +161,8 @@ impl<'a> Lexer<'a> {
     /// Behind a digit: a whole number, or whatever else begins with digits.
     fn number(&mut self) -> Step<'a> {
         loop {
-            match self.next() {
-                '-' if self.pos - self.start == "2026-".len() => return self.date(),
+            match self.cursor.next() {
+                '-' if self.cursor.pos - self.start == "2026-".len() => return self.date(),
                 '-' => return Step::Fail("All ISO8601 dates must be in full Zulu form.".into()),
                 '.' => return self.fraction(),
                 '\n' | '\r' | END | '}' | ';' | ',' | ' ' | '\t' => {
@@ -177,13 +178,13 @@ impl<'a> Lexer<'a> {
 
     /// Behind `-`.
     fn negative_number(&mut self) -> Step<'a> {
-        match self.next() {
+        match self.cursor.next() {
             c if is_digit(c) => {}
             '.' => return Step::Fail("Floats must start with a digit, not '.'.".into()),
             c => return Step::Fail(format!("Expected a digit but got '{}'.", shown(c))),
         }
         loop {
-            match self.next() {
+            match self.cursor.next() {
                 '.' => return self.fraction(),
                 c if is_digit(c) => {}
                 c if is_size(c) => return self.size_suffix(),
@@ -195,13 +196,13 @@ impl<'a> Lexer<'a> {
     /// Behind the first letter of a size suffix.
     fn size_suffix(&mut self) -> Step<'a> {
         loop {
-            match self.next() {
+            match self.cursor.next() {
                 'b' | 'B' | 'i' | 'I' => {}
                 '\n' | '\r' | END | '}' | ';' | ',' | ' ' | '\t' => {
                     return self.finish(Kind::Integer, false);
                 }
                 _ => {
-                    self.back();
+                    self.cursor.back();
                     return self.bare_text();
                 }
             }
@@ -210,7 +211,7 @@ impl<'a> Lexer<'a> {
 
     /// Behind the dot of a number.
     fn fraction(&mut self) -> Step<'a> {
-        match self.next() {
+        match self.cursor.next() {
             c if is_digit(c) => {}
             c => {
                 return Step::Fail(format!(
@@ -220,7 +221,7 @@ impl<'a> Lexer<'a> {
             }
         }
         loop {
-            match self.next() {
+            match self.cursor.next() {
                 '.' => return self.address(),
                 c if is_digit(c) => {}
                 _ => return self.finish(Kind::Float, false),
@@ -231,7 +232,7 @@ impl<'a> Lexer<'a> {
     /// Behind the second dot of what looked like a number: `127.0.0.1:4222`.
     fn address(&mut self) -> Step<'a> {
         loop {
-            match self.next() {
+            match self.cursor.next() {
                 '.' | ':' | '-' => {}
                 c if is_digit(c) => {}
                 _ => return self.finish(Kind::String, false),
@@ -242,7 +243,7 @@ impl<'a> Lexer<'a> {
     /// Behind a year and its dash.
     fn date(&mut self) -> Step<'a> {
         for expected in "00-00T00:00:00Z".chars() {
-            let found = self.next();
+            let found = self.cursor.next();
             if expected == '0' && !is_digit(found) {
                 return Step::Fail(format!(
                     "Expected digit in ISO8601 datetime, but found '{}' instead.",

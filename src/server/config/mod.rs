@@ -5,6 +5,7 @@
 
 pub mod value;
 pub mod diagnose;
+mod cursor;
 pub mod lex;
 mod lex_value;
 mod number;
@@ -22,3 +23,4 @@ mod base64;
 mod version;
 pub mod options;
 pub mod read;
+pub mod change;

@@ -43,7 +43,7 @@ pub trait Loader {
 }
 
 /// What a file became.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Parsed {
     /// The keys of the file and of all that it includes.
     pub root: Map,

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use foldhash::fast::FixedState;
 
 use super::hash_bytes;
-use super::pattern::{is_wildcard, tokens};
+use super::pattern::is_wildcard;
+use crate::server::protocol::subject::tokens;
 
 /// Counters for literal subjects; a power of two.
 const LITERALS: usize = 1024;

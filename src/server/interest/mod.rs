@@ -19,7 +19,7 @@ mod cache;
 pub use cache::MatchCache;
 pub use change::{ChangeReceiver, ChangeSender, Heard, InterestChange, change_queue};
 pub use generation::Place;
-pub use pattern::{InterestError, collides, covers, fuzz_pattern};
+pub use pattern::{InterestError, fuzz_pattern};
 pub use result::{MatchResult, Members, QueueGroup, Slices};
 pub use shared::{SharedInterest, SublistStats};
 pub use sublist::{Sublist, Tally};

@@ -127,6 +127,10 @@ mod tests {
             assert_eq!(packed.len(), left.len());
             assert_eq!(packed.iter().count(), left.len());
             assert!(!packed.iter().any(|sub| sub.same(&gone)));
+            assert!(
+                packed.iter().enumerate().all(|(place, sub)| sub.position() == place),
+                "each knows its place"
+            );
         }
         assert!(packed.is_empty() && packed.chunks().is_empty());
     }

@@ -1,8 +1,9 @@
-//! Subjects of subscriptions: what is valid, what shape a wildcard has, what covers what.
+//! Subjects of subscriptions: valid or not, literal or not, and where their wildcards stand.
 //!
-//! Tokens are separated by `.`; `*` stands for one token, `>` for one or more at the end, and both only
-//! as a whole token: `foo*` is a literal. Reference: a subscription's subject may not hold an empty
-//! token nor anything behind `>`; nothing else is checked.
+//! What covers what is [`crate::server::protocol::subject`]'s business. A message published on `foo.*`
+//! reaches `foo.*` and `foo.>`: wildcards of a published subject are plain words.
+
+use crate::server::protocol::subject::{is_valid_for_sub, is_valid_literal, token_count, tokens};
 
 /// Tokens that a wildcard pattern may have before its `>` and still be found by mask; longer ones live
 /// in the trie.
@@ -77,65 +78,26 @@ impl Pattern {
     }
 }
 
-/// The tokens of a subject, empty ones included.
-pub(super) fn tokens(subject: &[u8]) -> impl Iterator<Item = &[u8]> {
-    subject.split(|&byte| byte == b'.')
-}
-
 /// Whether a token is `*` or `>`.
 pub(super) fn is_wildcard(token: &[u8]) -> bool {
     matches!(token, b"*" | b">")
 }
 
-/// Whether a message published on `subject` (no empty token) is wanted by `pattern`.
-pub fn covers(pattern: &[u8], subject: &[u8]) -> bool {
-    let mut given = tokens(subject);
-    for wanted in tokens(pattern) {
-        match (wanted, given.next()) {
-            (_, None) => return false,
-            (b">", Some(_)) => return true,
-            (b"*", Some(_)) => {}
-            (wanted, Some(token)) if wanted == token => {}
-            _ => return false,
-        }
-    }
-    given.next().is_none()
-}
-
-/// Whether some subject is wanted by both patterns.
-pub fn collides(one: &[u8], other: &[u8]) -> bool {
-    let mut given = tokens(other);
-    for wanted in tokens(one) {
-        match (wanted, given.next()) {
-            (_, None) => return false,
-            (b">", Some(_)) | (_, Some(b">")) => return true,
-            (b"*", Some(_)) | (_, Some(b"*")) => {}
-            (wanted, Some(token)) if wanted == token => {}
-            _ => return false,
-        }
-    }
-    given.next().is_none()
-}
-
-/// Reads any bytes as a pattern and compares it with itself; panics only on a bug of ours.
+/// Reads any bytes as a pattern; panics only on a bug of ours.
 pub fn fuzz_pattern(data: &[u8]) {
-    let (one, other) = data.split_at(data.len() / 2);
-    if Pattern::parse(one).is_ok() {
-        assert!(covers(one, one) && collides(one, one), "a valid pattern covers itself");
-    }
-    if Pattern::parse(one) == Ok(Pattern::Literal) && Pattern::parse(other).is_ok() {
-        assert_eq!(covers(other, one), collides(one, other), "a literal collides with what covers it");
+    let read = Pattern::parse(data);
+    assert_eq!(read.is_ok(), is_valid_for_sub(data), "one rule of what is valid");
+    let literal = read == Ok(Pattern::Literal);
+    assert_eq!(literal, is_valid_literal(data), "one rule of what is literal");
+    if let Ok(Pattern::Masked(mask)) = read {
+        assert!(mask.full || mask.stars != 0, "a wildcard has its place in the mask");
+        assert!(mask.admits(token_count(data)), "a pattern matches itself, literally");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check_covers(pattern: &str, subject: &str, want: bool) {
-        assert_eq!(covers(pattern.as_bytes(), subject.as_bytes()), want, "{pattern} {subject}");
-    }
 
     #[track_caller]
     fn check_valid(subject: &str, want: bool) {
@@ -158,46 +120,33 @@ mod tests {
         for subject in ["a*", "a>", "*a", ">a.b", "a.**", "a.>>"] {
             assert_eq!(Pattern::parse(subject.as_bytes()), Ok(Pattern::Literal), "{subject}");
         }
-        check_covers("foo*", "foobar", false);
-        check_covers("foo*", "foo*", true);
+    }
+
+    #[track_caller]
+    fn check_mask(pattern: &str, tokens: usize, stars: u32, full: bool) {
+        let want = Pattern::Masked(Mask { tokens, stars, full });
+        assert_eq!(Pattern::parse(pattern.as_bytes()), Ok(want), "{pattern}");
     }
 
     #[test]
-    fn partial_wildcard_takes_exactly_one_token() {
-        check_covers("a.*", "a.b", true);
-        check_covers("a.*", "a", false);
-        check_covers("a.*", "a.b.c", false);
-        check_covers("*.b", "a.b", true);
-        check_covers("*", "a.b", false);
-        check_covers("a.*", "a.*", true);
-    }
-
-    #[test]
-    fn full_wildcard_needs_at_least_one_more_token() {
-        check_covers("a.>", "a.b", true);
-        check_covers("a.>", "a.b.c", true);
-        check_covers("a.>", "a", false);
-        check_covers(">", "a", true);
-        check_covers("*.>", "a", false);
-    }
-
-    #[test]
-    fn patterns_collide_where_a_subject_suits_both() {
-        for (one, other, want) in [
-            ("a.*", "*.b", true),
-            ("a.>", "*.b", true),
-            ("a.>", "a", false),
-            ("*", "a.*", false),
-            (">", "a.b.c", true),
-            ("a.*.c", "a.b.>", true),
-            ("a.*.c", "a.b.d", false),
-            ("a.b", "a.b", true),
-            ("a.*", "a.>", true),
-            ("a.*.x", "b.>", false),
-        ] {
-            assert_eq!(collides(one.as_bytes(), other.as_bytes()), want, "{one} {other}");
-            assert_eq!(collides(other.as_bytes(), one.as_bytes()), want, "{other} {one}");
+    fn mask_says_where_the_wildcards_stand() {
+        check_mask("*", 1, 0b1, false);
+        check_mask(">", 0, 0, true);
+        check_mask("a.*.b.*", 4, 0b1010, false);
+        check_mask("*.a.>", 2, 0b1, true);
+        let sixteen = vec!["*"; 16].join(".");
+        check_mask(&sixteen, 16, 0xffff, false);
+        for deep in [format!("{sixteen}.a"), format!("a.{sixteen}.>")] {
+            assert_eq!(Pattern::parse(deep.as_bytes()), Ok(Pattern::Deep), "{deep}");
         }
+    }
+
+    #[test]
+    fn mask_admits_subjects_of_its_length() {
+        let mask = |full| Mask { tokens: 2, stars: 1, full };
+        let admitted = |full: bool| (0..5).filter(|&count| mask(full).admits(count)).collect::<Vec<_>>();
+        assert_eq!(admitted(false), [2]);
+        assert_eq!(admitted(true), [3, 4]);
     }
 
     #[test]

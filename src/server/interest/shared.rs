@@ -8,10 +8,11 @@ use parking_lot::RwLock;
 
 use super::change::{ChangeSender, InterestChange};
 use super::generation::{Generations, Place};
-use super::pattern::{InterestError, is_wildcard, tokens};
+use super::pattern::{InterestError, is_wildcard};
 use super::result::MatchResult;
 use super::sublist::{Sublist, Tally};
 use super::subscription::Subscription;
+use crate::server::protocol::subject::tokens;
 
 /// Removals of a batch under one hold of the lock; matches come in between.
 const BATCH: usize = 256;

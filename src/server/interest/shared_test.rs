@@ -2,6 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
+use parking_lot::Mutex;
+
 use super::super::cache::MatchCache;
 use super::super::change::{ChangeReceiver, Heard, change_queue};
 use super::*;
@@ -137,64 +139,87 @@ fn stamp_moves_only_for_subjects_that_a_change_concerns() {
     assert_eq!(stamps()[1], before[1]);
 }
 
+/// Where a changer and the matchers meet: how often each matcher went round, and what is surely in.
+struct Meeting {
+    account: SharedInterest,
+    /// By changer: the number of the round whose subscription is surely in, or 0.
+    surely_in: [AtomicU64; 2],
+    /// By matcher: rounds over all subjects.
+    rounds: [AtomicU64; 2],
+    /// What a match missed; noted, since a matcher that panics would keep the changers waiting.
+    missed: Mutex<Vec<String>>,
+    done: AtomicBool,
+}
+
+impl Meeting {
+    /// Waits until every matcher began and ended a round.
+    fn let_them_look(&self) {
+        for round in &self.rounds {
+            let until = round.load(Ordering::Acquire) + 2;
+            while round.load(Ordering::Acquire) < until {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    fn keep_matching(&self, matcher: &AtomicU64) {
+        let mut cache = MatchCache::new();
+        while !self.done.load(Ordering::Acquire) {
+            for (number, flag) in self.surely_in.iter().enumerate() {
+                let subject = format!("s.{number}.x");
+                let before = flag.load(Ordering::Acquire);
+                let found = cache.lookup(&self.account, subject.as_bytes()).plain.len();
+                let past_cache = self.account.matches(subject.as_bytes()).plain.len();
+                // In all the time: then both must have seen it.
+                let was_in = before != 0 && before == flag.load(Ordering::Acquire);
+                if was_in && (found, past_cache) != (1, 1) {
+                    self.missed.lock().push(format!("{subject} {found} {past_cache}"));
+                }
+            }
+            matcher.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    fn keep_changing(&self, number: usize, flag: &AtomicU64) {
+        for (pattern, round) in ["s.N.x", "s.N.*", "s.N.>", "*.N.x"].into_iter().cycle().zip(1..200) {
+            let coming = sub(&pattern.replace('N', &number.to_string()), None);
+            self.account.insert(coming.clone()).unwrap();
+            flag.store(round, Ordering::Release);
+            if round % 4 == 0 {
+                self.let_them_look();
+            }
+            flag.store(0, Ordering::Release);
+            assert!(self.account.remove(&coming));
+            // Elsewhere something comes and goes, mostly at the same moment.
+            let other = sub(&format!("other.{number}.{round}"), None);
+            self.account.insert(other.clone()).unwrap();
+            assert_eq!(self.account.remove_batch(&[other]), 1);
+            if round % 4 == 3 {
+                self.let_them_look();
+            }
+        }
+    }
+}
+
 #[test]
 fn insertion_that_returned_is_seen_by_every_match_from_any_thread() {
-    let account = SharedInterest::new();
-    let done = AtomicBool::new(false);
-    // The watchers publish which of their subscriptions are surely in: a round's number, or 0.
-    let surely_in: Vec<AtomicU64> = (0..2).map(|_| AtomicU64::new(0)).collect();
+    let meeting = Meeting {
+        account: SharedInterest::new(),
+        surely_in: Default::default(),
+        rounds: Default::default(),
+        missed: Mutex::default(),
+        done: AtomicBool::new(false),
+    };
+    let meeting = &meeting;
     std::thread::scope(|scope| {
-        let matchers: Vec<_> = (0..2)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut cache = MatchCache::new();
-                    let mut checked = 0_u64;
-                    while !done.load(Ordering::Acquire) || checked == 0 {
-                        for (number, flag) in surely_in.iter().enumerate() {
-                            let subject = format!("s.{number}.x");
-                            let before = flag.load(Ordering::Acquire);
-                            let found = cache.lookup(&account, subject.as_bytes()).plain.len();
-                            let past_cache = account.matches(subject.as_bytes()).plain.len();
-                            let after = flag.load(Ordering::Acquire);
-                            // In the whole time: then both must have seen it.
-                            if before != 0 && before == after {
-                                checked += 1;
-                                assert!(found >= 1 && past_cache >= 1, "{subject} {found} {past_cache}");
-                            }
-                        }
-                    }
-                    checked
-                })
-            })
-            .collect();
-        let changers: Vec<_> = surely_in
-            .iter()
-            .enumerate()
-            .map(|(number, flag)| {
-                let account = &account;
-                scope.spawn(move || {
-                    for round in 1..4000_u64 {
-                        let pattern = ["s.N.x", "s.N.*", "s.N.>", "*.N.x"][round as usize % 4];
-                        let inbox = sub(&pattern.replace('N', &number.to_string()), None);
-                        account.insert(inbox.clone()).unwrap();
-                        flag.store(round, Ordering::Release);
-                        account.has_interest(b"s.0.x");
-                        if round % 16 == 0 {
-                            std::thread::yield_now();
-                        }
-                        flag.store(0, Ordering::Release);
-                        assert!(account.remove(&inbox));
-                    }
-                    // Stays, so that a matcher surely checks something.
-                    account.insert(sub(&format!("s.{number}.x"), None)).unwrap();
-                    flag.store(u64::MAX, Ordering::Release);
-                })
-            })
-            .collect();
+        meeting.rounds.iter().for_each(|matcher| drop(scope.spawn(|| meeting.keep_matching(matcher))));
+        let changers = meeting.surely_in.iter().enumerate();
+        let changers: Vec<_> =
+            changers.map(|(number, flag)| scope.spawn(move || meeting.keep_changing(number, flag))).collect();
         changers.into_iter().for_each(|changer| changer.join().unwrap());
-        done.store(true, Ordering::Release);
-        assert!(matchers.into_iter().all(|matcher| matcher.join().unwrap() > 0));
+        meeting.done.store(true, Ordering::Release);
     });
-    assert_eq!(account.count(), 2);
-    assert_eq!(account.stats().inserts - account.stats().removes, 2);
+    assert_eq!(*meeting.missed.lock(), Vec::<String>::new());
+    let stats = meeting.account.stats();
+    assert_eq!((stats.subscriptions, stats.inserts, stats.removes), (0, 2 * 2 * 199, 2 * 2 * 199));
 }

@@ -7,11 +7,12 @@ use foldhash::SharedSeed;
 use foldhash::fast::SeedableRandomState;
 
 use super::hash_bytes;
-use super::pattern::{InterestError, Pattern, collides};
+use super::pattern::{InterestError, Pattern};
 use super::result::MatchResult;
 use super::subscription::Subscription;
 use super::table::{Bucket, Sink, Tables};
 use super::wildcards::Wildcards;
+use crate::server::protocol::subject::collide;
 
 pub use super::table::Tally;
 
@@ -132,7 +133,7 @@ impl Sublist {
     pub fn reverse_match(&self, pattern: &[u8]) -> MatchResult {
         let mut result = MatchResult::default();
         self.for_each(&mut |sub| {
-            if collides(pattern, sub.subject()) {
+            if collide(pattern, sub.subject()) {
                 result.one(sub);
             }
         });

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::super::pattern::{covers, tokens};
 use super::*;
 use crate::server::outbound::Outbound;
 
@@ -76,6 +75,30 @@ fn subject_with_an_empty_token_matches_nothing() {
 fn published_wildcard_is_taken_literally() {
     check(&["foo.*", "foo.>", "foo.a", "foo.*.b"], "foo.*", &["foo.*", "foo.>"]);
     check(&["foo.*", "foo.>", "foo.a"], "foo.>", &["foo.*", "foo.>"]);
+}
+
+#[test]
+fn every_odd_subject_reaches_whom_the_reference_sends_it_to() {
+    // Published on a 2.15.1 server that had these subscriptions.
+    let all = [">", "*", "*.*", "foo.*", "foo.>", "foo*", "foo>", "*.>", "foo.a", "*.*.*"];
+    for (subject, want) in [
+        ("foo", &["*", ">"][..]),
+        ("foo*", &["*", ">", "foo*"]),
+        ("foo>", &["*", ">", "foo>"]),
+        ("foo.*", &["*.*", "*.>", ">", "foo.*", "foo.>"]),
+        ("foo.>", &["*.*", "*.>", ">", "foo.*", "foo.>"]),
+        ("foo..bar", &[]),
+        (".foo", &[]),
+        ("foo.", &[]),
+        ("foo.a", &["*.*", "*.>", ">", "foo.*", "foo.>", "foo.a"]),
+        (".", &[]),
+        (">", &["*", ">"]),
+        ("*", &["*", ">"]),
+        ("foobar", &["*", ">"]),
+        ("foo.bar.baz", &["*.*.*", "*.>", ">", "foo.>"]),
+    ] {
+        check(&all, subject, want);
+    }
 }
 
 #[test]
@@ -290,9 +313,25 @@ struct Twin(Vec<Subscription>);
 impl Twin {
     /// Addresses of plain subscriptions, and of members by queue, each sorted.
     fn matches(&self, subject: &[u8]) -> Seen {
-        let valid = tokens(subject).all(|token| !token.is_empty());
-        seen(self.0.iter().filter(|sub| valid && covers(sub.subject(), subject)))
+        seen(self.0.iter().filter(|sub| wanted(text(sub.subject()), text(subject))))
     }
+}
+
+/// The rules, token by token, as the reference's documentation puts them.
+fn wanted(pattern: &str, subject: &str) -> bool {
+    let (pattern, subject): (Vec<_>, Vec<_>) = (pattern.split('.').collect(), subject.split('.').collect());
+    let fits = |(want, token): (&&str, &&str)| *want == "*" || want == token;
+    if subject.contains(&"") {
+        return false;
+    }
+    if let [front @ .., ">"] = pattern.as_slice() {
+        return subject.len() > front.len() && front.iter().zip(&subject).all(fits);
+    }
+    subject.len() == pattern.len() && pattern.iter().zip(&subject).all(fits)
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
 }
 
 type Seen = BTreeMap<Option<Vec<u8>>, Vec<usize>>;
@@ -369,7 +408,7 @@ proptest! {
                 }
                 Step::Remove(_) => {}
                 Step::RemoveAll(pattern) => {
-                    let gone = twin.0.extract_if(.., |sub| covers(pattern.as_bytes(), sub.subject())).collect::<Vec<_>>();
+                    let gone = twin.0.extract_if(.., |sub| wanted(&pattern, text(sub.subject()))).collect::<Vec<_>>();
                     prop_assert_eq!(list.remove_batch(&gone), gone.len());
                 }
                 Step::Match(subject) => {

@@ -3,12 +3,13 @@
 //! Nodes stand in one vector and name each other by index: nothing recurses, however many tokens a
 //! pattern has.
 
-use super::hash_bytes;
-use super::pattern::tokens;
-use super::subscription::Subscription;
-use super::table::{Bucket, Sink, Tally};
 use foldhash::fast::SeedableRandomState;
 use hashbrown::HashTable;
+
+use super::hash_bytes;
+use super::subscription::Subscription;
+use super::table::{Bucket, Sink, Tally};
+use crate::server::protocol::subject::tokens;
 
 /// Children of a node that are searched one by one; more are hashed.
 const FEW_MAX: usize = 8;
@@ -55,17 +56,12 @@ impl Node {
 }
 
 /// Patterns by token.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Trie {
+    /// The root first; empty as long as nothing was inserted.
     nodes: Vec<Node>,
     free: Vec<Index>,
     subscriptions: usize,
-}
-
-impl Default for Trie {
-    fn default() -> Self {
-        Self { nodes: vec![Node::new(ROOT, b"")], free: Vec::new(), subscriptions: 0 }
-    }
 }
 
 #[expect(clippy::indexing_slicing, reason = "indices come from this arena and are dropped with their node")]
@@ -78,7 +74,7 @@ impl Trie {
         self.nodes.iter().for_each(|node| node.bucket.iter().for_each(&mut *visit));
     }
 
-    /// Gives `sink` what matches a valid subject.
+    /// Gives `sink` what matches a valid subject. There must be something in here.
     pub(super) fn collect(&self, subject: &[u8], hasher: &SeedableRandomState, sink: &mut impl Sink) {
         let tokens: Vec<&[u8]> = tokens(subject).collect();
         let mut open = vec![(ROOT, 0)];
@@ -102,6 +98,9 @@ impl Trie {
     }
 
     pub(super) fn insert(&mut self, sub: Subscription, hasher: &SeedableRandomState) -> Tally {
+        if self.nodes.is_empty() {
+            self.nodes.push(Node::new(ROOT, b""));
+        }
         let mut index = ROOT;
         for token in tokens(sub.subject()) {
             index = match self.child(index, token, hasher) {
@@ -114,6 +113,9 @@ impl Trie {
     }
 
     pub(super) fn remove(&mut self, sub: &Subscription, hasher: &SeedableRandomState) -> Option<Tally> {
+        if self.is_empty() {
+            return None;
+        }
         let mut index = ROOT;
         for token in tokens(sub.subject()) {
             index = self.child(index, token, hasher)?;

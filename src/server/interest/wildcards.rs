@@ -3,10 +3,11 @@
 use foldhash::fast::SeedableRandomState;
 
 use super::hash_bytes;
-use super::pattern::{MASK_TOKENS_MAX, Mask, Pattern, covers, tokens};
+use super::pattern::{MASK_TOKENS_MAX, Mask, Pattern};
 use super::subscription::Subscription;
 use super::table::{Sink, Tables, Tally};
 use super::trie::Trie;
+use crate::server::protocol::subject::{matches, tokens};
 
 /// Distinct masks that have a table; measured: probing 64 costs about what the trie does.
 const MASKS_MAX: usize = 64;
@@ -86,7 +87,7 @@ impl Wildcards {
         let Some(hashes) = TokenHashes::of(subject, hasher) else { return };
         for masked in self.masks.iter().filter(|masked| masked.mask.admits(hashes.count)) {
             let hash = hashes.masked(masked.mask);
-            masked.tables.collect(hash, |pattern| covers(pattern, subject), sink);
+            masked.tables.collect(hash, |pattern| matches(subject, pattern), sink);
             if sink.done() {
                 return;
             }

@@ -2,7 +2,7 @@
 
 use super::error::ParseError;
 use super::op::{LinkSubscribe, LinkUnsubscribe, Queues, Subscribe, Unsubscribe};
-use super::quote::{quote, words};
+use crate::server::base::quote::quote;
 
 /// Most decimal digits of a size. Reference: nine, so that a size fits an int32.
 pub const SIZE_DIGITS_MAX: usize = 9;
@@ -272,8 +272,10 @@ fn reply_and_queues(fields: Fields<'_>) -> Result<(&[u8], Queues<'_>), &[u8]> {
     }
 }
 
+/// All arguments as Go prints a list of words: `[a b c]`.
 fn all_words(raw: &[u8]) -> String {
-    words(&Fields::new(raw).collect::<Vec<_>>())
+    let texts: Vec<_> = Fields::new(raw).map(String::from_utf8_lossy).collect();
+    format!("[{}]", texts.join(" "))
 }
 
 pub(super) fn refuse(text: String) -> ParseError {

@@ -1,7 +1,7 @@
 //! What is said to a peer that did something wrong, and why connections end.
 
 use super::op::Kind;
-use super::quote::quote;
+use crate::server::base::quote::quote;
 
 /// Why a connection was closed; shown in `connz` and in disconnect events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

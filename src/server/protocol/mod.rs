@@ -14,4 +14,3 @@ pub mod json;
 pub mod info;
 pub mod connect;
 pub mod error;
-pub mod quote;

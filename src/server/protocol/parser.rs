@@ -17,8 +17,8 @@ use super::args::{self, LinkForm, LinkMessageLine, MessageForm, Speaker};
 use super::error::ParseError;
 use super::op::{Kind, LinkMessage, Op};
 use super::publish_line::{LastLine, PublishLine};
-use super::quote::quote;
 use super::words::{self, Code, Found, Rest, Word};
+use crate::server::base::quote::quote;
 
 /// Bytes of an unknown operation that the log shows.
 const SNIPPET_BYTES: usize = 32;
@@ -121,11 +121,36 @@ impl Parser {
             self.searched = 0;
             return self.publish(input, line, limits, true);
         }
+        if let Some(line) = self.plain_publish(input, limits) {
+            return self.publish(input, line, limits, false);
+        }
         let step = self.read(input, limits)?;
         if matches!(step, Step::Op { .. }) {
             self.searched = 0;
         }
         Ok(step)
+    }
+
+    /// The complete control line of a publish of the usual shape; anything else is left to `read`.
+    #[inline]
+    fn plain_publish(&self, input: &[u8], limits: &Limits) -> Option<PublishLine> {
+        if self.kind != Kind::Client || limits.awaits_connect || self.searched > 0 {
+            return None;
+        }
+        let (args_at, header) = match input {
+            [b'P' | b'p', b'U' | b'u', b'B' | b'b', b' ' | b'\t', ..] => (4, false),
+            [b'H' | b'h', b'P' | b'p', b'U' | b'u', b'B' | b'b', b' ' | b'\t', ..] if limits.headers => {
+                (5, true)
+            }
+            _ => return None,
+        };
+        let window = input.len().min(limits.control_line.saturating_add(args_at));
+        let line_feed = args_at + memchr(b'\n', input.get(args_at..window)?)?;
+        let args_end = match input.get(args_at..line_feed)? {
+            [.., b'\r'] => line_feed - 1,
+            _ => line_feed,
+        };
+        PublishLine::parse_plain(input, args_at..args_end, line_feed + 1, header)
     }
 
     fn read<'a>(&mut self, input: &'a [u8], limits: &Limits) -> Result<Step<'a>, ParseError> {

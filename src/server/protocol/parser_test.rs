@@ -626,6 +626,50 @@ fn parser_is_small() {
     assert!(size_of::<Parser>() <= 32, "{}", size_of::<Parser>());
 }
 
+#[test]
+fn usual_and_unusual_lines_are_read_alike() {
+    for line in [
+        "PUB a 1",
+        "PUB\ta\t1",
+        "PUB a b 1",
+        "PUB  a 1",
+        "PUB a  1",
+        "PUB a 1 ",
+        "PUB a b  1",
+        "PUB a\tb\t1",
+        "PUB 1 1",
+        "PUB 1 1 1",
+        "PUB a 000000001",
+        "PUB a b1",
+        "PUB a 1 1",
+        "PUB a,1 1",
+        "PUB a b c 1",
+        "PUB a 0000000001",
+        "PUB 1",
+        "HPUB a 0 1",
+        "HPUB a 1 1",
+        "HPUB a b 1 1",
+        "HPUB a  1 1",
+        "HPUB a 1  1",
+        "HPUB a\t1\t1",
+        "HPUB a 2 1",
+        "HPUB 1 1",
+        "HPUB a b c 1 1",
+        "HPUB a x 1",
+        "HPUB a 1 1 1",
+        "HPUB 1 1 1",
+    ] {
+        for end in ["\r\n", "\n", "\r\r\n"] {
+            let input = format!("{line}{end}x\r\n");
+            let cut = line.len();
+            let mut parser = Parser::new(Kind::Client);
+            // A line that came in two parts is not read the short way.
+            let want = pieces(&mut parser, input.as_bytes(), &[cut], &LIMITS);
+            assert_eq!(whole(&mut Parser::new(Kind::Client), input.as_bytes(), &LIMITS), want, "{input:?}");
+        }
+    }
+}
+
 /// Lines and fragments that make interesting traffic when joined.
 fn traffic() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::args::{refuse, size};
 use super::error::ParseError;
 use super::op::Publish;
-use super::quote::quote;
+use crate::server::base::quote::quote;
 
 /// Longest control line, CRLF included, that is remembered; longer ones are parsed each time.
 const REMEMBERED_BYTES_MAX: usize = 128;
@@ -30,12 +30,56 @@ struct Span {
 }
 
 impl Span {
+    fn new(start: usize, end: usize) -> Self {
+        Self { start: narrow(start), end: narrow(end) }
+    }
+
     fn of(self, input: &[u8]) -> &[u8] {
         input.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 }
 
 impl PublishLine {
+    /// Reads a line of the usual shape: one separator between arguments, nothing odd. `None` asks for
+    /// [`PublishLine::parse`], which says what is wrong or takes what is only unusual.
+    #[inline]
+    pub(super) fn parse_plain(input: &[u8], args: Range<usize>, end: usize, header: bool) -> Option<Self> {
+        let start = args.start;
+        let args = input.get(args)?;
+        let subject_len = memchr::memchr2(b' ', b'\t', args)?;
+        let (size, rest) = trailing_number(args)?;
+        let size_at = rest.len();
+        let (rest, header_len, header_span) = if header {
+            let before = without_blank(rest)?;
+            let (header_len, rest) = trailing_number(before)?;
+            (rest, Some(header_len), Span::new(start + rest.len(), start + before.len()))
+        } else {
+            (rest, None, Span::default())
+        };
+        let before = without_blank(rest)?;
+        let reply = if before.len() == subject_len {
+            Span::default()
+        } else {
+            let reply = before.get(subject_len + 1..)?;
+            if reply.is_empty() || memchr::memchr2(b' ', b'\t', reply).is_some() {
+                return None;
+            }
+            Span::new(start + subject_len + 1, start + before.len())
+        };
+        if subject_len == 0 || header_len.is_some_and(|len| len > size) {
+            return None;
+        }
+        Some(Self {
+            subject: Span::new(start, start + subject_len),
+            reply,
+            header_text: header_span,
+            size_text: Span::new(start + size_at, start + args.len()),
+            header_len,
+            size,
+            end: narrow(end),
+        })
+    }
+
     /// Reads the arguments at `args` of `input`; the line, its LF included, ends at `end`.
     pub(super) fn parse(
         input: &[u8],
@@ -104,6 +148,29 @@ fn narrow(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
+/// The number at the end of `text`, one to nine digits, and what stands before it.
+#[inline]
+fn trailing_number(text: &[u8]) -> Option<(u32, &[u8])> {
+    let (mut value, mut scale, mut rest) = (0_u32, 1_u32, text);
+    while let [before @ .., digit @ b'0'..=b'9'] = rest {
+        if scale > 100_000_000 {
+            return None;
+        }
+        value += u32::from(digit - b'0') * scale;
+        scale *= 10;
+        rest = before;
+    }
+    (rest.len() < text.len()).then_some((value, rest))
+}
+
+#[inline]
+fn without_blank(text: &[u8]) -> Option<&[u8]> {
+    match text {
+        [before @ .., b' ' | b'\t'] => Some(before),
+        _ => None,
+    }
+}
+
 /// Arguments as places; only space and tab separate them here.
 struct Spans<'a> {
     input: &'a [u8],
@@ -119,7 +186,7 @@ impl Spans<'_> {
         let rest = self.input.get(start..)?;
         let end = start + rest.iter().position(is_blank).unwrap_or(rest.len());
         self.from = end;
-        Some(Span { start: narrow(self.base + start), end: narrow(self.base + end) })
+        Some(Span::new(self.base + start, self.base + end))
     }
 }
 
@@ -156,11 +223,25 @@ impl LastLine {
     }
 
     /// Keeps the line that `input` begins with; one that is too long only ends the memory.
+    #[inline]
     pub(super) fn remember(&mut self, input: &[u8], line: PublishLine) {
-        self.len = 0;
+        const HALF: usize = REMEMBERED_BYTES_MAX / 2;
         let end = line.end as usize;
-        let (Some(known), Some(slot)) = (input.get(..end), self.bytes.get_mut(..end)) else { return };
-        slot.copy_from_slice(known);
+        self.len = 0;
+        // Copies of a fixed size cost a fraction of others, and there are bytes behind most lines.
+        if end <= HALF
+            && let (Some(known), Some(slot)) = (input.first_chunk::<HALF>(), self.bytes.first_chunk_mut())
+        {
+            *slot = *known;
+        } else if end <= REMEMBERED_BYTES_MAX
+            && let Some(known) = input.first_chunk()
+        {
+            self.bytes = *known;
+        } else if let (Some(known), Some(slot)) = (input.get(..end), self.bytes.get_mut(..end)) {
+            slot.copy_from_slice(known);
+        } else {
+            return;
+        }
         self.len = u8::try_from(end).unwrap_or(0);
         self.line = line;
     }

@@ -304,7 +304,7 @@ pub struct LeafRemote {
 }
 
 /// `proxy` of a leaf node remote.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct LeafProxy {
     /// Address, `http` or `https`. `url`.
     pub url: String,
@@ -314,4 +314,6 @@ pub struct LeafProxy {
     pub password: Option<String>,
     /// Time to get through; zero means the dial timeout. `timeout`.
     pub timeout: Duration,
+    /// TLS towards an `https` proxy. `tls`.
+    pub tls: Option<Tls>,
 }

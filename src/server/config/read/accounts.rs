@@ -102,13 +102,16 @@ const KEYS: &[Key<Draft>] = &[
         _ => {
             let shown = match &e.node.value {
                 Value::String(key) => quoted(key),
+                Value::Int(number) => quoted_letter(*number),
                 other => format!("%!q({}={})", other.type_name(), shown(other)),
             };
             c.error(&e.node.pos, format!("Not a valid public nkey for an account: {shown}"));
         }
     }),
     Key::new(&["users"], |c, e, d| {
+        let first = c.findings.len();
         d.users = auth::read_users(c, &e.node).map(|users| (users, e.node.pos.clone()));
+        c.forget_place(first, &e.node.pos);
     }),
     Key::new(&["default_permissions"], |c, e, d| {
         d.account.default_permissions = permissions::read(c, &e.node);
@@ -130,6 +133,17 @@ const KEYS: &[Key<Draft>] = &[
     Key::new(&["msg_trace", "trace_dest"], read_trace),
 ];
 
+/// A number in quotes is the letter of that number: Go's `%q`.
+fn quoted_letter(number: i64) -> String {
+    let letter = u32::try_from(number).ok().and_then(char::from_u32).unwrap_or('\u{fffd}');
+    if letter == '\'' {
+        return "'\\''".into();
+    }
+    let text = quoted(&letter.to_string()).replace("\\\"", "\"");
+    let inside = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&text);
+    format!("'{inside}'")
+}
+
 const LIMIT_KEYS: &[Key<AccountLimits>] = &[
     Key::new(&["max_connections", "max_conn"], |c, e, l| limit(c, e, &mut l.max_connections)),
     Key::new(&["max_subscriptions", "max_subs"], |c, e, l| limit(c, e, &mut l.max_subscriptions)),
@@ -145,6 +159,7 @@ fn limit(context: &mut Context<'_>, entry: &Entry, out: &mut Option<i32>) {
 
 fn read_jetstream(context: &mut Context<'_>, entry: &Entry, out: &mut Draft) {
     let account = &mut out.account;
+    let first = context.findings.len();
     match &entry.node.value {
         Value::Bool(on) => account.jetstream = on.then(AccountJetstream::default),
         Value::String(text) => match text.to_lowercase().as_str() {
@@ -162,6 +177,7 @@ fn read_jetstream(context: &mut Context<'_>, entry: &Entry, out: &mut Draft) {
             context.error(&entry.node.pos, text);
         }
     }
+    context.forget_place(first, &entry.node.pos);
 }
 
 fn read_jetstream_map(context: &mut Context<'_>, map: &Map, account: &mut Account) {

@@ -174,12 +174,16 @@ fn read_user(context: &mut Context<'_>, item: &Node) -> Option<User> {
         return None;
     };
     let mut draft = Draft::default();
+    let errors = context.errors();
     context.block(map, &[USER_KEYS], &mut draft);
     // The reference names the place of the key that it happened to look at last.
     let pos = map.iter().last().map_or(&item.pos, |entry| &entry.node.pos);
     let identity = if draft.nkey.is_empty() {
         if draft.username.is_empty() {
-            context.error(pos, "User entry requires a user");
+            // A name of a wrong type has been refused already.
+            if context.errors() == errors {
+                context.error(pos, "User entry requires a user");
+            }
             return None;
         }
         UserIdentity::Password { username: draft.username, password: draft.password }

@@ -52,6 +52,9 @@ pub(super) fn read(context: &mut Context<'_>, node: &Node) -> Option<AuthCallout
     }
     // The reference names the place of the key that it happened to look at last.
     let pos = map.iter().last().map_or(&node.pos, |entry| &entry.node.pos);
+    if context.errors() > errors {
+        return None;
+    }
     if callout.issuer.is_empty() {
         context.error(pos, "Authorization callouts require an issuer to be specified");
     } else if callout.auth_users.is_empty() {

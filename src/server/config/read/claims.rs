@@ -127,7 +127,16 @@ fn decode(token: &str) -> Result<Claims, String> {
 }
 
 fn json<T: for<'de> Deserialize<'de>>(part: &str) -> Result<T, String> {
-    serde_json::from_slice(&bytes(part)?).map_err(|error| error.to_string())
+    let data = bytes(part)?;
+    serde_json::from_slice(&data).map_err(|error| {
+        if error.is_eof() {
+            return "unexpected end of JSON input".into();
+        }
+        if let (true, Some(first)) = (error.column() == 1, data.first().copied().map(char::from)) {
+            return format!("invalid character '{first}' looking for beginning of value");
+        }
+        error.to_string()
+    })
 }
 
 fn bytes(part: &str) -> Result<Vec<u8>, String> {

@@ -79,7 +79,10 @@ fn read_authorization(context: &mut Context<'_>, entry: &Entry, out: &mut Cluste
 }
 
 fn read_permissions(context: &mut Context<'_>, entry: &Entry, out: &mut Cluster) {
-    let Some(permissions) = permissions::read(context, &entry.node) else { return };
+    let first = context.findings.len();
+    let permissions = permissions::read(context, &entry.node);
+    context.forget_place(first, &entry.node.pos);
+    let Some(permissions) = permissions else { return };
     if permissions.allow_responses.is_some() {
         return context.error(&entry.node.pos, "Cluster permissions do not support dynamic responses");
     }

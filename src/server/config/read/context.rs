@@ -29,6 +29,10 @@ impl<T> Key<T> {
     ) -> Self {
         Self { names, read }
     }
+
+    pub(super) const fn names(&self) -> &'static [&'static str] {
+        self.names
+    }
 }
 
 impl<'a> Context<'a> {
@@ -68,6 +72,16 @@ impl<'a> Context<'a> {
         self.findings.iter().filter(|finding| finding.severity == Severity::Error).count()
     }
 
+    /// From here on, findings of the block that began at `first` name no place: the reference looks
+    /// at the block's value without keeping where it stood. Only those at the block itself change.
+    pub(super) fn forget_place(&mut self, first: usize, pos: &Pos) {
+        for finding in self.findings.iter_mut().skip(first) {
+            if finding.pos.as_ref() == Some(pos) {
+                finding.pos = None;
+            }
+        }
+    }
+
     /// A value of a type that its key cannot have; `wanted` is the reference's name of the right one.
     pub(super) fn wrong_type(&mut self, node: &Node, wanted: &str) {
         let text =
@@ -92,12 +106,27 @@ impl<'a> Context<'a> {
         out: &mut T,
         unknown: impl Fn(&mut Self, &Entry, &[&str]),
     ) {
+        self.block_strict(map, tables, out, |context, entry, known| {
+            if !entry.node.used_as_variable {
+                unknown(context, entry, known);
+            }
+        });
+    }
+
+    /// As [`Self::block_or`], for blocks that know no variables among their keys.
+    pub(super) fn block_strict<T>(
+        &mut self,
+        map: &Map,
+        tables: &[&[Key<T>]],
+        out: &mut T,
+        unknown: impl Fn(&mut Self, &Entry, &[&str]),
+    ) {
         for entry in map {
             let name = entry.key.to_lowercase();
             let mut keys = tables.iter().copied().flatten();
             if let Some(key) = keys.find(|key| key.names.contains(&name.as_str())) {
                 (key.read)(self, entry, out);
-            } else if !entry.node.used_as_variable {
+            } else {
                 let known: Vec<&str> =
                     tables.iter().copied().flatten().flat_map(|key| key.names).copied().collect();
                 unknown(self, entry, &known);

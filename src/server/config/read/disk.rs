@@ -21,10 +21,9 @@ impl Files for Here {
     fn directory(&self, path: &str) -> DirectoryState {
         match std::fs::metadata(path) {
             Err(_) => DirectoryState::Missing,
-            Ok(entry) if entry.is_dir() && entry.permissions().mode() & 0o200 != 0 => {
-                DirectoryState::Writable
-            }
-            Ok(_) => DirectoryState::Unusable,
+            Ok(entry) if !entry.is_dir() => DirectoryState::Other,
+            Ok(entry) if entry.permissions().mode() & 0o200 == 0 => DirectoryState::ReadOnly,
+            Ok(_) => DirectoryState::Writable,
         }
     }
 

@@ -37,7 +37,8 @@ const KEYS: &[Key<Gateway>] = &[
     Key::new(&["gateways"], |c, e, o| {
         let Value::Array(items) = &e.node.value else {
             let kind = e.node.value.type_name();
-            return c.error(&e.node.pos, format!("Expected gateways field to be an array, got {kind}"));
+            return c
+                .error_unplaced(&e.node.pos, format!("Expected gateways field to be an array, got {kind}"));
         };
         o.gateways = items.iter().filter_map(|item| read_remote(c, item)).collect();
     }),

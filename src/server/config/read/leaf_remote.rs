@@ -27,6 +27,9 @@ struct ProxyDraft {
     pos: Pos,
     proxy: LeafProxy,
     timeout_is_negative: bool,
+    tls_timeout_is_negative: bool,
+    /// Something in it was refused already.
+    refused: bool,
 }
 
 const KEYS: &[Key<Draft>] = &[
@@ -112,21 +115,12 @@ fn read_one(context: &mut Context<'_>, item: &Node) -> Option<(LeafRemote, Pos)>
     let mut draft = Draft::default();
     context.block(map, &[KEYS], &mut draft);
     let mut remote = draft.remote;
-    if let Some(draft) = draft.proxy
-        && !draft.proxy.url.is_empty()
-    {
-        match check_proxy(&draft.proxy, draft.timeout_is_negative, &remote.urls, remote.tls.is_some()) {
-            Err(text) => {
-                context.error(&draft.pos, text);
-                return None;
-            }
-            Ok(warning) => {
-                if let Some(text) = warning {
-                    context.warning(&draft.pos, text);
-                }
-                remote.proxy = Some(draft.proxy);
-            }
+    if let Some(draft) = draft.proxy {
+        if let Err(text) = check_proxy(&draft, &remote.urls, remote.tls.is_some()) {
+            context.error(&draft.pos, text);
+            return None;
         }
+        remote.proxy = (!draft.proxy.url.is_empty()).then_some(draft.proxy);
     }
     let pos = map.iter().last().map_or(&item.pos, |entry| &entry.node.pos);
     Some((remote, pos.clone()))
@@ -171,7 +165,7 @@ fn read_migrate(context: &mut Context<'_>, entry: &Entry, out: &mut Draft) {
         other => {
             let kind = other.type_name();
             let text = format!("Expected boolean or map for jetstream_cluster_migrate, got {kind}");
-            context.error(&entry.node.pos, text);
+            context.error_unplaced(&entry.node.pos, text);
         }
     }
 }
@@ -190,23 +184,39 @@ const PROXY_KEYS: &[Key<ProxyDraft>] = &[
             d.timeout_is_negative = nanos < 0;
         }
     }),
+    Key::new(&["tls"], |c, e, d| {
+        if let Some((tls, timeout_is_negative)) = tls::read_proxy(c, e) {
+            d.proxy.tls = Some(tls);
+            d.tls_timeout_is_negative = timeout_is_negative;
+        }
+    }),
 ];
 
 fn read_proxy(context: &mut Context<'_>, entry: &Entry, out: &mut Draft) {
     let Some(map) = context.map(&entry.node, "Expected proxy to be a map") else { return };
-    let mut draft =
-        ProxyDraft { pos: entry.node.pos.clone(), proxy: LeafProxy::default(), timeout_is_negative: false };
+    let errors = context.errors();
+    let mut draft = ProxyDraft {
+        pos: entry.node.pos.clone(),
+        proxy: LeafProxy::default(),
+        timeout_is_negative: false,
+        tls_timeout_is_negative: false,
+        refused: false,
+    };
     context.block(map, &[PROXY_KEYS], &mut draft);
+    draft.refused = context.errors() > errors;
     out.proxy = Some(draft);
 }
 
-/// Checks a proxy against the URLs that go through it; a warning where some do not.
-fn check_proxy(
-    proxy: &LeafProxy,
-    timeout_is_negative: bool,
-    urls: &[Url],
-    has_tls: bool,
-) -> Result<Option<&'static str>, String> {
+/// Checks a proxy by itself and against the URLs that go through it.
+fn check_proxy(draft: &ProxyDraft, urls: &[Url], has_tls: bool) -> Result<(), String> {
+    let proxy = &draft.proxy;
+    if proxy.url.is_empty() {
+        // What was refused in it may have been the URL.
+        if *proxy == LeafProxy::default() || draft.refused {
+            return Ok(());
+        }
+        return Err("proxy URL must be specified when other proxy options are set".into());
+    }
     let url = Url::parse(&proxy.url).map_err(|error| format!("invalid proxy URL: {error}"))?;
     if url.scheme != "http" && url.scheme != "https" {
         return Err(format!("proxy URL scheme must be http or https, got: {}", url.scheme));
@@ -214,31 +224,25 @@ fn check_proxy(
     if url.host.is_empty() {
         return Err("proxy URL must specify a host".into());
     }
-    if timeout_is_negative {
+    if draft.timeout_is_negative {
         return Err("proxy timeout must be >= 0".into());
     }
     if proxy.username.is_none() != proxy.password.is_none() {
         return Err("proxy username and password must both be specified or both be empty".into());
     }
-    if let Some(url) = urls.iter().find(|url| url.scheme == "wss" && !has_tls) {
-        return Err(format!(
+    if proxy.tls.is_some() && url.scheme != "https" {
+        return Err(format!("proxy TLS configuration requires an https proxy URL, got: {}", url.scheme));
+    }
+    if draft.tls_timeout_is_negative {
+        return Err("proxy TLS timeout must be >= 0".into());
+    }
+    match urls.iter().find(|url| url.scheme == "wss" && !has_tls) {
+        Some(url) => Err(format!(
             "proxy is configured but remote URL {url} requires TLS and no TLS configuration is provided. When \
              using proxy with TLS endpoints, ensure TLS is properly configured for the leafnode remote"
-        ));
+        )),
+        None => Ok(()),
     }
-    let websocket = urls.iter().filter(|url| url.is_websocket()).count();
-    Ok(match websocket {
-        _ if urls.is_empty() => None,
-        0 => Some(
-            "proxy configuration will be ignored: proxy settings only apply to WebSocket connections (ws:// or \
-             wss://), but all configured URLs use TCP connections (nats://)",
-        ),
-        count if count < urls.len() => Some(
-            "proxy configuration will only be used for WebSocket URLs: proxy settings do not apply to TCP \
-             connections (nats://)",
-        ),
-        _ => None,
-    })
 }
 
 /// Puts environment variables and the home directory into a path.

@@ -52,8 +52,10 @@ pub enum DirectoryState {
     Missing,
     /// A directory that its owner may write to.
     Writable,
-    /// Something else, or a directory that may not be written to.
-    Unusable,
+    /// A directory that its owner may not write to.
+    ReadOnly,
+    /// No directory.
+    Other,
 }
 
 /// The world outside, as far as a configuration refers to it.

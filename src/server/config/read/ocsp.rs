@@ -40,10 +40,8 @@ pub(super) fn read(context: &mut Context<'_>, entry: &Entry, out: &mut Options) 
                 None => {}
             },
             "url" => ocsp.urls.extend(context.str(node).map(str::to_owned)),
-            "urls" => match &node.value {
-                Value::Array(items) => ocsp.urls = context.plain_strings(items),
-                _ => context.wrong_type(node, "[]string"),
-            },
+            // No value of a file has this type: the reference refuses every list here.
+            "urls" => context.wrong_type(node, "[]string"),
             _ => context.error(&node.pos, "error parsing ocsp config: unsupported field string"),
         }
     }
@@ -65,7 +63,7 @@ pub(super) fn read_cache(context: &mut Context<'_>, entry: &Entry, out: &mut Opt
         }
     };
     let mut cache = OcspCache::default();
-    context.block_or(map, &[CACHE_KEYS], &mut cache, |context, entry, _| unknown(context, entry, CACHE));
+    context.block_strict(map, &[CACHE_KEYS], &mut cache, |context, entry, _| unknown(context, entry, CACHE));
     out.ocsp_cache = Some(cache);
 }
 
@@ -104,7 +102,9 @@ pub(super) fn read_peer(context: &mut Context<'_>, entry: &Entry) -> Option<Ocsp
         Value::Bool(verify) => peer.verify = *verify,
         Value::Map(map) => {
             let before = context.findings.len();
-            context.block_or(map, &[PEER_KEYS], &mut peer, |context, entry, _| unknown(context, entry, PEER));
+            context.block_strict(map, &[PEER_KEYS], &mut peer, |context, entry, _| {
+                unknown(context, entry, PEER)
+            });
             for finding in context.findings.iter_mut().skip(before) {
                 finding.message = finding.line();
                 finding.pos = Some(pos.clone());

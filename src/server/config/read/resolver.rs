@@ -160,6 +160,7 @@ fn read_map(context: &mut Context<'_>, entry: &Entry, map: &Map) -> Option<Resol
             }
         }
     };
+    let errors = context.errors();
     let kind = text(context, "type").unwrap_or_default().to_uppercase();
     let (ttl, interval, timeout) =
         (span(context, "ttl"), span(context, "interval"), span(context, "timeout"));
@@ -173,6 +174,9 @@ fn read_map(context: &mut Context<'_>, entry: &Entry, map: &Map) -> Option<Resol
         hard_delete: hard_delete.unwrap_or(false),
         timeout: timeout.and_then(positive),
     };
+    if context.errors() > errors {
+        return None;
+    }
     let mut refuse = |wrong: bool, text: &str| {
         if wrong {
             context.error(pos, text);
@@ -201,10 +205,18 @@ fn read_map(context: &mut Context<'_>, entry: &Entry, map: &Map) -> Option<Resol
 fn check_dir(context: &mut Context<'_>, entry: &Entry, dir: &DirResolver) {
     let path = dir.dir.to_string_lossy();
     let pos = &entry.node.pos;
+    // The reference goes on to make the directory, and says how that failed.
     if path.is_empty() {
         context.error(pos, "dir has no value and needs to point to a directory");
-    } else if context.files.directory(&path) == DirectoryState::Unusable {
+        context.error(pos, "mkdir : no such file or directory");
+        return;
+    }
+    let state = context.files.directory(&path);
+    if matches!(state, DirectoryState::ReadOnly | DirectoryState::Other) {
         context.error(pos, "dir needs to point to an accessible directory");
+    }
+    if state == DirectoryState::Other {
+        context.error(pos, format!("mkdir {path}: not a directory"));
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) enum Place {
     OneWay,
     /// Routes and gateways: both sides are servers with URLs.
     Servers,
+    /// A proxy on the way to a leaf node remote: this side only connects.
+    Proxy,
 }
 
 /// The top-level block.
@@ -38,6 +40,8 @@ struct Draft {
     place: Place,
     /// Names of insecure suites, as written.
     insecure_suites: Vec<&'static str>,
+    /// `timeout` is below zero.
+    timeout_is_negative: bool,
 }
 
 const KEYS: &[Key<Draft>] = &[
@@ -53,7 +57,7 @@ const KEYS: &[Key<Draft>] = &[
     }),
     Key::new(&["verify_cert_and_check_known_urls"], |c, e, d| {
         let on = flag(c, e);
-        if on && d.place == Place::OneWay {
+        if on && d.place != Place::Servers {
             c.error(&e.node.pos, "verify_cert_and_check_known_urls not supported in this context");
         }
         d.tls.verify_cert_and_check_known_urls = on;
@@ -65,6 +69,7 @@ const KEYS: &[Key<Draft>] = &[
     Key::new(&["min_version"], read_min_version),
     Key::new(&["timeout"], |c, e, d| {
         if let Some(seconds) = c.seconds("tls config", &e.node) {
+            d.timeout_is_negative = seconds < 0.0;
             d.tls.timeout = span_of_seconds(seconds).unwrap_or(TLS_TIMEOUT);
         }
     }),
@@ -117,10 +122,46 @@ const KEYS: &[Key<Draft>] = &[
 
 /// Reads a block and looks at the files it names. `None` when something is wrong.
 pub(super) fn read(context: &mut Context<'_>, entry: &Entry, place: Place) -> Option<Tls> {
-    let errors = context.errors();
     let map = context.plain_map(&entry.node)?;
-    let mut draft = Draft { tls: Tls::default(), place, insecure_suites: Vec::new() };
-    context.block_or(map, &[KEYS], &mut draft, |context, entry, known| {
+    read_map(context, entry, map, place).map(|draft| draft.tls)
+}
+
+/// Keys that have no meaning towards a proxy.
+const NOT_FOR_PROXIES: [&str; 9] = [
+    "verify",
+    "verify_and_map",
+    "verify_cert_and_check_known_urls",
+    "connection_rate_limit",
+    "pinned_certs",
+    "handshake_first",
+    "first",
+    "immediate",
+    "ocsp_peer",
+];
+
+/// The block of a leaf node's proxy, and whether its timeout is below zero.
+pub(super) fn read_proxy(context: &mut Context<'_>, entry: &Entry) -> Option<(Tls, bool)> {
+    let map = context.plain_map(&entry.node)?;
+    let mut known = Map::new();
+    for entry in map {
+        let name = entry.key.to_lowercase();
+        let is_known = KEYS.iter().any(|key| key.names().contains(&name.as_str()));
+        if !is_known || NOT_FOR_PROXIES.contains(&name.as_str()) {
+            let text = format!("{} is not supported for proxy TLS", quoted(&entry.key));
+            context.error(&entry.node.pos, text);
+        } else {
+            known.insert(entry.key.clone(), entry.node.clone());
+        }
+    }
+    let draft = read_map(context, entry, &known, Place::Proxy)?;
+    Some((draft.tls, draft.timeout_is_negative))
+}
+
+fn read_map(context: &mut Context<'_>, entry: &Entry, map: &Map, place: Place) -> Option<Draft> {
+    let errors = context.errors();
+    let mut draft =
+        Draft { tls: Tls::default(), place, insecure_suites: Vec::new(), timeout_is_negative: false };
+    context.block_strict(map, &[KEYS], &mut draft, |context, entry, known| {
         unknown(context, entry, known, "error parsing tls config, unknown field");
     });
     if !draft.tls.certs.is_empty() && draft.tls.cert_file.is_some() {
@@ -139,7 +180,7 @@ pub(super) fn read(context: &mut Context<'_>, entry: &Entry, place: Place) -> Op
     {
         context.error(&entry.node.pos, text);
     }
-    (context.errors() == errors).then_some(draft.tls)
+    (context.errors() == errors).then_some(draft)
 }
 
 /// An unknown key in a block that refuses also those that serve as variables; with a suggestion.

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::base64::{from_base64, to_base64};
 use super::*;
 
 #[track_caller]
