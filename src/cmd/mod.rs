@@ -67,7 +67,7 @@ impl Program {
     pub fn version_line(self) -> String {
         match self {
             Self::NatsServer => format!("nats-server: v{REFERENCE_VERSION}"),
-            Self::Natsx => format!("natsx: v{NATSX} (equals nats-server v{REFERENCE_VERSION})"),
+            Self::Natsx => format!("natsx: v{NATSX}"),
         }
     }
 }
@@ -138,7 +138,9 @@ pub fn run(args: &[String], io: &mut Io<'_>) -> ExitCode {
     match word.as_str() {
         "help" | "-h" | "--help" => help(rest, io),
         "version" | "-v" | "--version" if rest.is_empty() => {
-            let _ = writeln!(io.out, "{}", Program::Natsx.version_line());
+            for program in [Program::Natsx, Program::NatsServer] {
+                let _ = writeln!(io.out, "{}", program.version_line());
+            }
             ExitCode::SUCCESS
         }
         word if word.starts_with('-') => ExitCode::from(serve::run(Program::Natsx, args, io)),

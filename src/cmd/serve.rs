@@ -12,9 +12,9 @@ use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
 use crate::server::config::options::Options;
 use crate::server::log::{self, LogError, Logger, Settings};
-use crate::server::run::Server;
 use crate::server::run::ports::{self, Bound, Listeners, PortsFile};
 use crate::server::run::signal::{Order, Signals};
+use crate::server::run::{Life, Server};
 
 /// What the words ask for.
 #[derive(Debug)]
@@ -185,17 +185,21 @@ async fn start_and_obey(source: &Source, options: Options, logger: &Logger) -> R
     let mut signals = Signals::listen().map_err(|error| io_text(&error))?;
     let server = Server::start(options, logger.clone()).await.map_err(|error| error.to_string())?;
     let mut ports_file = write_ports_file(&server, logger);
+    // A lame duck is one from the signal on, before its task has run for the first time.
+    let mut stage = Life::Running;
     loop {
         let trapped = tokio::select! {
             () = server.stopped() => break,
             trapped = signals.next() => trapped,
         };
         logger.notice(format_args!("Trapped {:?} signal", trapped.name()));
-        match trapped.order(server.life()) {
+        stage = stage.max(server.life());
+        match trapped.order(stage) {
             Some(Order::Stop) => server.stop().await,
             Some(Order::Reopen) => logger.reopen(),
             Some(Order::Reload) => reload(source, &server, &mut ports_file, logger).await,
             Some(Order::LameDuck) => {
+                stage = Life::LameDuck;
                 let server = server.clone();
                 // It goes on while more signals are obeyed; `stopped` tells of its end.
                 drop(tokio::spawn(async move { server.lame_duck().await }));

@@ -85,14 +85,16 @@ impl Signals {
         })
     }
 
-    /// The next signal. May be dropped and called again without losing one.
+    /// The next signal; of several that wait the gentlest, as the system doesn't tell which came first.
+    /// May be dropped and called again without losing one.
     pub async fn next(&mut self) -> Trapped {
         tokio::select! {
-            _ = self.interrupt.recv() => Trapped::Interrupt,
-            _ = self.terminate.recv() => Trapped::Terminate,
-            _ = self.hangup.recv() => Trapped::Hangup,
+            biased;
             _ = self.user1.recv() => Trapped::User1,
+            _ = self.hangup.recv() => Trapped::Hangup,
             _ = self.user2.recv() => Trapped::User2,
+            _ = self.terminate.recv() => Trapped::Terminate,
+            _ = self.interrupt.recv() => Trapped::Interrupt,
         }
     }
 }
