@@ -10,10 +10,12 @@ use super::{Io, Program, tls_help};
 use crate::server::base::clock::{Clock, SystemClock, Timestamp};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
+use crate::server::config::check;
 use crate::server::config::options::Options;
 use crate::server::log::{self, LogError, Logger, Settings};
 use crate::server::run::ports::{self, Bound, Listeners, PortsFile};
 use crate::server::run::signal::{Order, Signals};
+use crate::server::run::version;
 use crate::server::run::{Life, Server};
 
 /// What the words ask for.
@@ -142,6 +144,9 @@ fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
         Err(error) => return refuse(program, &error.to_string(), io),
     };
     let _ = write!(io.err, "{}", loaded.warnings);
+    if let Err(text) = startable(&loaded.options) {
+        return refuse(program, &text, io);
+    }
     hide_from_others();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let settings = Settings::from_options(&loaded.options, &called_by());
@@ -153,6 +158,17 @@ fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
     // Writes what is still queued.
     drop(thread);
     code
+}
+
+/// What must hold before anything starts: the rules between keys, and that natsx can do all that is
+/// asked for. Mistakes that the log tells of are left for it.
+fn startable(options: &Options) -> Result<(), String> {
+    check::check(options, version::REFERENCE)?;
+    let is_told_by_log = check::check_monitoring(options).is_err();
+    match check::unbuilt(options) {
+        Some(text) if !is_told_by_log => Err(text),
+        _ => Ok(()),
+    }
 }
 
 fn run_server(source: &Source, options: Options, logger: &Logger) -> u8 {
