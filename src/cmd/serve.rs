@@ -12,9 +12,9 @@ use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
 use crate::server::config::options::Options;
 use crate::server::log::{self, LogError, Logger, Settings};
-use crate::server::run::{Life, Server};
 use crate::server::run::ports::{self, Bound, Listeners, PortsFile};
 use crate::server::run::signal::{Order, Signals};
+use crate::server::run::{Life, Server};
 
 /// What the words ask for.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ fn tell_panics(logger: Logger) {
 async fn start_and_obey(source: &Source, options: Options, logger: &Logger) -> Result<(), String> {
     let mut signals = Signals::listen().map_err(|error| io_text(&error))?;
     let server = Server::start(options, logger.clone()).await.map_err(|error| error.to_string())?;
-    let ports_file = write_ports_file(&server, logger);
+    let mut ports_file = write_ports_file(&server, logger);
     // A lame duck is one from the signal on, before its task has run for the first time.
     let mut stage = Life::Running;
     loop {
@@ -197,7 +197,7 @@ async fn start_and_obey(source: &Source, options: Options, logger: &Logger) -> R
         match trapped.order(stage) {
             Some(Order::Stop) => server.stop().await,
             Some(Order::Reopen) => logger.reopen(),
-            Some(Order::Reload) => reload(source, logger),
+            Some(Order::Reload) => reload(source, &server, &mut ports_file, logger).await,
             Some(Order::LameDuck) => {
                 stage = Life::LameDuck;
                 let server = server.clone();
@@ -207,9 +207,7 @@ async fn start_and_obey(source: &Source, options: Options, logger: &Logger) -> R
             None => {}
         }
     }
-    if let Some(Err(text)) = ports_file.map(|file| file.remove()) {
-        logger.error(format_args!("{text}"));
-    }
+    remove_ports_file(ports_file, logger);
     Ok(())
 }
 
@@ -231,13 +229,27 @@ fn write_ports_file(server: &Server, logger: &Logger) -> Option<PortsFile> {
     }
 }
 
-/// Reads file and flags again.
-fn reload(source: &Source, logger: &Logger) {
-    let refused = match source.load_again() {
-        Ok(_) => "this server cannot change its options while it runs".to_owned(),
-        Err(error) => error.to_string(),
+/// Reads file and flags again and puts them into force.
+async fn reload(source: &Source, server: &Server, ports_file: &mut Option<PortsFile>, logger: &Logger) {
+    let folder = server.options().ports_file_dir.clone();
+    let outcome = match source.load_again() {
+        Ok(loaded) => server.reload(loaded.options, &called_by()).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
     };
-    logger.error(format_args!("Failed to reload server configuration: {refused}"));
+    match outcome {
+        Ok(()) if server.options().ports_file_dir != folder => {
+            remove_ports_file(ports_file.take(), logger);
+            *ports_file = write_ports_file(server, logger);
+        }
+        Ok(()) => {}
+        Err(refused) => logger.error(format_args!("Failed to reload server configuration: {refused}")),
+    }
+}
+
+fn remove_ports_file(file: Option<PortsFile>, logger: &Logger) {
+    if let Some(Err(text)) = file.map(|file| file.remove()) {
+        logger.error(format_args!("{text}"));
+    }
 }
 
 /// The path that this process was called by: it names the process in the syslog and in the ports file.

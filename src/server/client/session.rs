@@ -118,6 +118,12 @@ impl ClientSession {
         self.refused = true;
     }
 
+    fn say_too_many_connections(&self, courier: &mut Courier) {
+        let refusal = WireError::ConnectionsExceeded;
+        self.context.conn.logger.error_limited(format_args!("{} - {refusal}", self.outbound.label()));
+        self.say(refusal, courier);
+    }
+
     /// Handles one operation; says whether what is staged should be sent before the next.
     fn operation(&mut self, now: Timestamp, op: Op<'_>, courier: &mut Courier) -> Result<bool, CloseReason> {
         match op {
@@ -260,9 +266,7 @@ impl Session for ClientSession {
         self.debug(format_args!("Client connection created"));
         self.send_first_info(courier);
         if self.refused {
-            let refusal = WireError::ConnectionsExceeded;
-            self.context.conn.logger.error_limited(format_args!("{} - {refusal}", self.outbound.label()));
-            self.say(refusal, courier);
+            self.say_too_many_connections(courier);
             return Err(CloseReason::MaxConnectionsExceeded);
         }
         Ok(())
@@ -294,6 +298,12 @@ impl Session for ClientSession {
             self.send_async_info(courier);
         }
         Ok(())
+    }
+
+    fn last_words(&mut self, reason: CloseReason, courier: &mut Courier) {
+        if reason == CloseReason::MaxConnectionsExceeded {
+            self.say_too_many_connections(courier);
+        }
     }
 
     fn due(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {

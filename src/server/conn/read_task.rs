@@ -144,7 +144,9 @@ impl<S: Session> Connection<S> {
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
         if notices.contains(Notices::CLOSE) {
-            return Err(self.outbound.close_reason().unwrap_or(CloseReason::ClientClosed));
+            let reason = self.outbound.close_reason().unwrap_or(CloseReason::ClientClosed);
+            self.session.last_words(reason, courier);
+            return Err(reason);
         }
         if !std::mem::replace(&mut self.opened, true) {
             self.session.opened(now, courier)?;

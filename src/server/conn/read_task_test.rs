@@ -61,6 +61,10 @@ impl Session for Obedient {
         Ok(())
     }
 
+    fn last_words(&mut self, reason: CloseReason, courier: &mut Courier) {
+        courier.stage(&self.outbound).own().extend_from_slice(reason.text().as_bytes());
+    }
+
     fn due(&mut self, _: Timestamp, _: &mut Courier) -> Result<(), CloseReason> {
         Ok(())
     }
@@ -179,6 +183,7 @@ async fn owner_hears_notices_and_close_requests() {
     expect(&mut peer, b"heard").await;
     outbound.request_close(CloseReason::Kicked);
     outbound.request_close(CloseReason::StaleConnection);
+    expect(&mut peer, b"Kicked").await;
     assert_eq!(closing.recv().await, Some(CloseReason::Kicked));
     bench.context.table.emptied().await;
 }

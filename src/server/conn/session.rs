@@ -37,6 +37,9 @@ pub trait Session: Send + 'static {
         courier: &mut Courier,
     ) -> Result<(), CloseReason>;
 
+    /// Somebody asked for the connection to be closed: what is staged now still reaches the peer.
+    fn last_words(&mut self, reason: CloseReason, courier: &mut Courier);
+
     /// The session's deadline has come.
     fn due(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason>;
 

@@ -6,10 +6,12 @@ mod accept;
 mod start;
 mod lame_duck;
 mod stop;
+mod reload;
 pub mod banner;
 pub mod ports;
 pub mod signal;
 
+pub use reload::ReloadError;
 pub use server::{Life, Server};
 pub use start::StartError;
 pub use version::{GIT_COMMIT, REFERENCE as REFERENCE_VERSION};

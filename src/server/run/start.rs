@@ -179,11 +179,7 @@ fn listen_error(host: &str, port: u16, error: &io::Error) -> StartError {
 
 /// What INFO says to every client.
 fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, StartError> {
-    let (host, port) = match &options.client_advertise {
-        None => (options.host.clone(), port),
-        Some(value) => advertise::split(value, port)
-            .map_err(|error| StartError::Advertise { value: value.clone(), error })?,
-    };
+    let (host, port) = advertised(options, port)?;
     Ok(Info {
         server_name: options.server_name.clone().unwrap_or_else(|| server_id.clone()),
         server_id,
@@ -192,13 +188,28 @@ fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, Sta
         git_commit: version::GIT_COMMIT.map(str::to_owned).unwrap_or_default(),
         go: version::RUNTIME.to_owned(),
         host,
-        port: i64::from(port),
+        port,
         headers: !options.no_header_support,
         max_payload: options.max_payload,
         xkey: XKey::new().public_key(),
         api_lvl: version::JETSTREAM_API_LEVEL,
         ..Info::default()
     })
+}
+
+/// Host and port that clients are told, for a server that listens on `port`.
+pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), StartError> {
+    let Some(value) = &options.client_advertise else {
+        return Ok((options.host.clone(), i64::from(port)));
+    };
+    advertise::split(value, port)
+        .map(|(host, port)| (host, i64::from(port)))
+        .map_err(|error| StartError::Advertise { value: value.clone(), error })
+}
+
+/// Rules between options that a file alone does not break, and what natsx cannot do yet.
+pub(super) fn check(_options: &Options) -> Result<(), String> {
+    Ok(())
 }
 
 #[cfg(test)]
