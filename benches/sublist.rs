@@ -114,7 +114,7 @@ fn list(criterion: &mut Criterion) {
 
 fn wildcards(criterion: &mut Criterion) {
     let target = target();
-    for masks in [4, 16, 64, 120] {
+    for masks in [4, 16, 64, 120, 127] {
         let mut list = Sublist::new();
         for number in 0..1_000_usize {
             let stars = number % masks + 1;

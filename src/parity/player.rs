@@ -379,8 +379,8 @@ impl Player {
                     self.note(on, Kind::Event, "refused");
                     return Ok(());
                 }
-                Err(error) => return Err(error.to_string()),
-                Ok(_) => std::thread::yield_now(),
+                // Taken, or reset while the listener goes.
+                _ => std::thread::yield_now(),
             }
         }
         Err("the server takes connections".to_owned())

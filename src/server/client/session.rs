@@ -26,6 +26,7 @@ use crate::server::log::trace_line::{self, Direction, PayloadView};
 use crate::server::outbound::{Notices, Outbound};
 use crate::server::protocol::encode;
 use crate::server::protocol::error::{CloseReason, ParseError, WireError};
+use crate::server::protocol::info::Info;
 use crate::server::protocol::op::{Kind, Op};
 use crate::server::protocol::parser::{Limits, Parser, Step};
 
@@ -133,7 +134,8 @@ impl ClientSession {
             Op::Ping => self.answer_ping(now, courier),
             Op::Pong => self.ping.pong(now),
             Op::Connect(json) => self.handle_connect(now, json, courier)?,
-            Op::Info(_) | Op::Ok => {}
+            Op::Info(json) => self.check_info(json)?,
+            Op::Ok => {}
             Op::Err(text) => {
                 self.error(format_args!("Client Error {}", String::from_utf8_lossy(text)));
                 return Err(CloseReason::ParseError);
@@ -179,6 +181,14 @@ impl ClientSession {
             self.ping.heard(now);
         }
         Ok(consumed)
+    }
+
+    /// A client has no INFO to give; what it sends is ignored, but it must be a document.
+    fn check_info(&self, json: &[u8]) -> Result<(), CloseReason> {
+        Info::parse(json).map(|_| ()).map_err(|error| {
+            self.error(format_args!("{error}"));
+            CloseReason::ProtocolViolation
+        })
     }
 
     /// The peer broke the protocol: says so to it and to the log.

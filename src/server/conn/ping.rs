@@ -39,7 +39,8 @@ pub enum PingAction {
 pub struct Ping {
     due: Timestamp,
     heard: Timestamp,
-    sent: Timestamp,
+    /// The last PING.
+    sent: Option<Timestamp>,
     round_trip: Option<Duration>,
     unanswered: u32,
 }
@@ -47,7 +48,7 @@ pub struct Ping {
 impl Ping {
     /// A connection that was accepted `now`.
     pub fn new(now: Timestamp, rules: PingRules) -> Self {
-        Self { due: now + rules.interval, heard: now, sent: now, round_trip: None, unanswered: 0 }
+        Self { due: now + rules.interval, heard: now, sent: None, round_trip: None, unanswered: 0 }
     }
 
     /// The peer sent its CONNECT, `since_accept` after it was accepted: the first measure of the
@@ -66,7 +67,9 @@ impl Ping {
     /// The peer answered.
     pub fn pong(&mut self, now: Timestamp) {
         self.unanswered = 0;
-        self.round_trip = Some(now.since(self.sent).max(Duration::from_nanos(1)));
+        if let Some(sent) = self.sent {
+            self.round_trip = Some(now.since(sent).max(Duration::from_nanos(1)));
+        }
     }
 
     /// When [`Self::at_deadline`] wants to be called.
@@ -90,7 +93,7 @@ impl Ping {
             return None;
         }
         let silence = now.since(self.heard);
-        let measured = self.round_trip.is_some() && now.since(self.sent) <= ROUND_TRIP_AGE_MAX;
+        let measured = self.sent.is_some_and(|sent| now.since(sent) <= ROUND_TRIP_AGE_MAX);
         self.due = now + rules.interval;
         if silence < rules.interval && measured {
             return Some(PingAction::Delayed(silence));
@@ -99,7 +102,7 @@ impl Ping {
             return Some(PingAction::Stale);
         }
         self.unanswered += 1;
-        self.sent = now;
+        self.sent = Some(now);
         Some(PingAction::Send)
     }
 }
@@ -129,10 +132,19 @@ mod tests {
     }
 
     #[test]
-    fn busy_peer_is_not_asked() {
+    fn first_ping_is_sent_although_the_peer_is_busy() {
         let mut ping = connected();
         ping.heard(at(2));
-        assert_eq!(ping.at_deadline(at(3), RULES), Some(PingAction::Delayed(Duration::from_secs(1))));
+        assert_eq!(ping.at_deadline(at(3), RULES), Some(PingAction::Send));
+    }
+
+    #[test]
+    fn busy_peer_is_not_asked() {
+        let mut ping = connected();
+        assert_eq!(ping.at_deadline(at(3), RULES), Some(PingAction::Send));
+        ping.pong(at(3));
+        ping.heard(at(12));
+        assert_eq!(ping.at_deadline(at(13), RULES), Some(PingAction::Delayed(Duration::from_secs(1))));
     }
 
     #[test]
@@ -155,6 +167,8 @@ mod tests {
     #[test]
     fn old_measure_makes_even_a_busy_peer_be_asked() {
         let mut ping = connected();
+        assert_eq!(ping.at_deadline(at(3), RULES), Some(PingAction::Send));
+        ping.pong(at(3));
         ping.heard(at(3700));
         assert_eq!(ping.at_deadline(at(3701), RULES), Some(PingAction::Send));
     }

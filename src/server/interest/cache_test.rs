@@ -158,7 +158,7 @@ fn hits_survive_inboxes_that_come_and_go() {
     let (mut cache, account) = (MatchCache::new(), account(&["s.*", ">"]));
     let hot: Vec<_> = (0..500).map(|number| format!("s.{number}")).collect();
     // After each look-up of a hot subject a request: an inbox comes, is published to once, and goes.
-    let mut round = |cache: &mut MatchCache, round: usize| {
+    let round = |cache: &mut MatchCache, round: usize| {
         for (number, subject) in hot.iter().enumerate() {
             cache.lookup(&account, subject.as_bytes());
             let inbox = sub(&format!("_INBOX.{round}.{number}"), None);

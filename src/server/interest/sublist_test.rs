@@ -261,26 +261,30 @@ fn reverse_match_finds_what_a_wildcard_covers() {
 
 #[test]
 fn more_masks_than_tables_still_match() {
-    // Every mask of up to seven tokens: far more than have a table of their own.
+    // Every mask of eight tokens: twice as many as have a table of their own.
     let mut list = Sublist::new();
-    let mut patterns = Vec::new();
-    for stars in 1_u32..128 {
-        let tokens: Vec<_> = (0..7).map(|bit| if stars & (1 << bit) == 0 { "a" } else { "*" }).collect();
-        patterns.push(sub(&tokens.join(".")));
-    }
+    let masked = |stars: u32| {
+        let tokens: Vec<_> = (0..8).map(|bit| if stars & (1 << bit) == 0 { "a" } else { "*" }).collect();
+        sub(&tokens.join("."))
+    };
+    let patterns: Vec<_> = (1..256).map(masked).collect();
     patterns.iter().for_each(|sub| {
         list.insert(sub.clone()).unwrap();
     });
-    assert_eq!(list.matches(b"a.a.a.a.a.a.a").plain.len(), 127);
-    assert_eq!(list.matches(b"b.a.a.a.a.a.a").plain.len(), 64);
-    // Tables become free; what was in the trie stays there and is found all the same.
+    let count = |list: &Sublist, subject: &str| list.matches(subject.as_bytes()).plain.len();
+    assert_eq!(count(&list, "a.a.a.a.a.a.a.a"), 255);
+    assert_eq!(count(&list, "b.a.a.a.a.a.a.a"), 128);
+    assert_eq!(count(&list, "b.b.b.b.b.b.b.b"), 1);
+    assert_eq!(count(&list, "b.b.b.b.b.b.b"), 0);
+    // Tables become free; what is in the trie stays there and is found all the same.
     assert_eq!(list.remove_batch(&patterns[..60]), 60);
-    assert_eq!(list.matches(b"a.a.a.a.a.a.a").plain.len(), 67);
-    let again = sub("a.a.a.a.a.a.*");
+    assert_eq!(count(&list, "a.a.a.a.a.a.a.a"), 195);
+    let again = masked(255);
     list.insert(again.clone()).unwrap();
-    assert_eq!(list.matches(b"a.a.a.a.a.a.a").plain.len(), 68);
+    assert_eq!(count(&list, "b.b.b.b.b.b.b.b"), 2);
     assert!(list.remove(&again));
-    assert_eq!(list.remove_batch(&patterns[60..]), 67);
+    assert_eq!(count(&list, "b.b.b.b.b.b.b.b"), 1);
+    assert_eq!(list.remove_batch(&patterns[60..]), 195);
     assert!(list.wildcards.is_empty());
 }
 

@@ -9,8 +9,9 @@ use super::table::{Sink, Tables, Tally};
 use super::trie::Trie;
 use crate::server::protocol::subject::{matches, tokens};
 
-/// Distinct masks that have a table; measured: probing 64 costs about what the trie does.
-const MASKS_MAX: usize = 64;
+/// Distinct masks that have a table. Measured with 120 of them: probing each 0.9 us, the half in a trie
+/// 2.7 us; a client can make more, so there is an end.
+const MASKS_MAX: usize = 128;
 
 /// An odd number with bits all over.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;

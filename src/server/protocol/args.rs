@@ -281,3 +281,38 @@ fn all_words(raw: &[u8]) -> String {
 pub(super) fn refuse(text: String) -> ParseError {
     ParseError::Arguments(text.into_boxed_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_is_one_to_nine_digits() {
+        for (text, want) in [
+            ("0", Some(0)),
+            ("007", Some(7)),
+            ("999999999", Some(999_999_999)),
+            ("", None),
+            ("1000000000", None),
+            ("-1", None),
+            ("1 ", None),
+            ("/", None),
+            (":", None),
+        ] {
+            assert_eq!(size(text.as_bytes()), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn fields_come_from_either_end() {
+        let raw = b" a\tb \r c\n";
+        assert_eq!(Fields::new(raw).collect::<Vec<_>>(), [b"a", b"b", b"c"]);
+        assert_eq!(Fields::new(raw).rev().collect::<Vec<_>>(), [b"c", b"b", b"a"]);
+        let mut fields = Fields::new(raw);
+        assert_eq!(
+            (fields.next(), fields.next_back(), fields.remainder()),
+            (Some(&b"a"[..]), Some(&b"c"[..]), &b"b"[..])
+        );
+        assert_eq!(Fields::new(b" \t").next(), None);
+    }
+}

@@ -203,6 +203,25 @@ mod tests {
     }
 
     #[test]
+    fn smaller_shares_come_first() {
+        let mapping = Mapping::new(b"a", &[to("b", 80), to("c", 20)]).unwrap();
+        for (roll, want) in [(0, "c"), (19, "c"), (20, "b"), (99, "b")] {
+            assert_eq!(mapping.map(b"a", "", &mut |_| roll), Mapped::To(want.as_bytes().to_vec()), "{roll}");
+        }
+    }
+
+    #[test]
+    fn single_destination_of_everything_needs_no_chance() {
+        let mapping = Mapping::new(b"a", &[to("b", 100)]).unwrap();
+        let mut asked = 0;
+        let mapped = mapping.map(b"a", "", &mut |_| {
+            asked += 1;
+            0
+        });
+        assert_eq!((mapped, asked), (Mapped::To(b"b".to_vec()), 0));
+    }
+
+    #[test]
     fn what_weights_leave_stays_on_the_source() {
         check("a", &[to("b", 20)], "a", "", &[("a", 80), ("b", 20)]);
         check("a.*.>", &[to("b.$1.>", 30)], "a.x.y.z", "", &[("a.x.y.z", 70), ("b.x.y.z", 30)]);

@@ -354,7 +354,7 @@ fn lowered_payload_limit_holds_for_a_repeated_line() {
 #[track_caller]
 fn line_of(kind: Kind, count: usize, limit: usize, ok: bool) {
     let limits = Limits { control_line: limit, ..LIMITS };
-    for end in ["", "\r", "\r\n"] {
+    for end in ["", "\r", "\n", "\r\n"] {
         let line = format!("CONNECT {}{end}", "x".repeat(count));
         let mut parser = Parser::new(kind);
         let result = parser.step(line.as_bytes(), &limits);

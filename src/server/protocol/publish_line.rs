@@ -61,7 +61,7 @@ impl PublishLine {
             Span::default()
         } else {
             let reply = before.get(subject_len + 1..)?;
-            if reply.is_empty() || memchr::memchr2(b' ', b'\t', reply).is_some() {
+            if memchr::memchr2(b' ', b'\t', reply).is_some() {
                 return None;
             }
             Span::new(start + subject_len + 1, start + before.len())
