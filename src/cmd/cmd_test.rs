@@ -131,6 +131,40 @@ fn signals_that_cannot_be_sent_are_refused() {
     }
 }
 
+/// The verdict of `-t` on a file with this text; `{}` in `err` stands for its path.
+#[track_caller]
+fn check_verdict(text: &str, code: u8, err: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.conf");
+    std::fs::write(&path, text).unwrap();
+    let path = path.display().to_string();
+    check(&format!("nats-server -t -c {path}"), code, "", &err.replace("{}", &path));
+}
+
+#[test]
+fn a_good_file_is_valid_and_shown_with_its_digest() {
+    let digest = "sha256:863d2fb90b76abd8b0ef70f512332b7aea1c3145b330f6f8dc2d30ccbe2c0fab";
+    check_verdict("port: 14999", 0, &format!("nats-server: configuration file {{}} is valid ({digest})\n"));
+}
+
+#[test]
+fn a_bad_file_is_refused_with_its_mistakes() {
+    check_verdict(" foo: 1", 1, "nats-server: {}:1:1: unknown field \"foo\"\n\n");
+    check_verdict("a {\n", 1, "nats-server: Parse error on line 2: 'Unexpected EOF processing map.'\n");
+}
+
+#[test]
+fn warnings_alone_fail_the_check() {
+    check_verdict("# nothing\n", 1, "nats-server: {}: config has no values or is empty\n\n");
+}
+
+#[test]
+fn a_missing_file_is_refused_with_the_systems_reason() {
+    check("nats-server -t -c /nope", 1, "", "nats-server: open /nope: no such file or directory\n");
+    check("nats-server -c /nope", 1, "", "nats-server: open /nope: no such file or directory\n");
+    check("nats-server -c /tmp", 1, "", "nats-server: read /tmp: is a directory\n");
+}
+
 #[test]
 fn a_log_file_that_cannot_be_opened_ends_the_start() {
     let (code, out, err) = say("nats-server -l /nope/x");
