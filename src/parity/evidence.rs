@@ -113,9 +113,25 @@ impl Sources {
     fn read_tests(&mut self, path: &str, text: &str) {
         let mut modules: HashSet<String> =
             path.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+        // Tests of `parser.rs` that outgrew it stand in `parser_test.rs`, as its module `tests`.
+        if let Some((_, file)) = path.rsplit_once('/')
+            && let Some(of) = file.strip_suffix("_test.rs")
+        {
+            modules.extend([of.to_owned(), "tests".to_owned()]);
+        }
         let mut functions = Vec::new();
         let mut attributed = false;
+        let mut listed = false;
         for line in text.lines().map(str::trim) {
+            // Black-box tests carry no attribute: a list at the file's top makes them trials.
+            listed |= line.starts_with("trials!");
+            if listed {
+                let names = line.split(',').map(str::trim);
+                functions
+                    .extend(names.filter_map(identifier).filter(|name| line.contains(&format!("{name},"))));
+                listed = !line.ends_with('}');
+                continue;
+            }
             if line.starts_with("#[") {
                 attributed |= line.contains("test");
                 continue;
@@ -192,6 +208,9 @@ mod tests {
         let mut sources = Sources::default();
         let text = "#[test]\nfn any_case() {}\nfn helper() {}\nmod tests {\n #[tokio::test]\n async fn waits() {}\n}";
         sources.read_tests("src/server/protocol/parser.rs", text);
+        let trials = "trials! { Nothing => [\n    first_trial,\n], Natsx => [\n    last_trial,\n] }\nfn first_trial() {}\nfn helper() {}";
+        sources.read_tests("tests/blackbox/process.rs", trials);
+        sources.read_tests("src/server/interest/sublist_test.rs", "#[test]\nfn counts() {}");
         sources.scripts.insert("tests/scripts/a.txt".to_owned(), Ok(vec![Name::new("A", "B", "C")]));
         sources.scripts.insert("tests/scripts/free.txt".to_owned(), Ok(Vec::new()));
         sources.scripts.insert("tests/scripts/bad.txt".to_owned(), Err("line 1".to_owned()));
@@ -209,6 +228,10 @@ mod tests {
         check("protocol::parser::any_case", true);
         check("protocol::parser::tests::waits", true);
         check("any_case", true);
+        check("interest::sublist::tests::counts", true);
+        check("blackbox::process::first_trial", true);
+        check("blackbox::process::last_trial", true);
+        check("blackbox::process::helper", false);
         check("protocol::op::any_case", false);
         check("protocol::parser::nothing", false);
     }
