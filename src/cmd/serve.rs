@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::flags::{self, Asks, FlagValues};
-use super::load::{self, Source};
+use super::load::{self, LoadError, Source};
 use super::redact::hide_from_others;
 use super::tell::{Machine, Processes, tell};
 use super::{Io, Program, tls_help};
@@ -134,14 +134,22 @@ fn check(program: Program, source: &Source, io: &mut Io<'_>) -> u8 {
             0
         }
         Ok(loaded) => refuse(program, &loaded.warnings, io),
-        Err(error) => refuse(program, &error.to_string(), io),
+        Err(error) => refuse_file(program, &error, io),
+    }
+}
+
+/// Under the reference's name a file is refused in its words alone; else the place is shown as well.
+fn refuse_file(program: Program, error: &LoadError, io: &mut Io<'_>) -> u8 {
+    match program {
+        Program::NatsServer => refuse(program, &error.to_string(), io),
+        Program::Natsx => refuse(program, &error.explained(), io),
     }
 }
 
 fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
     let loaded = match source.load() {
         Ok(loaded) => loaded,
-        Err(error) => return refuse(program, &error.to_string(), io),
+        Err(error) => return refuse_file(program, &error, io),
     };
     let _ = write!(io.err, "{}", loaded.warnings);
     if let Err(text) = startable(&loaded.options) {
