@@ -57,6 +57,10 @@ impl Source {
             None => Loaded { options: Options::default(), warnings: String::new() },
         };
         flags::apply(&self.flags, &mut loaded.options)?;
+        // What the file says of TLS was looked at when it was read.
+        if let Some(tls) = loaded.options.tls.as_ref().filter(|_| self.flags.has_tls()) {
+            config::read::check_tls_here(tls).map_err(LoadError::File)?;
+        }
         loaded.options.settle();
         Ok(loaded)
     }
