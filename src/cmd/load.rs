@@ -119,6 +119,14 @@ mod tests {
     }
 
     #[test]
+    fn the_log_may_be_json() {
+        assert!(read_text("log_format: json").unwrap().options.log_json);
+        assert!(!read_text("log_format: text").unwrap().options.log_json);
+        let refused = read_text("log_format: xml").unwrap_err();
+        assert_eq!(refused, "s.conf:1:0: log_format must be \"text\" or \"json\", not \"xml\"\n");
+    }
+
+    #[test]
     fn an_empty_file_is_warned_of() {
         assert_eq!(read_text("# nothing\n").unwrap().warnings, "s.conf: config has no values or is empty\n");
     }
