@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use natsx::parity::evidence::SCRIPTS;
@@ -49,8 +50,12 @@ fn main() -> ExitCode {
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
         let cut = Play { cut: Some(hasher.finish()), ..Play::default() };
-        trials.push(trial(format!("natsx::{name}"), &script, Some(&natsx), &idle, Play::default()));
-        if !script.whole {
+        if let Some(unbuilt) = &script.unbuilt {
+            trials.push(unkept(format!("natsx::{name}"), unbuilt.clone(), &script, &natsx));
+        } else {
+            trials.push(trial(format!("natsx::{name}"), &script, Some(&natsx), &idle, Play::default()));
+        }
+        if !script.whole && script.unbuilt.is_none() {
             trials.push(trial(format!("cut::{name}"), &script, Some(&natsx), &idle, cut));
         }
         if script.beyond.is_none() {
@@ -73,6 +78,22 @@ fn trial(name: String, script: &Arc<Script>, program: Option<&Path>, idle: &Arc<
     let ignored = program.is_none();
     let program = program.map(Path::to_owned).unwrap_or_default();
     Trial::test(name, move || idle.play(&program, &script, how)).with_ignored_flag(ignored)
+}
+
+/// How long an answer that isn't expected may take.
+const UNBUILT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The trial of a script that natsx can't keep yet: it fails once natsx keeps it.
+fn unkept(name: String, unbuilt: String, script: &Arc<Script>, natsx: &Path) -> Trial {
+    let (script, natsx) = (Arc::clone(script), natsx.to_owned());
+    Trial::test(name, move || {
+        let how = Play { patience: UNBUILT_PATIENCE, ..Play::default() };
+        let Ok(mut server) = Server::start(&natsx, &script.config) else { return Ok(()) };
+        match player::play(&script, server.address(), Some(&mut server), how).failure {
+            Some(_) => Ok(()),
+            None => Err(Failed::from(format!("kept now: take the line `! unbuilt: {unbuilt}` out"))),
+        }
+    })
 }
 
 /// A program and the configuration it was started with.

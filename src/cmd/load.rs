@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::flags::{self, FlagError, FlagValues};
 use crate::server::config;
-use crate::server::config::diagnose::{Diagnostic, Severity};
+use crate::server::config::diagnose::{self, Severity};
 use crate::server::config::load::Disk;
 use crate::server::config::options::Options;
 
@@ -21,15 +21,33 @@ pub struct Source {
 /// Why there are no options. Texts as the reference prints them behind `nats-server: `.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// The file cannot be read, or what it says cannot be; a line a finding.
+    /// The file cannot be opened.
     #[error("{0}")]
-    File(String),
+    Open(String),
+    /// What the file says cannot be.
+    #[error("{report}")]
+    File {
+        /// The findings as the reference tells them: a line each, but of syntax only the first.
+        report: String,
+        /// All findings, each with its source line and what may have been meant.
+        explained: String,
+    },
     /// A reload of a server that was started without a file.
     #[error("can only reload config when a file is provided using -c or --config")]
     NoFile,
     /// What the flags say cannot be.
     #[error(transparent)]
     Flag(#[from] FlagError),
+}
+
+impl LoadError {
+    /// All that is known about it, for a person.
+    pub fn explained(&self) -> String {
+        match self {
+            Self::File { explained, .. } => explained.trim_end().to_owned(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// Options, and what is odd about the file they come from.
@@ -70,24 +88,19 @@ impl Source {
 /// parsed with its first mistake, one that can with all that was found, warnings first.
 pub fn read(path: &Path) -> Result<Loaded, LoadError> {
     let name = path.to_string_lossy();
-    let file = config::load::load(&name, &Disk).map_err(LoadError::File)?;
-    if let Some(finding) = file.parsed.findings.first() {
-        return Err(LoadError::File(finding.line()));
+    let file = config::load::load(&name, &Disk).map_err(LoadError::Open)?;
+    if let Some(first) = file.parsed.findings.first() {
+        let explained = diagnose::explain(&file.parsed.findings, &file.parsed.sources);
+        return Err(LoadError::File { report: first.line(), explained });
     }
     let (mut options, findings) = config::read::read_here(&name, &file.parsed.root);
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
-        return Err(LoadError::File(lines(&findings)));
+        let explained = diagnose::explain(&findings, &file.parsed.sources);
+        return Err(LoadError::File { report: diagnose::report(&findings), explained });
     }
     options.config_file = Some(path.to_owned());
     options.config_digest = file.digest;
-    Ok(Loaded { options, warnings: lines(&findings) })
-}
-
-/// A line each, warnings before errors.
-fn lines(findings: &[Diagnostic]) -> String {
-    let mut sorted: Vec<&Diagnostic> = findings.iter().collect();
-    sorted.sort_by_key(|finding| finding.severity == Severity::Error);
-    sorted.iter().map(|finding| finding.line() + "\n").collect()
+    Ok(Loaded { options, warnings: diagnose::report(&findings) })
 }
 
 #[cfg(test)]

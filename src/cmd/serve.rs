@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use super::flags::{self, Asks, FlagValues};
-use super::load::{self, Source};
+use super::load::{self, LoadError, Source};
 use super::redact::hide_from_others;
 use super::tell::{Machine, Processes, tell};
 use super::{Io, Program, tls_help};
 use crate::server::base::clock::{Clock, SystemClock, Timestamp};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
+use crate::server::config::check;
 use crate::server::config::options::Options;
 use crate::server::log::{self, LogError, Logger, Settings};
 use crate::server::run::ports::{self, Bound, Listeners, PortsFile};
 use crate::server::run::signal::{Order, Signals};
+use crate::server::run::version;
 use crate::server::run::{Life, Server};
 
 /// What the words ask for.
@@ -132,16 +134,27 @@ fn check(program: Program, source: &Source, io: &mut Io<'_>) -> u8 {
             0
         }
         Ok(loaded) => refuse(program, &loaded.warnings, io),
-        Err(error) => refuse(program, &error.to_string(), io),
+        Err(error) => refuse_file(program, &error, io),
+    }
+}
+
+/// Under the reference's name a file is refused in its words alone; else the place is shown as well.
+fn refuse_file(program: Program, error: &LoadError, io: &mut Io<'_>) -> u8 {
+    match program {
+        Program::NatsServer => refuse(program, &error.to_string(), io),
+        Program::Natsx => refuse(program, &error.explained(), io),
     }
 }
 
 fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
     let loaded = match source.load() {
         Ok(loaded) => loaded,
-        Err(error) => return refuse(program, &error.to_string(), io),
+        Err(error) => return refuse_file(program, &error, io),
     };
     let _ = write!(io.err, "{}", loaded.warnings);
+    if let Err(text) = startable(&loaded.options) {
+        return refuse(program, &text, io);
+    }
     hide_from_others();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let settings = Settings::from_options(&loaded.options, &called_by());
@@ -153,6 +166,17 @@ fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
     // Writes what is still queued.
     drop(thread);
     code
+}
+
+/// What must hold before anything starts: the rules between keys, and that natsx can do all that is
+/// asked for. Mistakes that the log tells of are left for it.
+fn startable(options: &Options) -> Result<(), String> {
+    check::check(options, version::REFERENCE)?;
+    let is_told_by_log = check::check_monitoring(options).is_err();
+    match check::unbuilt(options) {
+        Some(text) if !is_told_by_log => Err(text),
+        _ => Ok(()),
+    }
 }
 
 fn run_server(source: &Source, options: Options, logger: &Logger) -> u8 {

@@ -191,7 +191,12 @@ impl Place {
         match self {
             Self::At(address) => Ok(player::play(script, *address, None, how)),
             Self::Program(program) => {
-                let mut server = Server::start(program, &script.config)?;
+                let mut server = match Server::start(program, &script.config) {
+                    Ok(server) => server,
+                    Err(error) => {
+                        return Ok(Outcome { failure: Some((1, error.to_string())), ..Outcome::default() });
+                    }
+                };
                 Ok(player::play(script, server.address(), Some(&mut server), how))
             }
         }
@@ -202,7 +207,8 @@ fn play(matches: &ArgMatches, out: &mut impl Write) -> io::Result<bool> {
     let place = |name: &str| matches.get_one::<String>(name).map(|text| Place::read(text)).transpose();
     let Some(server) = place("server")? else { return Ok(false) };
     let against = place("against")?;
-    let how = Play { cut: matches.get_one("cut").copied(), record: matches.get_flag("record") };
+    let how =
+        Play { cut: matches.get_one("cut").copied(), record: matches.get_flag("record"), ..Play::default() };
     let mut all_kept = true;
     for path in matches.get_many::<PathBuf>("scripts").into_iter().flatten() {
         let text = read(path)?;

@@ -21,12 +21,20 @@ const SHORT_BYTES_MAX: usize = 4096;
 const PIECES: usize = 24;
 
 /// How to play.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Play {
     /// Cut the sent bytes at places drawn from this seed.
     pub cut: Option<u64>,
     /// Take down what the server says instead of comparing it.
     pub record: bool,
+    /// How long something expected may take to come.
+    pub patience: Duration,
+}
+
+impl Default for Play {
+    fn default() -> Self {
+        Self { cut: None, record: false, patience: PATIENCE }
+    }
 }
 
 /// One thing that happened.
@@ -131,6 +139,7 @@ struct Connection {
     unsent: Vec<u8>,
     unread: Vec<u8>,
     ended: bool,
+    patience: Duration,
     /// The INFO that came on connecting, until it is wanted or passed over.
     greeting: Option<Vec<u8>>,
 }
@@ -198,6 +207,7 @@ impl Player {
                 unsent: Vec::new(),
                 unread: Vec::new(),
                 ended: false,
+                patience: PATIENCE,
                 greeting: None,
             };
             if let Got::Line(line) = connection.line() {
@@ -208,6 +218,7 @@ impl Player {
                     connection.unread.splice(0..0, line.into_iter().chain(*b"\r\n"));
                 }
             }
+            connection.patience = self.play.patience;
             self.connections.insert(on.to_owned(), connection);
         }
         self.connections.get_mut(on).ok_or_else(|| "no such connection".to_owned())
@@ -352,7 +363,7 @@ impl Player {
         let connection = self.connection(on)?;
         while !connection.ended {
             connection.unread.clear();
-            if !connection.read(Instant::now() + PATIENCE) {
+            if !connection.read(Instant::now() + connection.patience) {
                 return Err("the server didn't close".to_owned());
             }
         }
@@ -372,7 +383,7 @@ impl Player {
 
     /// Connects until it is refused: a signal may still be on its way.
     fn refused(&mut self, on: &str) -> Result<(), String> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.play.patience;
         while Instant::now() < end {
             match TcpStream::connect_timeout(&self.address, PATIENCE) {
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
@@ -403,7 +414,7 @@ impl Player {
     fn logged(&mut self, on: Option<&str>, want: &LogLine, server: &mut Server) -> Result<(), String> {
         let about = self.about(on)?;
         let mut at = self.log_start;
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.play.patience;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             let found = server
@@ -535,7 +546,7 @@ impl Connection {
     }
 
     fn line(&mut self) -> Got {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         let mut searched = 0;
         loop {
             let found =
@@ -559,7 +570,7 @@ impl Connection {
     }
 
     fn exactly(&mut self, length: usize) -> Vec<u8> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + self.patience;
         while self.unread.len() < length && !self.ended && self.read(end) {}
         self.unread.drain(..length.min(self.unread.len())).collect()
     }
@@ -586,6 +597,7 @@ mod tests {
                         unsent: Vec::new(),
                         unread: Vec::new(),
                         ended: false,
+                        patience: PATIENCE,
                         greeting: None,
                     };
                     while let Got::Line(line) = connection.line() {
@@ -606,7 +618,7 @@ mod tests {
     fn check(text: &str, want: Option<(usize, &str)>) {
         let script = Script::parse(text).unwrap();
         for cut in [None, Some(1), Some(2)] {
-            let outcome = play(&script, echo(), None, Play { cut, record: false });
+            let outcome = play(&script, echo(), None, Play { cut, ..Play::default() });
             match (&outcome.failure, want) {
                 (None, None) => {}
                 (Some((line, problem)), Some((want_line, want))) => {

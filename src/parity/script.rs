@@ -35,6 +35,7 @@
 //! Header lines: `! row: …` names a row of the ledger that the script proves; `! config: …` is a line
 //! of configuration the server is started with; `! alone` wants a server that no other script uses;
 //! `! pings` makes the server's own PING part of the conversation (else it is passed over);
+//! `! unbuilt: …` says what natsx doesn't have yet: its trial must fail, and turns red once it needn't;
 //! `! beyond: …` says what the reference does instead, where natsx is better on purpose; `! whole` says that cutting the sent bytes into pieces would change the conversation.
 
 use super::pattern::Pattern;
@@ -54,6 +55,8 @@ pub struct Script {
     pub alone: bool,
     /// Does the server's own PING count?
     pub pings: bool,
+    /// What natsx doesn't have yet, so that it can't keep this script.
+    pub unbuilt: Option<String>,
     /// What the reference does instead, where the conversation is natsx's own.
     pub beyond: Option<String>,
     /// May the bytes sent not be cut into pieces?
@@ -231,6 +234,7 @@ impl Script {
                 };
                 self.rows.push(Name::new(section, subsection, feature));
             }
+            Some(("unbuilt", unbuilt)) => self.unbuilt = Some(unbuilt.to_owned()),
             Some(("beyond", beyond)) => self.beyond = Some(beyond.to_owned()),
             Some(("config", config)) => self.config.push(config.to_owned()),
             _ => match header {

@@ -40,7 +40,11 @@ impl ClientSession {
             payload: publish.payload,
         };
         let origin = Origin { outbound: &self.outbound, account: &self.account, echo: self.profile.echo };
-        let manner = Manner { drops_for_stalling: self.drops_for_stalling, log: self.trace.as_deref() };
+        let manner = Manner {
+            drops_for_stalling: self.drops_for_stalling,
+            logger: &self.context.conn.logger,
+            log: self.trace.as_deref(),
+        };
         let delivered = courier.deliver(&origin, &message, manner);
         if delivered.count == 0 && self.profile.no_responders && !publish.reply.is_empty() {
             self.say_no_responders(publish, courier);

@@ -23,4 +23,7 @@ mod base64;
 mod version;
 pub mod options;
 pub mod read;
+mod unbuilt;
+pub mod check;
+pub mod shared;
 pub mod change;

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod auth;
+mod compression;
 mod jetstream;
 mod links;
 mod listeners;
@@ -20,13 +21,14 @@ pub use auth::{
     AuthCallout, Authorization, ConnectionType, DirResolver, Operator, Permissions, Resolver,
     ResponsePermission, SubjectPermission, User, UserIdentity,
 };
+pub use compression::{Compression, CompressionMode, RTT_THRESHOLDS};
 pub use jetstream::{
     CONCURRENT_IO_MAX, Jetstream, JetstreamLimits, JetstreamTpm, REQUEST_QUEUE_LIMIT, StoreCipher,
     SyncInterval,
 };
 pub use links::{
-    Cluster, Compression, FIRST_INFO_TIMEOUT, Gateway, LEAF_RECONNECT, LEAFNODE_PORT, LeafProxy, LeafRemote,
-    LeafUser, Leafnodes, LinkPermissions, POOL_SIZE, RemoteGateway,
+    Cluster, FIRST_INFO_TIMEOUT, Gateway, LEAF_RECONNECT, LEAFNODE_PORT, LeafProxy, LeafRemote, LeafUser,
+    Leafnodes, LinkPermissions, POOL_SIZE, RemoteGateway,
 };
 pub use listeners::{Mqtt, Websocket};
 pub use tls::{
@@ -366,6 +368,10 @@ impl Options {
         default_if_zero(&mut self.connect_error_reports, CONNECT_ERROR_REPORTS);
         default_if_zero(&mut self.reconnect_error_reports, RECONNECT_ERROR_REPORTS);
         let system = self.system_account_name().map(str::to_owned);
+        // Where only the gateway has a name, the cluster has the same.
+        if self.cluster.name.is_none() {
+            self.cluster.name.clone_from(&self.gateway.name);
+        }
         self.cluster.settle(system.as_deref());
         self.leafnodes.settle();
         self.jetstream.settle();

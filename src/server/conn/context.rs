@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
 use super::slow::{SlowConsumers, WriteRules};
 use super::table::Table;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
 use crate::server::config::options::Options;
+use crate::server::config::shared::Shared;
 use crate::server::log::Logger;
 use crate::server::protocol::op::Kind;
 
@@ -22,7 +21,7 @@ pub struct Context {
     /// The server's log.
     pub logger: Logger,
     /// The current options.
-    pub options: ArcSwap<Options>,
+    pub options: Shared,
     /// All open connections.
     pub table: Table,
     /// Receivers that did not keep up.
@@ -32,7 +31,7 @@ pub struct Context {
 impl Context {
     /// The current options.
     pub fn options(&self) -> Arc<Options> {
-        self.options.load_full()
+        self.options.get()
     }
 
     /// How long a write to a connection of this kind may take.

@@ -1,6 +1,5 @@
 //! A connection's life, with a session that does what its bytes tell it.
 
-use arc_swap::ArcSwap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -11,7 +10,7 @@ use super::super::table::Table;
 use super::*;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
-use crate::server::config::options::Options;
+use crate::server::config::shared::Shared;
 use crate::server::log::{Levels, Logger, Recorder};
 use crate::server::outbound::PendingLimits;
 
@@ -91,7 +90,7 @@ impl Bench {
             clock,
             timers: Arc::new(Timers::default()),
             logger,
-            options: ArcSwap::from_pointee(Options::default()),
+            options: Shared::default(),
             table: Table::default(),
             slow: SlowConsumers::default(),
         });

@@ -7,6 +7,7 @@ use super::message::{Message, Origin};
 use super::trace::DeliveryLog;
 use crate::server::account::Account;
 use crate::server::interest::{Delivery, Subscription};
+use crate::server::log::{Logger, trace_line};
 use crate::server::outbound::{SharedPayload, Stage};
 
 /// What delivering a message came to.
@@ -23,6 +24,8 @@ pub struct Delivered {
 pub struct Manner<'a> {
     /// Receivers that are behind lose the message instead of stalling its producer.
     pub drops_for_stalling: bool,
+    /// Where it is said that a subscription has got all it asked for.
+    pub logger: &'a Logger,
     /// Where deliveries are traced, if they are.
     pub log: Option<&'a DeliveryLog>,
 }
@@ -68,12 +71,11 @@ impl Round<'_> {
         if !self.origin.echo && Arc::ptr_eq(target, self.origin.outbound) {
             return false;
         }
-        match subscription.deliver_one() {
-            Delivery::Deliver => {}
-            Delivery::DeliverLast => exhaust(self.origin.account, subscription),
-            Delivery::Exhausted => return false,
-        }
         if target.is_closed() || (target.is_stalling() && self.manner.drops_for_stalling) {
+            return false;
+        }
+        let delivery = subscription.deliver_one();
+        if delivery == Delivery::Exhausted {
             return false;
         }
         let staged = self.stage.slot(target);
@@ -85,6 +87,9 @@ impl Round<'_> {
             let line = staged.own().get(before..).unwrap_or_default();
             log.delivered(target, line, self.message, takes_headers);
         }
+        if delivery == Delivery::DeliverLast {
+            exhaust(self.origin.account, subscription, self.manner.logger);
+        }
         self.delivered.count += 1;
         self.delivered.stage_full = self.stage.is_full_after(written);
         true
@@ -93,7 +98,16 @@ impl Round<'_> {
 
 /// A subscription has received all it asked for: it ends, and its owner hears of it.
 #[cold]
-fn exhaust(account: &Account, subscription: &Subscription) {
+fn exhaust(account: &Account, subscription: &Subscription, logger: &Logger) {
+    if logger.is_debug() || logger.is_trace() {
+        let label = subscription.target().label();
+        logger.debug(format_args!(
+            "{label} - Auto-unsubscribe limit of {} reached for sid '{}'",
+            subscription.max(),
+            String::from_utf8_lossy(subscription.sid())
+        ));
+        logger.trace(format_args!("{label} - {}", trace_line::subscription_removed(subscription.sid())));
+    }
     account.interest().remove(subscription);
     subscription.close();
     subscription.target().exhausted(subscription.sid());

@@ -289,11 +289,11 @@ pub fn with_references(pattern: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Checks the destination of an account mapping, which may use fewer functions and characters than
-/// other transforms. An empty destination is fine.
+/// Checks the destination of an account mapping, which may use fewer characters than other
+/// transforms. An empty destination is fine.
 ///
 /// # Errors
-/// As [`Transform::new`]; besides, `left` and `right` are unknown here, and white space is refused.
+/// As [`Transform::new`]; besides, white space is refused.
 pub fn check_mapping(source: &[u8], destination: &[u8]) -> Result<(), TransformError> {
     if destination.is_empty() {
         return Ok(());
@@ -304,7 +304,7 @@ pub fn check_mapping(source: &[u8], destination: &[u8]) -> Result<(), TransformE
             return Err(TransformError::InvalidTransform { token: text(token) });
         }
         if let Some(call) = Call::parse(token) {
-            if !call.known().is_some_and(|name| !matches!(name, Name::Cut(Cut::Left | Cut::Right))) {
+            if call.known().is_none() {
                 return Err(TransformError::UnknownFunction { token: text(token) });
             }
         } else if token == REST {

@@ -1,6 +1,6 @@
 //! Builds everything, wires it, reloads it, stops it; does not know protocol details.
 
-mod version;
+pub mod version;
 mod server;
 mod accept;
 mod start;

@@ -43,7 +43,7 @@ impl Server {
         let info = self.info_for(&new).map_err(ReloadError::Options)?;
         let settings = Settings::from_options(&new, called_by);
         let digest = new.config_digest.clone();
-        self.inner.client.conn.options.store(new.into());
+        self.inner.client.conn.options.swap(new);
         let logger = &self.inner.client.conn.logger;
         for change in &changes {
             self.apply(change, &info);

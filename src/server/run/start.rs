@@ -20,7 +20,9 @@ use crate::server::base::quote::quote;
 use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
+use crate::server::config::check;
 use crate::server::config::options::{Options, PORT_RANDOM};
+use crate::server::config::shared::Shared;
 use crate::server::conn::{Context, SlowConsumers, Table};
 use crate::server::interest::SharedInterest;
 use crate::server::log::Logger;
@@ -39,6 +41,9 @@ pub enum StartError {
         /// What the system said, in the reference's words.
         reason: String,
     },
+    /// The options contradict each other, or ask for what natsx cannot do yet.
+    #[error("{0}")]
+    Options(String),
     /// The pid file cannot be written.
     #[error("{0}")]
     PidFile(String),
@@ -58,7 +63,7 @@ pub enum StartError {
 impl Server {
     /// Starts a server: when this returns, clients can connect.
     ///
-    /// `options` are settled and checked. The runtime that calls this is the one it runs on.
+    /// `options` are settled. The runtime that calls this is the one it runs on.
     pub async fn start(options: Options, logger: Logger) -> Result<Self, StartError> {
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
@@ -69,6 +74,7 @@ impl Server {
             ports::write_pid(path, std::process::id()).map_err(StartError::PidFile)?;
         }
         check_monitoring(&options)?;
+        check(&options).map_err(StartError::Options)?;
         let port = listen_port(&options)?;
         let listeners = listen_task::listen(&options.host, port)
             .await
@@ -88,7 +94,7 @@ impl Server {
             clock: clock.clone(),
             timers: Arc::clone(&timers),
             logger,
-            options: ArcSwap::from_pointee(options),
+            options: Shared::new(options),
             table: Table::default(),
             slow: SlowConsumers::default(),
         });
@@ -208,8 +214,9 @@ pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), 
 }
 
 /// Rules between options that a file alone does not break, and what natsx cannot do yet.
-pub(super) fn check(_options: &Options) -> Result<(), String> {
-    Ok(())
+pub(super) fn check(options: &Options) -> Result<(), String> {
+    check::check(options, version::REFERENCE)?;
+    check::unbuilt(options).map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Compression;
 use super::auth::{Permissions, SubjectPermission};
 use super::tls::Tls;
 use super::{HOST, WriteTimeout, default_if_zero};
@@ -87,22 +88,6 @@ pub struct LinkPermissions {
     pub import: Option<SubjectPermission>,
     /// What this server sends over routes. `export`.
     pub export: Option<SubjectPermission>,
-}
-
-/// `compression` of routes and leaf links, as configured; the mode is checked at start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Compression {
-    /// `off`, `accept`, `s2_fast`, `s2_better`, `s2_best`, `s2_auto`, `not supported` or their other names.
-    pub mode: String,
-    /// For `s2_auto`: round trip times from which on it compresses harder; empty means 10, 50, 100 ms.
-    pub rtt_thresholds: Vec<Duration>,
-}
-
-impl Compression {
-    /// This mode with its own thresholds.
-    pub fn mode(mode: &str) -> Self {
-        Self { mode: mode.into(), rtt_thresholds: Vec::new() }
-    }
 }
 
 /// The `gateway` block.

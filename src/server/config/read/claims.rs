@@ -77,6 +77,53 @@ pub(super) fn operator(text: &str, files: &dyn Files) -> Result<Operator, String
     })
 }
 
+/// What matters of a user's token that stands in for clients without one.
+pub(in crate::server::config) struct Sentinel {
+    /// It proves itself, without a signature.
+    pub(in crate::server::config) is_bearer: bool,
+    /// It was issued by a signing key of an account.
+    pub(in crate::server::config) has_issuer_account: bool,
+    /// It brings no rights and limits of its own.
+    pub(in crate::server::config) has_no_permissions: bool,
+}
+
+/// Reads a user's token; `None` when it is none.
+pub(in crate::server::config) fn sentinel(token: &str) -> Option<Sentinel> {
+    let claims = decode(token).ok()?;
+    if claims.kind() != "user" {
+        return None;
+    }
+    expect_issuer(&claims, &[KeyKind::Account], "").ok()?;
+    let body = token.split('.').nth(1)?;
+    let document: serde_json::Value = json(body).ok()?;
+    let nats = document.get("nats")?.as_object()?;
+    /// Fields that say what the token is, not what its user may do.
+    const IDENTITY: [&str; 4] = ["type", "version", "tags", "issuer_account"];
+    Some(Sentinel {
+        is_bearer: nats.get("bearer_token").and_then(serde_json::Value::as_bool).unwrap_or(false),
+        has_issuer_account: nats
+            .get("issuer_account")
+            .and_then(|key| key.as_str())
+            .is_some_and(|key| !key.is_empty()),
+        has_no_permissions: nats
+            .iter()
+            .all(|(key, value)| IDENTITY.contains(&key.as_str()) || is_zero(value)),
+    })
+}
+
+/// A value that is as good as left out.
+fn is_zero(value: &serde_json::Value) -> bool {
+    use serde_json::Value::{Array, Bool, Null, Number, Object, String};
+    match value {
+        Null => true,
+        Bool(on) => !on,
+        Number(number) => number.as_f64() == Some(0.0),
+        String(text) => text.is_empty(),
+        Array(items) => items.is_empty(),
+        Object(fields) => fields.values().all(is_zero),
+    }
+}
+
 /// True for an account's token.
 pub(super) fn is_account(token: &str) -> bool {
     decode(token).is_ok_and(|claims| {

@@ -37,6 +37,10 @@ mod mqtt;
 mod disk;
 
 pub use claims::fuzz_claims;
+pub(super) use claims::sentinel;
+pub(super) use leaf_remote::name as remote_name;
+pub(super) use leafnode::{check_min_version, check_users as check_leaf_users};
+pub(super) use subjects::check_subjects;
 pub use tls_files::fuzz_pem;
 
 use context::{Context, Key};
@@ -117,3 +121,6 @@ pub fn check_tls_here(tls: &super::options::Tls) -> Result<(), String> {
 pub fn read_here(name: &str, root: &Map) -> (Options, Vec<Diagnostic>) {
     read(name, root, &disk::Here)
 }
+
+#[cfg(test)]
+mod cases_test;

@@ -1,0 +1,120 @@
+//! Rules of operator mode.
+
+use crate::server::config::diagnose::quoted;
+use crate::server::config::nkey::{self, KeyKind};
+use crate::server::config::options::{Operator, Options, Resolver};
+use crate::server::config::read::sentinel;
+use crate::server::config::version;
+
+pub(super) fn check(options: &Options, server: &str) -> Result<(), String> {
+    let [first, ..] = options.operators.as_slice() else {
+        if options.default_sentinel.is_some() {
+            return Err("default sentinel requires operators and accounts".into());
+        }
+        return Ok(());
+    };
+    if let Some(token) = &options.default_sentinel {
+        let user = sentinel(token).ok_or("default sentinel JWT not valid")?;
+        // A user of a scoped key gets its rights, and whether it is a bearer, from its account.
+        let is_scoped = user.has_issuer_account && user.has_no_permissions;
+        if !user.is_bearer && !is_scoped {
+            return Err("default sentinel must be a bearer token".into());
+        }
+    }
+    let Some(resolver) = &options.resolver else {
+        return Err("operators require an account resolver to be configured".into());
+    };
+    if !options.accounts.is_empty() || !options.mappings.is_empty() {
+        return Err("operators do not allow Accounts to be configured directly".into());
+    }
+    if !options.users.is_empty() {
+        return Err("operators do not allow users to be configured directly".into());
+    }
+    if !options.trusted_keys.is_empty() {
+        return Err("conflicting options for 'TrustedKeys' and 'TrustedOperators'".into());
+    }
+    check_system_account(options, first, resolver)?;
+    for operator in &options.operators {
+        check_version(operator, server)?;
+    }
+    check_keys(options)?;
+    if options.authorization.auth_callout.is_some() {
+        return Err("operators do not allow authorization callouts to be configured directly".into());
+    }
+    Ok(())
+}
+
+fn check_system_account(options: &Options, first: &Operator, resolver: &Resolver) -> Result<(), String> {
+    let mut named = options.operators.iter().map(|operator| operator.system_account.as_str());
+    match &options.system_account {
+        Some(account) => {
+            let foreign = named.clone().any(|name| !name.is_empty());
+            if foreign && !named.any(|name| name == account) {
+                return Err("system_account in config and operator JWT must be identical".into());
+            }
+        }
+        None if first.system_account.is_empty()
+            && matches!(resolver, Resolver::Full(_) | Resolver::Cache(_)) =>
+        {
+            return Err("using nats based account resolver - the system account needs to be specified in \
+                        configuration or the operator jwt"
+                .into());
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// An operator may ask for a version that the server must have at least.
+fn check_version(operator: &Operator, server: &str) -> Result<(), String> {
+    let asked = operator.assert_server_version.as_str();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let key = &operator.key;
+    let wanted = parse_asked(asked)
+        .map_err(|e| format!("operator {key} expects version {asked} got error instead: {e}"))?;
+    let have = version::parse(server).map(<[u32; 3]>::from).unwrap_or_default();
+    for (part, (wanted, have)) in ["major", "minor", "update"].iter().zip(wanted.iter().zip(have)) {
+        if *wanted > have {
+            return Err(format!(
+                "operator {key} expected {part} version {wanted} > server {part} version {have}"
+            ));
+        }
+        if *wanted < have {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn parse_asked(text: &str) -> Result<[u32; 3], String> {
+    let parts: Vec<&str> = text.split('.').collect();
+    let [major, minor, update] = parts.as_slice() else {
+        return Err("asserted server version must be of the form <major>.<minor>.<update>".into());
+    };
+    let number = |part: &str| match part.parse::<i64>() {
+        Ok(number) => u32::try_from(number)
+            .map_err(|_| format!("asserted server version can'b contain negative values: {text}")),
+        Err(_) => Err(format!("asserted server version cant parse {part} to int")),
+    };
+    Ok([number(major)?, number(minor)?, number(update)?])
+}
+
+fn check_keys(options: &Options) -> Result<(), String> {
+    for operator in &options.operators {
+        let own = (!operator.strict_signing_key_usage).then_some(&operator.key);
+        for key in own.into_iter().chain(&operator.signing_keys) {
+            if !nkey::is_public(key, KeyKind::Operator) {
+                let key = quoted(key);
+                return Err(format!("trusted Keys {key} are required to be a valid public operator nkey"));
+            }
+        }
+    }
+    for key in &options.resolver_pinned_accounts {
+        if !nkey::is_public(key, KeyKind::Account) {
+            return Err(format!("pinned account key {} is not a valid public account nkey", quoted(key)));
+        }
+    }
+    Ok(())
+}

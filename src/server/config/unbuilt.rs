@@ -1,0 +1,71 @@
+//! What a configuration may ask for that natsx does not do yet.
+//!
+//! `-t` judges such a file like any other; a start refuses it, so that nobody runs a server that
+//! silently leaves out, say, its passwords. Who builds a feature removes its row.
+
+use super::options::Options;
+
+/// Whether the options ask for something.
+type IsUsed = fn(&Options) -> bool;
+
+/// What is not built, and whether it is asked for. The first in use is named.
+const UNBUILT: &[(&str, IsUsed)] = &[
+    ("operator", |o| !o.operators.is_empty()),
+    ("trusted_keys", |o| !o.trusted_keys.is_empty()),
+    ("resolver", |o| o.resolver.is_some() || !o.resolver_preload.is_empty()),
+    ("default_sentinel", |o| o.default_sentinel.is_some()),
+    ("authorization", |o| {
+        let auth = &o.authorization;
+        let single = auth.username.is_some() || auth.password.is_some() || auth.token.is_some();
+        single || auth.auth_callout.is_some() || auth.proxy_required
+    }),
+    ("accounts", |o| !o.accounts.is_empty()),
+    ("authorization.users", |o| !o.users.is_empty()),
+    ("no_auth_user", |o| o.no_auth_user.is_some()),
+    ("system_account", |o| o.system_account.is_some()),
+    ("proxies", |o| o.proxies_trusted.as_ref().is_some_and(|keys| !keys.is_empty())),
+    ("tls", |o| o.tls.is_some()),
+    ("ocsp", |o| o.ocsp.is_some()),
+    ("mappings", |o| !o.mappings.is_empty()),
+    ("http", |o| o.http_port != 0),
+    ("https", |o| o.https_port != 0),
+    ("cluster", |o| o.cluster.port != 0 || !o.cluster.routes.is_empty()),
+    ("gateway", |o| o.gateway.port != 0 || !o.gateway.gateways.is_empty()),
+    ("leafnodes", |o| o.leafnodes.port != 0 || !o.leafnodes.remotes.is_empty()),
+    ("websocket", |o| o.websocket.port != 0),
+    ("mqtt", |o| o.mqtt.port != 0),
+    ("jetstream", |o| o.jetstream.enabled),
+    ("prof_port", |o| o.prof_port != 0),
+];
+
+/// One sentence that names the first thing asked for that is not built; `None` when all is.
+pub fn unbuilt(options: &Options) -> Option<String> {
+    let (name, _) = UNBUILT.iter().find(|(_, is_used)| is_used(options))?;
+    Some(format!("the configuration uses `{name}`, which natsx cannot do yet"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::config::options::{Account, Jetstream, Tls};
+
+    #[test]
+    fn a_server_without_special_wishes_can_start() {
+        assert_eq!(unbuilt(&Options::default()), None);
+        let mut settled = Options::default();
+        settled.settle();
+        assert_eq!(unbuilt(&settled), None);
+    }
+
+    #[test]
+    fn the_first_thing_that_is_missing_is_named() {
+        let jetstream = Jetstream { enabled: true, ..Jetstream::default() };
+        let options = Options { jetstream, tls: Some(Tls::default()), ..Options::default() };
+        assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `tls`, which natsx cannot do yet");
+        let options = Options { accounts: vec![Account::default()], ..options };
+        assert_eq!(
+            unbuilt(&options).unwrap(),
+            "the configuration uses `accounts`, which natsx cannot do yet"
+        );
+    }
+}
