@@ -24,6 +24,9 @@ pub enum LoadError {
     /// The file cannot be opened.
     #[error("{0}")]
     Open(String),
+    /// A file that the TLS flags name cannot be used.
+    #[error("{0}")]
+    TlsFiles(String),
     /// What the file says cannot be.
     #[error("{report}")]
     File {
@@ -77,7 +80,7 @@ impl Source {
         flags::apply(&self.flags, &mut loaded.options)?;
         // What the file says of TLS was looked at when it was read.
         if let Some(tls) = loaded.options.tls.as_ref().filter(|_| self.flags.has_tls()) {
-            config::read::check_tls_here(tls).map_err(LoadError::File)?;
+            config::read::check_tls_here(tls).map_err(LoadError::TlsFiles)?;
         }
         loaded.options.settle();
         Ok(loaded)
