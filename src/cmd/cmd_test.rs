@@ -113,6 +113,10 @@ fn what_flags_cannot_say_together_is_refused() {
         ("--cluster nats://u:p@127.0.0.1:", "EOF"),
         ("--tls", "TLS Server certificate must be present and valid"),
         ("--tlscert x", "TLS Server private key must be present and valid"),
+        (
+            "--tlscert /nope --tlskey /nope",
+            "error parsing X509 certificate/key pair: open /nope: no such file or directory",
+        ),
         ("-t", "must specify [-c, --config] option to check configuration file syntax"),
     ] {
         check(&format!("nats-server {words}"), 1, "", &format!("nats-server: {err}\n"));

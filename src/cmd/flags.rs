@@ -510,6 +510,12 @@ impl FlagValues {
         self.given.iter().rfind(|(given, _)| names.contains(&given.as_str())).map(|(_, value)| value)
     }
 
+    /// Whether any TLS flag was given.
+    pub fn has_tls(&self) -> bool {
+        let is_tls = |name: &str| find(name).is_some_and(|flag| matches!(flag.effect, Effect::Tls));
+        self.given.iter().any(|(name, _)| is_tls(name))
+    }
+
     /// Whether any cluster address was given, be it empty.
     fn has_cluster(&self) -> bool {
         ["cluster", "cluster_listen"]
@@ -550,8 +556,7 @@ fn apply_tls(values: &FlagValues, options: &mut Options) -> Result<(), FlagError
         options.tls = None;
         return Ok(());
     }
-    let is_tls = |name: &str| find(name).is_some_and(|flag| matches!(flag.effect, Effect::Tls));
-    if !values.given.iter().any(|(name, _)| is_tls(name)) {
+    if !values.has_tls() {
         return Ok(());
     }
     let path = |name| values.last(name).and_then(some_path);

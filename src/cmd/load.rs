@@ -24,6 +24,9 @@ pub enum LoadError {
     /// The file cannot be opened.
     #[error("{0}")]
     Open(String),
+    /// A file that the TLS flags name cannot be used.
+    #[error("{0}")]
+    TlsFiles(String),
     /// What the file says cannot be.
     #[error("{report}")]
     File {
@@ -75,6 +78,10 @@ impl Source {
             None => Loaded { options: Options::default(), warnings: String::new() },
         };
         flags::apply(&self.flags, &mut loaded.options)?;
+        // What the file says of TLS was looked at when it was read.
+        if let Some(tls) = loaded.options.tls.as_ref().filter(|_| self.flags.has_tls()) {
+            config::read::check_tls_here(tls).map_err(LoadError::TlsFiles)?;
+        }
         loaded.options.settle();
         Ok(loaded)
     }
@@ -125,6 +132,14 @@ mod tests {
         );
         assert!(loaded.options.config_file.is_some());
         assert_eq!(loaded.warnings, "");
+    }
+
+    #[test]
+    fn the_log_may_be_json() {
+        assert!(read_text("log_format: json").unwrap().options.log_json);
+        assert!(!read_text("log_format: text").unwrap().options.log_json);
+        let refused = read_text("log_format: xml").unwrap_err();
+        assert_eq!(refused, "s.conf:1:0: log_format must be \"text\" or \"json\", not \"xml\"\n");
     }
 
     #[test]

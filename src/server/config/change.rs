@@ -78,6 +78,8 @@ pub enum Change {
     Logtime(bool),
     /// `logtime_utc`.
     LogtimeUtc(bool),
+    /// `log_format`, natsx's own: whether it is `json`.
+    LogJson(bool),
     /// `max_connections`: surplus clients are closed.
     MaxConnections(i64),
     /// Users that prove themselves by nkey.
@@ -270,6 +272,7 @@ impl Effects {
                         Change::Debug(_)
                             | Change::Logtime(_)
                             | Change::LogtimeUtc(_)
+                            | Change::LogJson(_)
                             | Change::LogFile(_)
                             | Change::Syslog(_)
                             | Change::RemoteSyslog(_)
@@ -344,6 +347,7 @@ impl Change {
             Self::TraceHeaders(on) => format!("trace_headers = {on}"),
             Self::Logtime(on) => format!("logtime = {on}"),
             Self::LogtimeUtc(on) => format!("logtime_utc = {on}"),
+            Self::LogJson(on) => format!("log_format = {}", if *on { "json" } else { "text" }),
             Self::MaxConnections(count) => format!("max_connections = {count}"),
             Self::NkeyUsers => "authorization nkey users".into(),
             Self::Users => "authorization users".into(),

@@ -128,6 +128,8 @@ pub struct Options {
     pub logtime: bool,
     /// That time is UTC instead of local time. `logtime_utc`.
     pub logtime_utc: bool,
+    /// Log lines are JSON objects instead of text; natsx's own. `log_format`: `text` or `json`.
+    pub log_json: bool,
     /// File to log to instead of standard error. `log_file`, `logfile`.
     pub log_file: Option<PathBuf>,
     /// Bytes of the log file before it is rotated; 0 never. `logfile_size_limit`, `log_size_limit`.
@@ -277,6 +279,7 @@ impl Default for Options {
             trace_headers: false,
             logtime: true,
             logtime_utc: false,
+            log_json: false,
             log_file: None,
             logfile_size_limit: 0,
             logfile_max_num: 0,

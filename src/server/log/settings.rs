@@ -21,7 +21,7 @@ impl Settings {
             target: target(options),
             levels,
             stamp,
-            format: Format::Text,
+            format: if options.log_json { Format::Json } else { Format::Text },
             syslog_tag: called_by.rsplit('/').find(|part| !part.is_empty()).unwrap_or(called_by).to_owned(),
         }
     }
@@ -85,7 +85,8 @@ mod tests {
             options.logtime_utc = true;
         });
         assert_eq!(all.levels, Levels { debug: true, trace: true, trace_system: true });
-        assert_eq!(all.stamp, Stamp::Utc);
+        assert_eq!((all.stamp, all.format), (Stamp::Utc, Format::Text));
+        assert_eq!(settings(|options| options.log_json = true).format, Format::Json);
         let off = settings(|options| (options.logtime, options.logtime_utc) = (false, true));
         assert_eq!(off.stamp, Stamp::Off);
     }

@@ -46,6 +46,7 @@ fn log_levels_and_times() {
     plain().logs(|new| new.trace_headers = true, &["Reloaded: trace_headers = true"]);
     plain().logs(|new| new.logtime = false, &["Reloaded: logtime = false"]);
     plain().logs(|new| new.logtime_utc = true, &["Reloaded: logtime_utc = true"]);
+    plain().logs(|new| new.log_json = true, &["Reloaded: log_format = json"]);
     plain().logs(|new| new.max_traced_msg_len = 10, &["Reloaded: max_traced_msg_len = 10"]);
 }
 

@@ -26,6 +26,7 @@ impl Comparison<'_> {
         fixed("NoHeaderSupport", old.no_header_support, new.no_header_support)?;
         self.changed(&old.logtime, &new.logtime, |on| Change::Logtime(*on));
         self.changed(&old.logtime_utc, &new.logtime_utc, |on| Change::LogtimeUtc(*on));
+        self.changed(&old.log_json, &new.log_json, |on| Change::LogJson(*on));
         self.changed(&old.max_connections, &new.max_connections, |count| Change::MaxConnections(*count));
         fixed("MaxSubs", old.max_subscriptions, new.max_subscriptions)?;
         fixed("MaxSubTokens", old.max_sub_tokens, new.max_sub_tokens)?;

@@ -1,6 +1,9 @@
 //! Keys of logging and of the files a server writes about itself.
 
-use super::context::{Key, TopKeys};
+use super::context::{Context, Key, TopKeys};
+use crate::server::config::diagnose::quoted;
+use crate::server::config::options::Options;
+use crate::server::config::value::Entry;
 
 pub(super) const KEYS: TopKeys = &[
     Key::new(&["debug"], |c, e, o| c.flag(e, &mut o.debug)),
@@ -15,6 +18,8 @@ pub(super) const KEYS: TopKeys = &[
     }),
     Key::new(&["logtime"], |c, e, o| c.flag(e, &mut o.logtime)),
     Key::new(&["logtime_utc"], |c, e, o| c.flag(e, &mut o.logtime_utc)),
+    // Natsx's own.
+    Key::new(&["log_format"], log_format),
     Key::new(&["log_file", "logfile"], |c, e, o| c.path(e, &mut o.log_file)),
     Key::new(&["logfile_size_limit", "log_size_limit"], |c, e, o| c.number(e, &mut o.logfile_size_limit)),
     Key::new(&["logfile_max_num", "log_max_num"], |c, e, o| c.number(e, &mut o.logfile_max_num)),
@@ -24,3 +29,17 @@ pub(super) const KEYS: TopKeys = &[
     Key::new(&["pid_file", "pidfile"], |c, e, o| c.path(e, &mut o.pid_file)),
     Key::new(&["ports_file_dir"], |c, e, o| c.path(e, &mut o.ports_file_dir)),
 ];
+
+fn log_format(context: &mut Context<'_>, entry: &Entry, options: &mut Options) {
+    let mut format = None;
+    context.text(entry, &mut format);
+    match format.as_deref() {
+        None => {}
+        Some("text") => options.log_json = false,
+        Some("json") => options.log_json = true,
+        Some(other) => {
+            let text = format!("log_format must be \"text\" or \"json\", not {}", quoted(other));
+            context.error(&entry.node.pos, text);
+        }
+    }
+}

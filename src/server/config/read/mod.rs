@@ -112,6 +112,11 @@ pub fn read(name: &str, root: &Map, files: &dyn Files) -> (Options, Vec<Diagnost
     (options, context.findings)
 }
 
+/// Looks at the files that TLS settings name, on this machine; the refusal is the reference's.
+pub fn check_tls_here(tls: &super::options::Tls) -> Result<(), String> {
+    tls_files::check(tls, &disk::Here)
+}
+
 /// Reads the top level of a file from the disk of this machine.
 pub fn read_here(name: &str, root: &Map) -> (Options, Vec<Diagnostic>) {
     read(name, root, &disk::Here)
