@@ -34,6 +34,8 @@ const STALL_MAX: Duration = Duration::from_millis(2);
 const STALL_AT_LIMIT_MAX: Duration = Duration::from_millis(5);
 /// How long a producer waits for all of them after one read.
 const STALL_TOTAL_MAX: Duration = Duration::from_millis(10);
+/// A stall from this length on is told in the log. Reference: the wait for a receiver at its limit.
+const STALL_TOLD_MIN: Duration = STALL_AT_LIMIT_MAX;
 
 /// One connection: its socket, its queue and its session.
 pub struct Connection<S> {
@@ -84,7 +86,10 @@ impl<S: Session> Connection<S> {
         async move {
             let reason = loop {
                 match poll_fn(|task| self.poll(task)).await {
-                    Pause::Stall(receivers) => Box::pin(stall(receivers)).await,
+                    Pause::Stall(receivers) => {
+                        let total = Box::pin(stall(receivers)).await;
+                        self.tell_of_stall(total);
+                    }
                     Pause::Close(reason) => break reason,
                 }
             };
@@ -232,6 +237,16 @@ impl<S: Session> Connection<S> {
         self.outbound.kind() == Kind::Client && !receivers.is_empty()
     }
 
+    fn tell_of_stall(&self, total: Duration) {
+        if total >= STALL_TOLD_MIN {
+            let (label, total) = (self.outbound.label(), total.as_millis());
+            self.context.logger.warn_limited_by(
+                "Producer was stalled for a total of",
+                format_args!("{label} - Producer was stalled for a total of {total}ms"),
+            );
+        }
+    }
+
     fn ended(&mut self, courier: &mut Courier) -> Next {
         self.settle(Err(CloseReason::ClientClosed), courier)
     }
@@ -325,13 +340,17 @@ fn skips_last_flush(reason: CloseReason) -> bool {
     )
 }
 
-/// Waits a moment for receivers that are behind.
-async fn stall(receivers: Box<[Arc<Outbound>]>) {
-    let end = Instant::now() + STALL_TOTAL_MAX;
+/// Waits a while for receivers that are behind; returns for how long.
+async fn stall(receivers: Box<[Arc<Outbound>]>) -> Duration {
+    let start = Instant::now();
+    let end = start + STALL_TOTAL_MAX;
     for receiver in receivers {
-        let span = if receiver.is_over_limit() { STALL_AT_LIMIT_MAX } else { STALL_MAX };
-        let _ = timeout_at(end, timeout(span, receiver.released())).await;
+        while receiver.is_stalling() && Instant::now() < end {
+            let span = if receiver.is_over_limit() { STALL_AT_LIMIT_MAX } else { STALL_MAX };
+            let _ = timeout_at(end, timeout(span, receiver.released())).await;
+        }
     }
+    start.elapsed()
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ pub struct Turn {
     pub transport: Arc<Transport>,
     /// What to write.
     pub chunks: Chunks,
+    /// Bytes that the direct write before this turn has sent: they count as progress.
+    pub sent_before: usize,
 }
 
 impl Outbound {
@@ -69,6 +71,7 @@ impl Outbound {
             Ok(sent) => sent,
             Err(_) => return self.broken(staged),
         };
+        let mut sent_total = sent.bytes;
         let mut rest = Chunks::default();
         staged.move_rest(sent.bytes, &mut rest);
         // What others queued meanwhile goes too, while the socket takes it.
@@ -85,12 +88,14 @@ impl Outbound {
                 Ok(sent) => sent,
                 Err(_) => return self.broken(staged),
             };
+            sent_total += sent.bytes;
             rest.advance(sent.bytes);
         }
         let bytes = {
             let mut pending = self.pending.lock();
             rest.append(&mut pending.chunks);
             pending.chunks = rest;
+            pending.sent_before_turn = sent_total;
             pending.bytes()
         };
         self.weigh(bytes);
@@ -114,7 +119,8 @@ impl Outbound {
             {
                 let chunks = pending.chunks.take_batch();
                 pending.in_flight_bytes = chunks.bytes();
-                return Some(Turn { transport, chunks });
+                let sent_before = std::mem::take(&mut pending.sent_before_turn);
+                return Some(Turn { transport, chunks, sent_before });
             }
             pending.writing = false;
             pending.in_flight_bytes = 0;
