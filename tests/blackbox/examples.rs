@@ -15,11 +15,11 @@ trials! {
         logging,
         lame_duck,
         proxy_protocol,
-        mappings,
         variables,
         the_readme_says_it_with_bare_sockets,
     ],
     Python => [the_readme_says_it_in_python],
+    Mappings => [mappings],
     Natsx => [toml],
 }
 
