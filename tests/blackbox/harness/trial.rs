@@ -21,8 +21,6 @@ pub(crate) enum Need {
     Natsx,
     /// Users and passwords: while they aren't built, a start must refuse them.
     Users,
-    /// Subject mappings: while they aren't built, a start must refuse them.
-    Mappings,
 }
 
 impl Need {
@@ -34,9 +32,6 @@ impl Need {
             Self::Natsx if flavour() == Flavour::Reference => Some("beyond the reference"),
             Self::Users if is_refused("authorization { user: a, password: b }", "authorization") => {
                 Some("users are not built yet: a start refuses them")
-            }
-            Self::Mappings if is_refused("mappings { a: b }", "mappings") => {
-                Some("subject mappings are not built yet: a start refuses them")
             }
             _ => None,
         }
