@@ -230,11 +230,12 @@ impl<S: Session> Connection<S> {
         }
     }
 
-    /// Only client producers wait for slow receivers, and nobody waits for itself: it would not read
-    /// on and so never answer.
+    /// Only client producers wait for slow receivers, where the server holds producers back at all, and
+    /// nobody waits for itself: it would not read on and so never answer.
     fn stalls(&self, receivers: &mut Vec<Arc<Outbound>>) -> bool {
         receivers.retain(|receiver| !Arc::ptr_eq(receiver, &self.outbound));
-        self.outbound.kind() == Kind::Client && !receivers.is_empty()
+        let is_held_back = self.outbound.kind() == Kind::Client && !receivers.is_empty();
+        is_held_back && !self.context.options.load().no_fast_producer_stall
     }
 
     fn tell_of_stall(&self, total: Duration) {
