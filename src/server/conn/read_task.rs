@@ -231,11 +231,13 @@ impl<S: Session> Connection<S> {
         }
     }
 
-    /// Only client producers wait for slow receivers, and nobody waits for itself: it would not read
-    /// on and so never answer.
+    /// Only client producers wait for slow receivers, where the options hold producers back at all.
+    /// Nobody waits for itself: it would not read on and so never answer.
     fn stalls(&self, receivers: &mut Vec<Behind>) -> bool {
         receivers.retain(|behind| !Arc::ptr_eq(&behind.receiver, &self.outbound));
-        self.outbound.kind() == Kind::Client && !receivers.is_empty()
+        !receivers.is_empty()
+            && self.outbound.kind() == Kind::Client
+            && !self.context.options().no_fast_producer_stall
     }
 
     fn ended(&mut self, courier: &mut Courier) -> Next {
