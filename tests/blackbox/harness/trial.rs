@@ -75,7 +75,7 @@ macro_rules! trials {
         /// The trials of this module.
         pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
             use $crate::harness::trial::{Need, trial};
-            vec![$($(trial(module_path!(), stringify!($name), Need::$need, $name)),*),*]
+            vec![$($(trial(module_path!(), stringify!($name), Need::$need, $name),)*)*]
         }
     };
 }
