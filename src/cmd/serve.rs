@@ -168,7 +168,7 @@ fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
     code
 }
 
-/// What must hold before anything starts: the rules between keys, and that natsx can do all that is
+/// What must hold before anything starts or changes: the rules between keys, and that natsx can do all that is
 /// asked for. Mistakes that the log tells of are left for it.
 fn startable(options: &Options) -> Result<(), String> {
     check::check(options, version::REFERENCE)?;
@@ -257,7 +257,10 @@ fn write_ports_file(server: &Server, logger: &Logger) -> Option<PortsFile> {
 async fn reload(source: &Source, server: &Server, ports_file: &mut Option<PortsFile>, logger: &Logger) {
     let folder = server.options().ports_file_dir.clone();
     let outcome = match source.load_again() {
-        Ok(loaded) => server.reload(loaded.options, &called_by()).await.map_err(|error| error.to_string()),
+        Ok(loaded) => match startable(&loaded.options) {
+            Ok(()) => server.reload(loaded.options, &called_by()).await.map_err(|error| error.to_string()),
+            Err(text) => Err(text),
+        },
         Err(error) => Err(error.to_string()),
     };
     match outcome {

@@ -70,8 +70,8 @@ pub enum Side {
 
 /// Compares two transcripts line by line; equal lines are joined as far as order allows.
 pub fn compare(left: &[Entry], right: &[Entry]) -> Vec<Side> {
-    let lines =
-        |entries: &[Entry]| entries.iter().map(|entry| masked(&entry.to_string())).collect::<Vec<_>>();
+    let line = |entry: &Entry| Entry { text: masked(&entry.text), ..entry.clone() }.to_string();
+    let lines = |entries: &[Entry]| entries.iter().map(line).collect::<Vec<_>>();
     let (left, right) = (lines(left), lines(right));
     // Longest common subsequence, one row of lengths for each line of the left side.
     let mut lengths: Vec<Vec<u32>> = vec![vec![0; right.len() + 1]];
@@ -158,6 +158,14 @@ mod tests {
     #[test]
     fn equal_transcripts_have_no_difference() {
         assert_eq!(render(&compare(&entries(&["a", "b"]), &entries(&["a", "b"]))), "");
+    }
+
+    #[test]
+    fn an_info_differs_only_in_what_means_something() {
+        let info = |port: u16, max: u32| format!("INFO {{\"port\":{port},\"max_payload\":{max}}} ");
+        let (one, other) = (info(1, 7), info(2, 7));
+        assert_eq!(render(&compare(&entries(&[&one]), &entries(&[&other]))), "");
+        assert_ne!(render(&compare(&entries(&[&one]), &entries(&[&info(1, 8)]))), "");
     }
 
     #[test]

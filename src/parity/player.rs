@@ -248,7 +248,7 @@ impl Player {
     }
 
     fn note(&mut self, on: &str, kind: Kind, text: &str) {
-        const SHOWN_BYTES: usize = 400;
+        const SHOWN_BYTES: usize = 2000;
         let mut text = text.to_owned();
         if let Some(end) = (SHOWN_BYTES..text.len()).find(|&end| text.is_char_boundary(end)) {
             let length = text.len();

@@ -15,12 +15,15 @@ trials! {
         logging,
         lame_duck,
         proxy_protocol,
-        mappings,
         variables,
         the_readme_says_it_with_bare_sockets,
     ],
-    Python => [the_readme_says_it_in_python],
-    Natsx => [toml],
+    Python => [
+        the_readme_says_it_in_python,
+    ],
+    Natsx => [
+        toml,
+    ],
 }
 
 fn folder() -> PathBuf {
@@ -105,22 +108,6 @@ fn proxy_protocol() {
     raw.expect("PONG");
     raw.sync();
     assert_eq!(raw.info_field("client_ip"), Some("192.0.2.7".into()));
-}
-
-fn mappings() {
-    let server = start("mappings.conf");
-    let mut raw = Raw::connect(&server);
-    raw.send("SUB orders.> 1\r\nSUB events.> 2\r\nSUB price.> 3\r\nPUB orders.a.b 0\r\n\r\n");
-    raw.expect_message("orders.b.a", "");
-    for _ in 0..3 {
-        raw.send("PUB events.joe 0\r\n\r\n");
-        let subject = raw.message().subject;
-        let tokens: Vec<&str> = subject.split('.').collect();
-        assert!(matches!(tokens[..], ["events", "0" | "1" | "2" | "3", "joe"]), "{subject}");
-    }
-    raw.send("PUB price.check 0\r\n\r\n".repeat(200));
-    let versions: BTreeSet<String> = (0..200).map(|_| raw.message().subject).collect();
-    assert_eq!(versions, BTreeSet::from(["price.check.v1".to_owned(), "price.check.v2".to_owned()]));
 }
 
 fn variables() {

@@ -17,10 +17,11 @@ trials! { Nothing => [
     a_client_that_never_says_connect_is_stale_too,
     a_pong_starts_the_count_again,
     no_ping_interrupts_a_talking_client,
-    without_connect_in_time_authentication_times_out,
-    the_first_operation_must_be_connect_where_users_are_known,
     client_ids_count_up,
     the_server_id_is_new_with_each_start,
+], Users => [
+    without_connect_in_time_authentication_times_out,
+    the_first_operation_must_be_connect_where_users_are_known,
 ] }
 
 fn a_connection_too_many_gets_info_and_a_refusal() {

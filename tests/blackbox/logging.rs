@@ -14,12 +14,9 @@ trials! { Nothing => [
     a_log_that_is_no_terminal_has_no_colours,
     the_start_is_told_line_by_line,
     a_configuration_file_is_named_with_its_digest,
-    a_plaintext_password_is_warned_of,
     a_large_max_payload_is_warned_of,
     trace_shows_what_comes_and_goes,
     debug_tells_of_connections_with_their_reason,
-    a_client_is_labelled_with_what_it_said_of_itself,
-    secrets_are_redacted_in_a_traced_connect,
     a_traced_payload_is_cut_at_its_limit,
     trace_headers_shows_headers_only,
     the_log_file_is_appended_to,
@@ -34,6 +31,10 @@ trials! { Nothing => [
     a_remote_syslog_gets_the_lines_by_tcp,
     a_remote_syslog_of_another_kind_is_fatal,
     utc_may_be_asked_for,
+], Users => [
+    a_client_is_labelled_with_what_it_said_of_itself,
+    secrets_are_redacted_in_a_traced_connect,
+    a_plaintext_password_is_warned_of,
 ] }
 
 /// Whether `text` has the shape: `9` stands for a digit, `#` for several, the rest for itself.

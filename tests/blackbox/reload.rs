@@ -18,9 +18,10 @@ trials! { Nothing => [
     a_random_port_is_kept,
     connections_and_subscriptions_live_on,
     a_new_ping_max_holds_for_open_clients,
-    new_users_are_let_in_and_old_ones_closed,
     many_reloads_in_a_row_all_succeed,
     a_reload_without_a_configuration_file_is_refused,
+], Users => [
+    new_users_are_let_in_and_old_ones_closed,
 ] }
 
 fn each_change_is_logged_and_the_end_names_the_digest() {

@@ -50,23 +50,25 @@ fn flood_until(server: &Server, publisher: &mut Raw, text: &str) -> String {
 }
 
 fn pending_over_its_limit_closes_a_slow_consumer() {
-    let server = Server::start("max_pending: 1mb\nwrite_deadline: 60s");
+    let server = Start::config("max_pending: 1mb\nwrite_deadline: 60s").args(&["-D"]).start();
     let mut sleeper = sleeper(&server);
     let mut publisher = Raw::connect(&server);
     let line = flood_until(&server, &mut publisher, "Slow Consumer");
     assert!(line.contains("[INF] ") || line.contains("[WRN] "), "{line}");
     assert!(line.contains("Slow Consumer Detected: MaxPending of 1048576 Exceeded"), "{line}");
+    server.wait_log("Client connection closed: Slow Consumer (Pending Bytes)");
     // What the sockets held still comes, then the end.
     sleeper.closed();
 }
 
 fn a_write_that_meets_its_deadline_unfinished_closes_a_slow_consumer() {
-    let server = Server::start("write_deadline: 100ms");
+    let server = Start::config("write_deadline: 100ms").args(&["-D"]).start();
     let mut sleeper = sleeper(&server);
     let mut publisher = Raw::connect(&server);
     let line = flood_until(&server, &mut publisher, "Slow Consumer");
     assert!(line.contains("Slow Consumer Detected: WriteDeadline of 100ms exceeded with "), "{line}");
     assert!(line.contains(" chunks of ") && line.ends_with(" total bytes."), "{line}");
+    server.wait_log("Client connection closed: Slow Consumer (Write Deadline)");
     sleeper.closed();
 }
 

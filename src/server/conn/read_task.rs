@@ -19,17 +19,20 @@ use super::session::Session;
 use super::worker::{self, Worker};
 use super::write_task;
 use crate::server::base::clock::{Clock, Timestamp};
+use crate::server::base::duration::go_duration;
 use crate::server::base::timers::TimerKey;
 use crate::server::delivery::Courier;
+use crate::server::log::Logger;
 use crate::server::net::Transport;
-use crate::server::outbound::{Notices, Outbound};
+use crate::server::outbound::{Behind, Notices, Outbound};
 use crate::server::protocol::error::CloseReason;
 use crate::server::protocol::op::Kind;
 
 /// How long a closing connection may take to send what waits. Reference: 100 ms.
 const LAST_FLUSH_MAX: Duration = Duration::from_millis(100);
 
-/// How long a producer waits for one receiver that is behind, and for one that is at its limit.
+/// How long a producer waits for a receiver that is behind, and for one that is at its limit, with
+/// each message for it.
 const STALL_MAX: Duration = Duration::from_millis(2);
 const STALL_AT_LIMIT_MAX: Duration = Duration::from_millis(5);
 /// How long a producer waits for all of them after one read.
@@ -49,7 +52,7 @@ pub struct Connection<S> {
 /// Why the poll function returned.
 enum Pause {
     /// Receivers are behind: wait for them before reading on.
-    Stall(Box<[Arc<Outbound>]>),
+    Stall(Box<[Behind]>),
     /// The connection is to be closed.
     Close(CloseReason),
 }
@@ -84,7 +87,10 @@ impl<S: Session> Connection<S> {
         async move {
             let reason = loop {
                 match poll_fn(|task| self.poll(task)).await {
-                    Pause::Stall(receivers) => Box::pin(stall(receivers)).await,
+                    Pause::Stall(receivers) => {
+                        let producer = Arc::clone(&self.outbound);
+                        Box::pin(stall(producer, receivers, self.context.logger.clone())).await;
+                    }
                     Pause::Close(reason) => break reason,
                 }
             };
@@ -225,11 +231,13 @@ impl<S: Session> Connection<S> {
         }
     }
 
-    /// Only client producers wait for slow receivers, and nobody waits for itself: it would not read
-    /// on and so never answer.
-    fn stalls(&self, receivers: &mut Vec<Arc<Outbound>>) -> bool {
-        receivers.retain(|receiver| !Arc::ptr_eq(receiver, &self.outbound));
-        self.outbound.kind() == Kind::Client && !receivers.is_empty()
+    /// Only client producers wait for slow receivers, where the options hold producers back at all.
+    /// Nobody waits for itself: it would not read on and so never answer.
+    fn stalls(&self, receivers: &mut Vec<Behind>) -> bool {
+        receivers.retain(|behind| !Arc::ptr_eq(&behind.receiver, &self.outbound));
+        !receivers.is_empty()
+            && self.outbound.kind() == Kind::Client
+            && !self.context.options().no_fast_producer_stall
     }
 
     fn ended(&mut self, courier: &mut Courier) -> Next {
@@ -313,6 +321,22 @@ impl<S: Session> Connection<S> {
     }
 }
 
+/// Lets a producer wait a moment for receivers that are behind.
+async fn stall(producer: Arc<Outbound>, receivers: Box<[Behind]>, logger: Logger) {
+    let start = Instant::now();
+    for Behind { receiver, messages } in receivers {
+        let each = if receiver.is_over_limit() { STALL_AT_LIMIT_MAX } else { STALL_MAX };
+        let span = each.saturating_mul(u32::try_from(messages).unwrap_or(u32::MAX));
+        let _ = timeout_at(start + STALL_TOTAL_MAX, timeout(span, receiver.released())).await;
+    }
+    let stalled = Duration::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
+    if stalled >= STALL_AT_LIMIT_MAX {
+        let (label, stalled) = (producer.label(), go_duration(stalled));
+        let text = format_args!("{label} - Producer was stalled for a total of {stalled}");
+        logger.warn_limited_by("stalled producer", text);
+    }
+}
+
 /// Reasons after which nothing can or should be sent any more.
 fn skips_last_flush(reason: CloseReason) -> bool {
     matches!(
@@ -323,15 +347,6 @@ fn skips_last_flush(reason: CloseReason) -> bool {
             | CloseReason::SlowConsumerWriteDeadline
             | CloseReason::TlsHandshakeError
     )
-}
-
-/// Waits a moment for receivers that are behind.
-async fn stall(receivers: Box<[Arc<Outbound>]>) {
-    let end = Instant::now() + STALL_TOTAL_MAX;
-    for receiver in receivers {
-        let span = if receiver.is_over_limit() { STALL_AT_LIMIT_MAX } else { STALL_MAX };
-        let _ = timeout_at(end, timeout(span, receiver.released())).await;
-    }
 }
 
 #[cfg(test)]

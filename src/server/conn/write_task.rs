@@ -36,8 +36,8 @@ async fn write(outbound: &Outbound, context: &Context, mut turn: Turn) -> Result
     let (attempted, chunks, started) = (turn.chunks.bytes(), turn.chunks.count(), Instant::now());
     let mut deadline = started + rules.deadline;
     let mut slow = false;
-    // What was written since the deadline was last set.
-    let mut written = 0;
+    // What was written since the deadline was last set; the write that filled the socket counts.
+    let mut written = turn.sent_before;
     while !turn.chunks.is_empty() {
         match turn.transport.try_write_vectored(&turn.chunks.slices()) {
             Ok(count) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::server::base::rng::Rng;
 use crate::server::interest::MatchCache;
-use crate::server::outbound::{Outbound, Stage, Staged};
+use crate::server::outbound::{Behind, Outbound, Stage, Staged};
 
 /// One worker's tools. Nothing in it outlives a read batch but caches.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Courier {
 
     /// Sends what is staged. `blocked` gets each destination whose socket is full: it needs a write
     /// task. `stalling` gets those for which so much waits that their producer should pause.
-    pub fn flush(&mut self, blocked: &mut impl FnMut(&Arc<Outbound>), stalling: &mut Vec<Arc<Outbound>>) {
+    pub fn flush(&mut self, blocked: &mut impl FnMut(&Arc<Outbound>), stalling: &mut Vec<Behind>) {
         self.stage.flush(blocked, stalling);
     }
 }

@@ -30,6 +30,8 @@ pub struct Turn {
     pub transport: Arc<Transport>,
     /// What to write.
     pub chunks: Chunks,
+    /// Bytes that were sent just before, until the socket was full.
+    pub sent_before: usize,
 }
 
 impl Outbound {
@@ -70,6 +72,7 @@ impl Outbound {
             Err(_) => return self.broken(staged),
         };
         let mut rest = Chunks::default();
+        let mut sent_before = sent.bytes;
         staged.move_rest(sent.bytes, &mut rest);
         // What others queued meanwhile goes too, while the socket takes it.
         while !sent.socket_full {
@@ -86,9 +89,11 @@ impl Outbound {
                 Err(_) => return self.broken(staged),
             };
             rest.advance(sent.bytes);
+            sent_before += sent.bytes;
         }
         let bytes = {
             let mut pending = self.pending.lock();
+            pending.sent_before_turn = sent_before;
             rest.append(&mut pending.chunks);
             pending.chunks = rest;
             pending.bytes()
@@ -114,7 +119,8 @@ impl Outbound {
             {
                 let chunks = pending.chunks.take_batch();
                 pending.in_flight_bytes = chunks.bytes();
-                return Some(Turn { transport, chunks });
+                let sent_before = std::mem::take(&mut pending.sent_before_turn);
+                return Some(Turn { transport, chunks, sent_before });
             }
             pending.writing = false;
             pending.in_flight_bytes = 0;

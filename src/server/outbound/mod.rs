@@ -11,5 +11,5 @@ pub use chunks::Chunks;
 pub use encoder::{Outgoing, SharedPayload};
 pub use flush::{Flushed, Turn};
 pub use queue::{Notices, Outbound, OutboundStats, PendingLimits};
-pub use stage::Stage;
+pub use stage::{Behind, Stage};
 pub use staged::Staged;

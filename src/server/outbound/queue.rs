@@ -94,6 +94,8 @@ pub(super) struct Pending {
     pub(super) chunks: Chunks,
     /// Bytes taken out of `chunks` by a writer that has not finished with them.
     pub(super) in_flight_bytes: usize,
+    /// Bytes that a direct write sent before it met the full socket.
+    pub(super) sent_before_turn: usize,
     /// Somebody holds the right to write to the socket.
     pub(super) writing: bool,
     pub(super) messages: u64,

@@ -25,6 +25,15 @@ struct Slot {
     staged: Staged,
 }
 
+/// A receiver that is behind.
+#[derive(Debug, Clone)]
+pub struct Behind {
+    /// Whose queue it is.
+    pub receiver: Arc<Outbound>,
+    /// Messages that this batch added to what waits for it.
+    pub messages: u64,
+}
+
 /// Staged messages by destination.
 #[derive(Debug, Default)]
 pub struct Stage {
@@ -59,15 +68,16 @@ impl Stage {
 
     /// Sends everything. `blocked` gets each destination whose socket is full: it needs a write
     /// task. `stalling` gets those for which so much waits that their producer should pause.
-    pub fn flush(&mut self, blocked: &mut impl FnMut(&Arc<Outbound>), stalling: &mut Vec<Arc<Outbound>>) {
+    pub fn flush(&mut self, blocked: &mut impl FnMut(&Arc<Outbound>), stalling: &mut Vec<Behind>) {
         self.index.clear();
         self.staged_bytes = 0;
         for Slot { target, mut staged } in self.slots.drain(..) {
+            let (messages, _) = staged.counts();
             if target.flush(&mut staged) == Flushed::Blocked {
                 blocked(&target);
             }
             if target.is_stalling() {
-                stalling.push(target);
+                stalling.push(Behind { receiver: target, messages });
             }
             let capacity = staged.capacity();
             if capacity <= KEPT_BYTES_MAX && self.spare_bytes + capacity <= KEPT_BYTES_TOTAL_MAX {

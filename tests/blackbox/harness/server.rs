@@ -103,9 +103,33 @@ impl Start {
         self
     }
 
+    /// What the server says instead of starting; `None` if it starts.
+    pub(crate) fn refused(self) -> Option<Vec<String>> {
+        let server = self.spawn();
+        let ready = server.lines.wait(0, "Server is ready");
+        ready.is_none().then(|| server.log())
+    }
+
     /// Starts the server and waits until it listens.
     #[track_caller]
     pub(crate) fn start(self) -> Server {
+        let mut server = self.spawn();
+        if server.log == Log::Elsewhere {
+            server.port = server.port_from_file();
+            return server;
+        }
+        let listening = server.wait_log("Listening for client connections on ");
+        server.port = listening
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.trim().parse().ok())
+            .unwrap_or_else(|| panic!("no port in {listening:?}"));
+        server.wait_log("Server is ready");
+        server
+    }
+
+    /// Starts the process.
+    fn spawn(self) -> Server {
         let dir = self.dir.unwrap_or_else(|| tempfile::tempdir().expect("a temporary directory"));
         let config = dir.path().join(self.config_name);
         let text = self.config.replace("$DIR", &dir.path().display().to_string());
@@ -129,19 +153,7 @@ impl Start {
             .spawn()
             .expect("the binary under test starts");
         let lines = Lines::read(child.stderr.take().expect("stderr is a pipe"));
-        let mut server = Server { child, dir, config, lines, log: self.log, port: 0 };
-        if self.log == Log::Elsewhere {
-            server.port = server.port_from_file();
-            return server;
-        }
-        let listening = server.wait_log("Listening for client connections on ");
-        server.port = listening
-            .rsplit(':')
-            .next()
-            .and_then(|port| port.trim().parse().ok())
-            .unwrap_or_else(|| panic!("no port in {listening:?}"));
-        server.wait_log("Server is ready");
-        server
+        Server { child, dir, config, lines, log: self.log, port: 0 }
     }
 }
 

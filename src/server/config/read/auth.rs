@@ -262,3 +262,22 @@ pub(super) fn read_simple(context: &mut Context<'_>, entry: &Entry) -> SimpleAut
     }
     auth
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::server::config::parse::parse;
+    use crate::server::config::read::{disk::Here, read};
+
+    /// The places of these depend on chance in the reference; here they are the last key's.
+    #[test]
+    fn an_nkey_stands_alone() {
+        let key = "UAAQCAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCAIBAEAQCLL5";
+        for other in ["user: a", "username: a", "pass: a"] {
+            let text = format!("authorization {{ users: [ {{\nnkey: {key}\n{other} }} ] }}");
+            let root = parse("x.conf", text.as_bytes(), &crate::server::config::load::Disk).root;
+            let (_, findings) = read("x.conf", &root, &Here);
+            let lines: Vec<String> = findings.iter().map(|finding| finding.line()).collect();
+            assert_eq!(lines, ["x.conf:3:1: Nkey users do not take usernames or passwords"]);
+        }
+    }
+}

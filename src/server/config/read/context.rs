@@ -1,6 +1,7 @@
 //! What all readers share: where findings go, and how a block's keys find their readers.
 
 use crate::server::config::diagnose::{Diagnostic, quoted};
+use crate::server::config::number::{self, Number};
 use crate::server::config::options::Options;
 use crate::server::config::value::{Entry, Map, Node, Pos, Value};
 
@@ -172,7 +173,7 @@ impl<'a> Context<'a> {
 
     /// The whole number that a value must be; otherwise the plain refusal of a wrong type.
     pub(super) fn int(&mut self, node: &Node) -> Option<i64> {
-        let number = node.value.as_int();
+        let number = node.value.as_int().or_else(|| toml_size(node));
         if number.is_none() {
             self.wrong_type(node, "int64");
         }
@@ -186,6 +187,18 @@ impl<'a> Context<'a> {
             self.wrong_type(node, "bool");
         }
         value
+    }
+}
+
+/// Beyond the reference: TOML has no size suffixes, so a size with one is a text there (`"64mb"`).
+fn toml_size(node: &Node) -> Option<i64> {
+    let text = node.value.as_str()?;
+    if !node.pos.file.ends_with(".toml") || !text.ends_with(|c: char| c.is_ascii_alphabetic()) {
+        return None;
+    }
+    match number::integer(text.as_bytes()) {
+        Ok(Number::Value(size)) => Some(size),
+        _ => None,
     }
 }
 
@@ -212,3 +225,21 @@ pub(super) fn shown(value: &Value) -> String {
 
 /// Keys of the top level, read into all options.
 pub(super) type TopKeys = &'static [Key<Options>];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_may_be_texts_in_toml_only() {
+        let node = |file: &str, text: &str| {
+            let pos = Pos { file: file.into(), ..Pos::default() };
+            Node::new(Value::String(text.into()), pos)
+        };
+        assert_eq!(toml_size(&node("x.toml", "64mb")), Some(64 << 20));
+        assert_eq!(toml_size(&node("x.toml", "1K")), Some(1000));
+        for (file, text) in [("x.conf", "64mb"), ("x.toml", "64"), ("x.toml", "mb"), ("x.toml", "5q")] {
+            assert_eq!(toml_size(&node(file, text)), None, "{file} {text}");
+        }
+    }
+}
