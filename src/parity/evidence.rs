@@ -122,16 +122,19 @@ impl Sources {
         let mut functions = Vec::new();
         let mut attributed = false;
         let mut listed = false;
-        for line in text.lines().map(str::trim) {
-            // Black-box tests carry no attribute: a list at the file's top makes them trials.
-            listed |= line.starts_with("trials!");
-            if listed {
-                let names = line.split(',').map(str::trim);
+        for raw in text.lines() {
+            let line = raw.trim();
+            // Some tests carry no attribute: a macro at the file's top level makes them of a list.
+            listed |= opens_list(raw);
+            if listed && !line.contains("fn ") && !line.starts_with("#[") {
+                modules.extend(line.split_once(" => [").and_then(|(module, _)| identifier(module)));
                 functions
-                    .extend(names.filter_map(identifier).filter(|name| line.contains(&format!("{name},"))));
-                listed = !line.ends_with('}');
+                    .extend(line.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter_map(identifier));
+                listed =
+                    !raw.starts_with([']', '}', ')']) && !(opens_list(raw) && line.ends_with(['}', ';']));
                 continue;
             }
+            listed = false;
             if line.starts_with("#[") {
                 attributed |= line.contains("test");
                 continue;
@@ -151,6 +154,13 @@ impl Sources {
             self.tests.entry(function).or_default().push(modules.clone());
         }
     }
+}
+
+/// Does this line, at a file's top level, open a macro's list, like `trials! {`?
+fn opens_list(raw: &str) -> bool {
+    let Some((name, rest)) = raw.split_once('!') else { return false };
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    is_name && name != "macro_rules" && rest.trim_start().starts_with(['[', '{', '('])
 }
 
 fn identifier(text: &str) -> Option<String> {
@@ -210,6 +220,10 @@ mod tests {
         sources.read_tests("src/server/protocol/parser.rs", text);
         let trials = "trials! { Nothing => [\n    first_trial,\n], Natsx => [\n    last_trial,\n] }\nfn first_trial() {}\nfn helper() {}";
         sources.read_tests("tests/blackbox/process.rs", trials);
+        sources.read_tests(
+            "src/server/config/read/cases_test.rs",
+            "tables! {\n    general => [\n        listen,\n    ],\n}\n",
+        );
         sources.read_tests("src/server/interest/sublist_test.rs", "#[test]\nfn counts() {}");
         sources.scripts.insert("tests/scripts/a.txt".to_owned(), Ok(vec![Name::new("A", "B", "C")]));
         sources.scripts.insert("tests/scripts/free.txt".to_owned(), Ok(Vec::new()));
@@ -232,6 +246,7 @@ mod tests {
         check("blackbox::process::first_trial", true);
         check("blackbox::process::last_trial", true);
         check("blackbox::process::helper", false);
+        check("config::read::cases_test::general::listen", true);
         check("protocol::op::any_case", false);
         check("protocol::parser::nothing", false);
     }
