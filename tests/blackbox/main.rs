@@ -32,6 +32,7 @@ mod reload;
 mod hostile;
 mod proxy;
 mod examples;
+mod config_check;
 mod twins;
 
 fn main() {
@@ -51,6 +52,7 @@ fn main() {
         hostile::trials(),
         proxy::trials(),
         examples::trials(),
+        config_check::trials(),
         twins::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
