@@ -1,10 +1,14 @@
-//! One account: who in it subscribed to what.
+//! One account: who in it subscribed to what, and where its messages are sent on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
+
+use super::mapping::Mappings;
 use crate::server::base::clock::Timestamp;
+use crate::server::base::rng::Rng;
 use crate::server::interest::SharedInterest;
 
 /// A name space of subjects: messages stay inside, unless exported and imported.
@@ -14,6 +18,8 @@ pub struct Account {
     interest: Arc<SharedInterest>,
     /// When a client at its limit of subscriptions was last reported; nanoseconds.
     limit_reported: AtomicU64,
+    /// Absent while there are none: publishing asks each time.
+    mappings: ArcSwapOption<Mappings>,
 }
 
 /// How often the log says that a client is at its limit of subscriptions. Reference: 2 s an account.
@@ -22,7 +28,12 @@ const LIMIT_REPORT_INTERVAL: Duration = Duration::from_secs(2);
 impl Account {
     /// An account without subscriptions.
     pub fn new(name: &str, interest: SharedInterest) -> Self {
-        Self { name: name.into(), interest: Arc::new(interest), limit_reported: AtomicU64::new(0) }
+        Self {
+            name: name.into(),
+            interest: Arc::new(interest),
+            limit_reported: AtomicU64::new(0),
+            mappings: ArcSwapOption::empty(),
+        }
     }
 
     /// The account's name.
@@ -38,6 +49,16 @@ impl Account {
             self.limit_reported.store(now.nanos(), Ordering::Relaxed);
         }
         due
+    }
+
+    /// Puts other subject mappings in force.
+    pub fn set_mappings(&self, mappings: Mappings) {
+        self.mappings.store((!mappings.is_empty()).then(|| Arc::new(mappings)));
+    }
+
+    /// Where a message to `subject` goes, if not there; see [`Mappings::map`].
+    pub fn map(&self, subject: &[u8], rng: &mut Rng) -> Option<Vec<u8>> {
+        self.mappings.load().as_ref()?.map(subject, rng)
     }
 
     /// Its subscriptions.

@@ -23,6 +23,11 @@ impl ClientSession {
         if self.profile.pedantic && !subject::is_valid_literal(publish.subject) {
             self.say(WireError::InvalidPublishSubject, courier);
         }
+        let mapped = self.account.map(publish.subject, courier.rng());
+        if let Some(mapped) = &mapped {
+            self.trace_mapping(publish.subject, mapped);
+        }
+        let publish = &Publish { subject: mapped.as_deref().unwrap_or(publish.subject), ..*publish };
         if let Some(refusal) = self.refusal(publish) {
             self.log_refused_publish(&refusal);
             self.say(refusal, courier);

@@ -40,6 +40,12 @@ impl ClientSession {
         }
     }
 
+    pub(super) fn trace_mapping(&self, from: &[u8], to: &[u8]) {
+        if self.trace.is_some() {
+            self.trace_text(&trace_line::mapping(from, to));
+        }
+    }
+
     pub(super) fn log_refused_publish(&self, refusal: &WireError<'_>) {
         match refusal {
             WireError::PublishDenied { subject } => {

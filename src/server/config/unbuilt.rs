@@ -26,7 +26,6 @@ const UNBUILT: &[(&str, IsUsed)] = &[
     ("proxies", |o| o.proxies_trusted.as_ref().is_some_and(|keys| !keys.is_empty())),
     ("tls", |o| o.tls.is_some()),
     ("ocsp", |o| o.ocsp.is_some()),
-    ("mappings", |o| !o.mappings.is_empty()),
     ("http", |o| o.http_port != 0),
     ("https", |o| o.https_port != 0),
     ("cluster", |o| o.cluster.port != 0 || !o.cluster.routes.is_empty()),

@@ -41,9 +41,11 @@ impl Server {
         start::check(&new).map_err(ReloadError::Options)?;
         let changes = change::changes(&old, &new, &self.running())?;
         let info = self.info_for(&new).map_err(ReloadError::Options)?;
+        let mappings = start::mappings(&new).map_err(|error| ReloadError::Options(error.to_string()))?;
         let settings = Settings::from_options(&new, called_by);
         let digest = new.config_digest.clone();
         self.inner.client.conn.options.swap(new);
+        self.inner.client.accounts.global().set_mappings(mappings);
         let logger = &self.inner.client.conn.logger;
         for change in &changes {
             self.apply(change, &info);

@@ -13,7 +13,7 @@ use super::banner::{self, Identity};
 use super::ports;
 use super::server::{Inner, Life, Server};
 use super::version;
-use crate::server::account::Registry;
+use crate::server::account::{Mappings, Registry};
 use crate::server::base::clock::SystemClock;
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
@@ -90,6 +90,7 @@ impl Server {
         if options.proxy_protocol {
             logger.notice(format_args!("PROXY protocol enabled for client connections"));
         }
+        let mappings = mappings(&options)?;
         let conn = Arc::new(Context {
             clock: clock.clone(),
             timers: Arc::clone(&timers),
@@ -105,6 +106,7 @@ impl Server {
             }),
             info: ArcSwap::from_pointee(info),
         });
+        client.accounts.global().set_mappings(mappings);
         let (gate, _) = watch::channel(Gate::Open);
         let (life, _) = watch::channel(Life::Running);
         spawn_until_stopped(life.subscribe(), timer_task::run(timers, clock));
@@ -211,6 +213,12 @@ pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), 
     advertise::split(value, port)
         .map(|(host, port)| (host, i64::from(port)))
         .map_err(|error| StartError::Advertise { value: value.clone(), error })
+}
+
+/// The mappings of the global account.
+pub(super) fn mappings(options: &Options) -> Result<Mappings, StartError> {
+    Mappings::new(&options.mappings, options.cluster.name.as_deref())
+        .map_err(|error| StartError::Options(error.to_string()))
 }
 
 /// Rules between options that a file alone does not break, and what natsx cannot do yet.
