@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use std::sync::atomic::Ordering;
+
 use super::profile::Names;
 use super::session::{ClientSession, Phase};
 use crate::server::base::clock::Timestamp;
@@ -97,7 +99,12 @@ impl ClientSession {
 
     /// Stages an INFO because something in it has changed.
     pub(super) fn send_async_info(&self, courier: &mut Courier) {
-        self.info().write_line(courier.stage(&self.outbound).own());
+        let mut info = self.info();
+        if self.context.lame_duck.load(Ordering::Relaxed) {
+            info.ldm = true;
+            info.connect_urls.clear();
+        }
+        info.write_line(courier.stage(&self.outbound).own());
     }
 
     fn info(&self) -> Info {

@@ -1,6 +1,7 @@
 //! What `run` hands to every client connection.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 
@@ -17,4 +18,6 @@ pub struct ClientContext {
     pub accounts: Registry,
     /// What INFO says, but for what differs from client to client.
     pub info: ArcSwap<Info>,
+    /// The server takes no new clients; those it has are told so, once.
+    pub lame_duck: AtomicBool,
 }

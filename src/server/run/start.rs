@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use nkeys::{KeyPair, XKey};
@@ -105,6 +106,7 @@ impl Server {
                 if without_cache { SharedInterest::without_cache() } else { SharedInterest::new() }
             }),
             info: ArcSwap::from_pointee(info),
+            lame_duck: AtomicBool::new(false),
         });
         client.accounts.global().set_mappings(mappings);
         let (gate, _) = watch::channel(Gate::Open);

@@ -1,5 +1,8 @@
 //! The end of a server: at once, or as a lame duck.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use tokio::time::timeout;
 
 use super::lame_duck::Plan;
@@ -10,7 +13,7 @@ use crate::server::outbound::Notices;
 use crate::server::protocol::error::CloseReason;
 
 /// How long a stop waits for connections to send what they owe.
-const LAST_CONNECTIONS_MAX: std::time::Duration = std::time::Duration::from_secs(2);
+const LAST_CONNECTIONS_MAX: Duration = Duration::from_secs(2);
 
 impl Server {
     /// Closes all listeners and connections; completes when they are gone.
@@ -44,7 +47,7 @@ impl Server {
             self.stop().await;
             return;
         }
-        self.announce_lame_duck();
+        self.inner.client.lame_duck.store(true, Ordering::Relaxed);
         for client in &clients {
             client.notify(Notices::INFO);
         }
@@ -67,17 +70,8 @@ impl Server {
     }
 
     /// Waits for `span`; true where the server stops meanwhile.
-    async fn pause(&self, span: std::time::Duration) -> bool {
+    async fn pause(&self, span: Duration) -> bool {
         let mut life = self.inner.life.subscribe();
         timeout(span, life.wait_for(|life| *life >= Life::Stopping)).await.is_ok()
-    }
-
-    fn announce_lame_duck(&self) {
-        self.inner.client.info.rcu(|info| {
-            let mut info = crate::server::protocol::info::Info::clone(info);
-            info.ldm = true;
-            info.connect_urls.clear();
-            info
-        });
     }
 }
