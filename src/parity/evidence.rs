@@ -130,8 +130,9 @@ impl Sources {
                 modules.extend(line.split_once(" => [").and_then(|(module, _)| identifier(module)));
                 functions
                     .extend(line.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter_map(identifier));
-                listed =
-                    !raw.starts_with([']', '}', ')']) && !(opens_list(raw) && line.ends_with(['}', ';']));
+                let alone = opens_list(raw) && line.ends_with(['}', ';']);
+                let closed = raw.starts_with([']', '}', ')']) && !line.ends_with('[');
+                listed = !(alone || closed);
                 continue;
             }
             listed = false;
