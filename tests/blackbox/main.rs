@@ -34,6 +34,7 @@ mod proxy;
 mod examples;
 mod config_check;
 mod twins;
+mod embedded;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -54,6 +55,7 @@ fn main() {
         examples::trials(),
         config_check::trials(),
         twins::trials(),
+        embedded::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

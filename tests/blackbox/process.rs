@@ -29,7 +29,6 @@ trials! { Nothing => [
     flags_win_over_the_configuration_file,
     flags_may_have_one_dash_or_two,
 ], Natsx => [
-], Users => [
     secrets_are_not_seen_in_the_process_list,
 ] }
 

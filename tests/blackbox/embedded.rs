@@ -1,0 +1,209 @@
+//! The server as a library: started, spoken to, changed and stopped by the program it lives in.
+//!
+//! These use the library that was built with the tests, whatever binary is under test.
+
+use std::sync::Arc;
+
+use natsx::server::base::clock::SystemClock;
+use natsx::server::config::options::{Options, PORT_RANDOM};
+use natsx::server::log::{Levels, Logger};
+use natsx::server::run::{Life, Server, StartError};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+
+use crate::harness::client::soon;
+use crate::harness::trial::trials;
+use crate::harness::{Raw, block_on};
+
+trials! { Nothing => [
+    a_client_connects_over_tcp,
+    a_client_connects_inside_the_process,
+    both_kinds_of_client_reach_each_other,
+    servers_of_one_process_share_nothing,
+    new_options_are_taken_while_it_runs,
+    options_that_need_a_restart_are_refused,
+    a_stop_closes_clients_and_ends,
+    a_port_in_use_is_an_error_value,
+    what_is_not_built_is_an_error_value,
+    a_lame_duck_without_clients_stops,
+    its_log_can_be_read_in_the_process,
+] }
+
+fn options() -> Options {
+    let mut options = Options { host: "127.0.0.1".to_owned(), port: PORT_RANDOM, ..Options::default() };
+    options.settle();
+    options
+}
+
+async fn start(options: Options) -> Server {
+    let logger = Logger::silent(Arc::new(SystemClock::new()));
+    Server::start(options, logger).await.expect("the embedded server starts")
+}
+
+/// A client over TCP that has said its CONNECT.
+fn tcp_client(server: &Server) -> Raw {
+    let mut raw = Raw::open(server.client_addresses()[0]);
+    assert!(raw.line().starts_with("INFO {"));
+    raw.send("CONNECT {\"verbose\":false,\"pedantic\":false}\r\n");
+    raw.sync();
+    raw
+}
+
+/// A client inside the process that has said its CONNECT.
+struct Inside(BufReader<UnixStream>);
+
+impl Inside {
+    async fn connect(server: &Server) -> Self {
+        let mut inside = Self(BufReader::new(server.connect_in_process().expect("a connection")));
+        assert!(inside.line().await.starts_with("INFO {"));
+        inside.send("CONNECT {\"verbose\":false,\"pedantic\":false}\r\nPING\r\n").await;
+        inside.until("PONG").await;
+        inside
+    }
+
+    async fn send(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).await.expect("the server takes it");
+    }
+
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        soon("a line", self.0.read_line(&mut line)).await.expect("the connection is open");
+        line.trim_end().to_owned()
+    }
+
+    async fn until(&mut self, wanted: &str) {
+        while self.line().await != wanted {}
+    }
+}
+
+fn a_client_connects_over_tcp() {
+    block_on(async {
+        let server = start(options()).await;
+        let mut raw = tcp_client(&server);
+        raw.send("SUB a 1\r\nPUB a 1\r\nx\r\n");
+        raw.expect_message("a", "x");
+        assert_eq!((server.connections(), server.life()), (1, Life::Running));
+        server.stop().await;
+    });
+}
+
+fn a_client_connects_inside_the_process() {
+    block_on(async {
+        let server = start(options()).await;
+        let mut inside = Inside::connect(&server).await;
+        inside.send("SUB a.* 1\r\nPUB a.b 5\r\nhello\r\n").await;
+        inside.until("MSG a.b 1 5").await;
+        assert_eq!(inside.line().await, "hello");
+        server.stop().await;
+    });
+}
+
+fn both_kinds_of_client_reach_each_other() {
+    block_on(async {
+        let server = start(options()).await;
+        let mut inside = Inside::connect(&server).await;
+        let mut raw = tcp_client(&server);
+        inside.send("SUB in 1\r\nPING\r\n").await;
+        inside.until("PONG").await;
+        raw.send("SUB out 1\r\nPUB in 1\r\nx\r\n");
+        raw.sync();
+        inside.until("MSG in 1 1").await;
+        inside.send("PUB out 1\r\ny\r\n").await;
+        raw.expect_message("out", "y");
+        server.stop().await;
+    });
+}
+
+fn servers_of_one_process_share_nothing() {
+    block_on(async {
+        let (one, two) = (start(options()).await, start(options()).await);
+        assert_ne!(one.id(), two.id());
+        let (mut of_one, mut of_two) = (tcp_client(&one), tcp_client(&two));
+        of_one.send("SUB a 1\r\n");
+        of_one.sync();
+        of_two.send("PUB a 1\r\nx\r\n");
+        of_two.sync();
+        of_one.expect_silence();
+        one.stop().await;
+        of_two.expect_silence();
+        two.stop().await;
+    });
+}
+
+fn new_options_are_taken_while_it_runs() {
+    block_on(async {
+        let server = start(options()).await;
+        let mut raw = tcp_client(&server);
+        let new = Options { max_payload: 3, ..options() };
+        server.reload(new, "embedder").await.expect("a payload limit can change");
+        assert_eq!(server.options().max_payload, 3);
+        raw.send("PUB a 4\r\n");
+        assert_eq!(raw.closed(), ["-ERR 'Maximum Payload Violation'"]);
+        server.stop().await;
+    });
+}
+
+fn options_that_need_a_restart_are_refused() {
+    block_on(async {
+        let server = start(options()).await;
+        let new = Options { server_name: "other".to_owned().into(), max_payload: 3, ..options() };
+        let error = server.reload(new, "embedder").await.unwrap_err().to_string();
+        assert!(error.starts_with("config reload not supported for ServerName"), "{error}");
+        assert_ne!(server.options().max_payload, 3);
+        server.stop().await;
+    });
+}
+
+fn a_stop_closes_clients_and_ends() {
+    block_on(async {
+        let server = start(options()).await;
+        let mut raw = tcp_client(&server);
+        server.stop().await;
+        assert_eq!((server.life(), server.connections()), (Life::Stopped, 0));
+        soon("the end", server.stopped()).await;
+        assert_eq!(raw.closed(), Vec::<String>::new());
+        assert!(std::net::TcpStream::connect(server.client_addresses()[0]).is_err());
+    });
+}
+
+fn a_port_in_use_is_an_error_value() {
+    block_on(async {
+        let first = start(options()).await;
+        let port = first.client_addresses()[0].port();
+        let logger = Logger::silent(Arc::new(SystemClock::new()));
+        let error = Server::start(Options { port: port.into(), ..options() }, logger).await.unwrap_err();
+        assert!(matches!(error, StartError::Listen { .. }), "{error}");
+        first.stop().await;
+    });
+}
+
+fn what_is_not_built_is_an_error_value() {
+    block_on(async {
+        let logger = Logger::silent(Arc::new(SystemClock::new()));
+        let mut options = options();
+        options.authorization.username = Some("joe".to_owned());
+        let error = Server::start(options, logger).await.unwrap_err();
+        assert!(error.to_string().contains("`authorization`"), "{error}");
+    });
+}
+
+fn a_lame_duck_without_clients_stops() {
+    block_on(async {
+        let server = start(options()).await;
+        server.lame_duck().await;
+        soon("the end", server.stopped()).await;
+        assert_eq!(server.life(), Life::Stopped);
+    });
+}
+
+fn its_log_can_be_read_in_the_process() {
+    block_on(async {
+        let (logger, recorder) = Logger::recorded(Levels::default(), Arc::new(SystemClock::new()));
+        let server = Server::start(options(), logger).await.expect("the embedded server starts");
+        server.stop().await;
+        let lines = recorder.lines();
+        for text in ["Server is ready", "Initiating Shutdown...", "Server Exiting.."] {
+            assert!(lines.iter().any(|line| line.contains(text)), "{lines:?}");
+        }
+    });
+}
