@@ -1,7 +1,6 @@
 //! CONNECT of a client: what it switches, and which INFO a client is sent when.
 
 use std::net::SocketAddr;
-
 use std::sync::atomic::Ordering;
 
 use super::profile::Names;

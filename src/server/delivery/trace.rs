@@ -1,9 +1,8 @@
 //! Deliveries in the protocol trace: `->> [MSG …]`.
 
+use super::message::Message;
 use crate::server::log::{Logger, trace_line};
 use crate::server::outbound::Outbound;
-
-use super::message::Message;
 
 /// Writes each delivery of a traced server to its log.
 #[derive(Debug, Clone)]
