@@ -110,7 +110,7 @@ impl ClientSession {
         let mut info = Info::clone(&self.context.info.load());
         info.client_id = self.outbound.id();
         info.client_ip = self.peer.map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default();
-        info.max_payload = i32::try_from(self.limits.payload).unwrap_or(i32::MAX);
+        info.max_payload = i32::try_from(self.limits.payload).unwrap_or(-1);
         info
     }
 

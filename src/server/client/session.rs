@@ -1,7 +1,7 @@
 //! The session of one client: what it may do now, and what each of its operations does.
 //!
 //! ```text
-//! AwaitPreamble --absent, read--> Active --QUIT, error, CLOSE--> (the read task ends)
+//! AwaitPreamble --absent, read--> Active --error, close asked for--> (the read task ends)
 //!      '------- malformed, timeout ------^
 //! ```
 //!
@@ -91,7 +91,7 @@ impl ClientSession {
             parser: Parser::new(Kind::Client),
             limits: Limits {
                 control_line: usize::try_from(options.max_control_line).unwrap_or_default(),
-                payload: usize::try_from(options.max_payload).unwrap_or_default(),
+                payload: payload_max(&options),
                 headers: false,
                 awaits_connect: false,
             },
@@ -121,7 +121,10 @@ impl ClientSession {
 
     fn say_too_many_connections(&self, courier: &mut Courier) {
         let refusal = WireError::ConnectionsExceeded;
-        self.context.conn.logger.error_limited(format_args!("{} - {refusal}", self.outbound.label()));
+        self.context
+            .conn
+            .logger
+            .error_limited_by("too many connections", format_args!("{} - {refusal}", self.outbound.label()));
         self.say(refusal, courier);
     }
 
@@ -358,7 +361,7 @@ impl ClientSession {
     /// Takes over what a reload changed for open connections.
     fn take_options(&mut self, now: Timestamp) {
         let options = self.context.conn.options();
-        self.limits.payload = usize::try_from(options.max_payload).unwrap_or_default();
+        self.limits.payload = payload_max(&options);
         self.limits.control_line = usize::try_from(options.max_control_line).unwrap_or_default();
         self.drops_for_stalling = options.no_fast_producer_stall;
         self.ping_rules = ping_rules(&options);
@@ -366,6 +369,11 @@ impl ClientSession {
         // Dropped here, taken up again with what is shown now by the next batch.
         self.trace = None;
     }
+}
+
+/// A negative maximum is none.
+fn payload_max(options: &Options) -> usize {
+    usize::try_from(options.max_payload).unwrap_or(usize::MAX)
 }
 
 fn ping_rules(options: &Options) -> PingRules {

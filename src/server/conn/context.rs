@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::slow::{SlowConsumers, WriteRules};
+use super::slow::SlowConsumers;
 use super::table::Table;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
 use crate::server::config::options::Options;
 use crate::server::config::shared::Shared;
 use crate::server::log::Logger;
-use crate::server::protocol::op::Kind;
 
 /// Shared by all connections of one server.
 #[derive(Debug)]
@@ -32,11 +31,5 @@ impl Context {
     /// The current options.
     pub fn options(&self) -> Arc<Options> {
         self.options.get()
-    }
-
-    /// How long a write to a connection of this kind may take.
-    pub fn write_rules(&self, _kind: Kind) -> WriteRules {
-        let options = self.options();
-        WriteRules { deadline: options.write_deadline, policy: options.write_timeout }
     }
 }

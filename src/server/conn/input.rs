@@ -36,6 +36,11 @@ impl Input {
         self.rest = kept;
     }
 
+    /// Whether whole operations may be held: the session stopped early, to go on after a pause.
+    pub(super) fn is_held(&self) -> bool {
+        self.need == 0 && !self.rest.is_empty()
+    }
+
     /// Whether the next read goes into the buffer of a large operation, and how much it takes.
     pub(super) fn gathers(&self) -> Option<usize> {
         let missing = self.need.saturating_sub(self.rest.len());

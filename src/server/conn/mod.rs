@@ -13,5 +13,5 @@ mod write_task;
 pub use context::Context;
 pub use ping::{Ping, PingAction, PingRules};
 pub use session::{Consumed, Session};
-pub use slow::{SlowConsumers, WriteRules};
+pub use slow::SlowConsumers;
 pub use table::Table;

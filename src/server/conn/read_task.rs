@@ -28,7 +28,7 @@ use crate::server::outbound::{Behind, Notices, Outbound};
 use crate::server::protocol::error::CloseReason;
 use crate::server::protocol::op::Kind;
 
-/// How long a closing connection may take to send what waits. Reference: 100 ms.
+/// How long a closing connection's peer may take nothing of what waits. Reference: 100 ms.
 const LAST_FLUSH_MAX: Duration = Duration::from_millis(100);
 
 /// How long a producer waits for a receiver that is behind, and for one that is at its limit, with
@@ -74,6 +74,7 @@ pub fn start<S: Session>(
     outbound: Arc<Outbound>,
     session: S,
 ) {
+    context.table.began();
     let context = Arc::clone(context);
     let input = Input::default();
     tokio::spawn(
@@ -105,6 +106,13 @@ impl<S: Session> Connection<S> {
         loop {
             if let Some(pause) = self.attend(now) {
                 return Poll::Ready(pause);
+            }
+            // What a pause left over comes before anything new.
+            if self.input.is_held() {
+                match self.guarded(|connection, worker| connection.go_on(now, worker)) {
+                    Next::Pause(pause) => return Poll::Ready(pause),
+                    Next::Wait | Next::Yield => continue,
+                }
             }
             match self.transport.poll_read_ready(task) {
                 Poll::Ready(Ok(())) => {}
@@ -165,6 +173,12 @@ impl<S: Session> Connection<S> {
             self.session.due(now, courier)?;
         }
         Ok(())
+    }
+
+    /// Handles what the session left over when it stopped early.
+    fn go_on(&mut self, now: Timestamp, worker: &mut Worker) -> Next {
+        let held = self.input.take();
+        self.handle(now, &held, false, &mut worker.courier)
     }
 
     /// Reads once and handles all that is whole.
@@ -254,7 +268,13 @@ impl<S: Session> Connection<S> {
 
     /// Lends the worker to `work`; a panic in it closes this connection and no other.
     fn guarded(&mut self, work: impl FnOnce(&mut Self, &mut Worker) -> Next) -> Next {
-        let outcome = catch_unwind(AssertUnwindSafe(|| worker::with(|worker| work(&mut *self, worker))));
+        let outcome = worker::with(|worker| {
+            let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut *self, &mut *worker)));
+            if outcome.is_err() {
+                worker.recover(|blocked| write_task::start(blocked, &self.context));
+            }
+            outcome
+        });
         outcome.unwrap_or_else(|panic| {
             let text = panic
                 .downcast_ref::<&str>()
@@ -289,8 +309,7 @@ impl<S: Session> Connection<S> {
     async fn finish(&mut self, reason: CloseReason) {
         self.disarm();
         if reason == CloseReason::SlowConsumerPendingBytes {
-            let bytes_max = self.outbound.limits().bytes_max;
-            self.context.slow.overflowed(&self.outbound, bytes_max, &self.context.logger);
+            self.context.slow.overflowed(&self.outbound, &self.context.logger);
         }
         self.context.logger.debug(format_args!(
             "{} - {} connection closed: {}",
@@ -301,10 +320,11 @@ impl<S: Session> Connection<S> {
         self.context.table.remove(self.outbound.id());
         self.session.closed(reason);
         if !skips_last_flush(reason) {
-            let _ = timeout(LAST_FLUSH_MAX, self.outbound.drained()).await;
+            flush_last(&self.outbound).await;
             self.discard_unread();
         }
         self.outbound.shut();
+        self.context.table.ended();
     }
 
     /// Reads away what the peer has sent: closing a socket with unread bytes resets the connection,
@@ -334,6 +354,18 @@ async fn stall(producer: Arc<Outbound>, receivers: Box<[Behind]>, logger: Logger
         let (label, stalled) = (producer.label(), go_duration(stalled));
         let text = format_args!("{label} - Producer was stalled for a total of {stalled}");
         logger.warn_limited_by("stalled producer", text);
+    }
+}
+
+/// Waits for what still waits to be sent, while the peer takes some of it.
+async fn flush_last(outbound: &Outbound) {
+    let mut left = outbound.stats().pending_bytes;
+    while timeout(LAST_FLUSH_MAX, outbound.drained()).await.is_err() {
+        let now = outbound.stats().pending_bytes;
+        if now >= left {
+            return;
+        }
+        left = now;
     }
 }
 

@@ -10,9 +10,10 @@ use super::super::table::Table;
 use super::*;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
+use crate::server::config::options::WriteTimeout;
 use crate::server::config::shared::Shared;
 use crate::server::log::{Levels, Logger, Recorder};
-use crate::server::outbound::PendingLimits;
+use crate::server::outbound::OutboundRules;
 
 /// Echoes bytes; `!` panics, `.` closes, `n…` is an operation of n kibibytes.
 struct Obedient {
@@ -100,9 +101,14 @@ impl Bench {
     fn connect(&self) -> (UnixStream, Arc<Outbound>, mpsc::UnboundedReceiver<CloseReason>) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let transport = Arc::new(Transport::InProcess(ours));
-        let limits = PendingLimits { bytes_max: 1 << 20, closes: true };
+        let rules = OutboundRules {
+            pending_bytes_max: 1 << 20,
+            closes: true,
+            write_deadline: Duration::from_secs(10),
+            write_timeout: WriteTimeout::Default,
+        };
         let id = self.context.table.next_id();
-        let outbound = Arc::new(Outbound::new(id, Kind::Client, Arc::clone(&transport), limits));
+        let outbound = Arc::new(Outbound::new(id, Kind::Client, Arc::clone(&transport), rules));
         assert!(self.context.table.insert(&outbound, 100));
         let (closed, closing) = mpsc::unbounded_channel();
         let session = Obedient { outbound: Arc::clone(&outbound), closed };

@@ -9,15 +9,6 @@ use crate::server::log::Logger;
 use crate::server::outbound::Outbound;
 use crate::server::protocol::op::Kind;
 
-/// How long a write may take, and what follows.
-#[derive(Debug, Clone, Copy)]
-pub struct WriteRules {
-    /// `write_deadline`.
-    pub deadline: Duration,
-    /// `write_timeout`.
-    pub policy: WriteTimeout,
-}
-
 /// A write that was not done in time.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeout {
@@ -51,28 +42,24 @@ pub struct SlowConsumers {
 
 impl SlowConsumers {
     /// A write was not done in time.
-    pub fn timed_out(
-        &self,
-        outbound: &Outbound,
-        rules: WriteRules,
-        timeout: Timeout,
-        log: &Logger,
-    ) -> Verdict {
+    pub fn timed_out(&self, outbound: &Outbound, timeout: Timeout, log: &Logger) -> Verdict {
+        let rules = outbound.rules();
         self.count(outbound.kind());
         let state = if timeout.repeated { "State" } else { "Detected" };
         log.notice(format_args!(
             "{} - Slow Consumer {state}: WriteDeadline of {} exceeded with {} chunks of {} total bytes.",
             outbound.label(),
-            go_duration(rules.deadline),
+            go_duration(rules.write_deadline),
             timeout.chunks,
             timeout.attempted,
         ));
-        decide(outbound.kind(), rules.policy, timeout.written)
+        decide(outbound.kind(), rules.write_timeout, timeout.written)
     }
 
     /// More waits for a receiver than it may.
-    pub fn overflowed(&self, outbound: &Outbound, pending_bytes_max: usize, log: &Logger) {
+    pub fn overflowed(&self, outbound: &Outbound, log: &Logger) {
         self.count(outbound.kind());
+        let pending_bytes_max = outbound.rules().pending_bytes_max;
         log.notice(format_args!(
             "{} - Slow Consumer Detected: MaxPending of {pending_bytes_max} Exceeded",
             outbound.label()

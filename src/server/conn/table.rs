@@ -23,6 +23,8 @@ type Shard = HashMap<u64, Arc<Outbound>, foldhash::fast::RandomState>;
 pub struct Table {
     shards: [Mutex<Shard>; SHARDS],
     count: AtomicUsize,
+    /// Connections that have begun and not ended: also those that are closed but still send.
+    alive: AtomicUsize,
     next_id: AtomicU64,
     emptied: Notify,
 }
@@ -32,6 +34,7 @@ impl Default for Table {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             count: AtomicUsize::new(0),
+            alive: AtomicUsize::new(0),
             next_id: AtomicU64::new(FIRST_CLIENT_ID),
             emptied: Notify::new(),
         }
@@ -59,19 +62,28 @@ impl Table {
     /// Removes a connection.
     pub fn remove(&self, id: u64) {
         if self.shard(id).lock().remove(&id).is_some() {
-            let before = self.count.fetch_sub(1, Ordering::Relaxed);
-            if before == 1 {
-                self.emptied.notify_waiters();
-            }
+            self.count.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// Completes when there is no connection.
+    /// A connection's task has begun.
+    pub fn began(&self) {
+        self.alive.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection's task has let go of its socket.
+    pub fn ended(&self) {
+        if self.alive.fetch_sub(1, Ordering::Release) == 1 {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Completes when the last connection has ended.
     pub async fn emptied(&self) {
         loop {
             let mut emptied = std::pin::pin!(self.emptied.notified());
             emptied.as_mut().enable();
-            if self.count() == 0 {
+            if self.alive.load(Ordering::Acquire) == 0 {
                 return;
             }
             emptied.await;

@@ -4,9 +4,12 @@
 //! of an unfinished operation moves to the connection.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use crate::server::base::rng::Rng;
 use crate::server::delivery::Courier;
+use crate::server::outbound::Outbound;
 
 /// Bytes read at once. Measured: 128 KiB costs least per message; see `docs/performance.md`.
 pub(super) const SCRATCH_BYTES: usize = 128 << 10;
@@ -21,6 +24,15 @@ pub(super) struct Worker {
 }
 
 impl Worker {
+    /// After a panic: sends what was staged for others, and starts anew. Should the panic have come
+    /// from sending, the batch is lost.
+    pub(super) fn recover(&mut self, mut blocked: impl FnMut(&Arc<Outbound>)) {
+        let flushed = catch_unwind(AssertUnwindSafe(|| self.courier.flush(&mut blocked, &mut Vec::new())));
+        // Either way the caches may be half-changed.
+        drop(flushed);
+        *self = Self::new();
+    }
+
     fn new() -> Self {
         Self { scratch: vec![0; SCRATCH_BYTES], courier: Courier::new(Rng::from_entropy()) }
     }

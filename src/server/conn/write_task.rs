@@ -7,6 +7,7 @@
 use std::io;
 use std::sync::Arc;
 
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 use super::context::Context;
@@ -23,18 +24,19 @@ pub(super) fn start(outbound: &Arc<Outbound>, context: &Arc<Context>) {
 async fn run(outbound: Arc<Outbound>, context: Arc<Context>) {
     while let Some(turn) = outbound.next_turn() {
         if let Err(reason) = write(&outbound, &context, turn).await {
-            outbound.request_close(reason);
-            outbound.abandon();
+            outbound.fail(reason);
             return;
         }
+        // A socket that takes everything at once never makes this task wait: others get their turn.
+        yield_now().await;
     }
 }
 
 /// Writes one turn.
 async fn write(outbound: &Outbound, context: &Context, mut turn: Turn) -> Result<(), CloseReason> {
-    let rules = context.write_rules(outbound.kind());
+    let deadline_span = outbound.rules().write_deadline;
     let (attempted, chunks, started) = (turn.chunks.bytes(), turn.chunks.count(), Instant::now());
-    let mut deadline = started + rules.deadline;
+    let mut deadline = started + deadline_span;
     let mut slow = false;
     // What was written since the deadline was last set; the write that filled the socket counts.
     let mut written = turn.sent_before;
@@ -51,12 +53,11 @@ async fn write(outbound: &Outbound, context: &Context, mut turn: Turn) -> Result
                     Ok(Err(_)) => return Err(CloseReason::WriteError),
                     Err(_) => {
                         let timeout = Timeout { attempted, chunks, written, repeated: slow };
-                        if context.slow.timed_out(outbound, rules, timeout, &context.logger) == Verdict::Close
-                        {
+                        if context.slow.timed_out(outbound, timeout, &context.logger) == Verdict::Close {
                             return Err(CloseReason::SlowConsumerWriteDeadline);
                         }
                         (slow, written) = (true, 0);
-                        deadline = Instant::now() + rules.deadline;
+                        deadline = Instant::now() + deadline_span;
                     }
                 }
             }

@@ -167,6 +167,15 @@ impl Logger {
         }
     }
 
+    /// An error unless one of the same `kind` was said within the last second, whatever its details.
+    pub fn error_limited_by(&self, kind: &str, text: fmt::Arguments<'_>) {
+        let now = self.0.clock.now();
+        let is_allowed = self.0.repeats.lock().allow(now, kind);
+        if is_allowed {
+            self.say(Level::Error, text);
+        }
+    }
+
     /// Writes a statement of any level that is on.
     pub fn log(&self, level: Level, text: fmt::Arguments<'_>) {
         match level {

@@ -34,116 +34,116 @@ pub struct Turn {
     pub sent_before: usize,
 }
 
+/// How often a direct writer sends on what others queued meanwhile, before it hands over: it has a
+/// connection of its own to read.
+const DIRECT_ROUNDS_MAX: usize = 8;
+
 impl Outbound {
     /// Sends what is staged, which is empty afterwards.
     pub fn flush(&self, staged: &mut Staged) -> Flushed {
         let (messages, payload_bytes) = staged.counts();
-        let transport = {
-            let mut pending = self.pending.lock();
+        let transport = self.change(|pending| {
             pending.messages += messages;
             pending.payload_bytes += payload_bytes;
-            let free = !pending.writing && pending.chunks.is_empty();
-            match &pending.transport {
-                Some(transport) if free => {
-                    let transport = Arc::clone(transport);
-                    pending.writing = true;
-                    transport
-                }
-                Some(_) => {
-                    staged.move_rest(0, &mut pending.chunks);
-                    let bytes = pending.bytes();
-                    drop(pending);
-                    self.weigh(bytes);
-                    return Flushed::Done;
-                }
-                None => {
-                    drop(pending);
-                    staged.clear();
-                    return Flushed::Done;
-                }
+            if pending.refuses {
+                return None;
             }
-        };
-        let direct = match staged.contiguous() {
-            Some(bytes) => write(&transport, &[IoSlice::new(bytes)]),
-            None => write(&transport, &staged.slices()),
-        };
-        let mut sent = match direct {
-            Ok(sent) => sent,
-            Err(_) => return self.broken(staged),
+            if pending.writing || !pending.chunks.is_empty() {
+                staged.move_rest(0, &mut pending.chunks);
+                return None;
+            }
+            let transport = pending.transport.clone();
+            pending.writing = transport.is_some();
+            transport
+        });
+        let Some(transport) = transport else {
+            staged.clear();
+            return Flushed::Done;
         };
         let mut rest = Chunks::default();
-        let mut sent_before = sent.bytes;
-        staged.move_rest(sent.bytes, &mut rest);
-        // What others queued meanwhile goes too, while the socket takes it.
-        while !sent.socket_full {
-            if rest.is_empty() {
-                let mut pending = self.pending.lock();
-                if pending.chunks.is_empty() {
-                    pending.writing = false;
-                    return Flushed::Done;
-                }
-                rest = pending.chunks.take_batch();
+        let outcome = self.write_directly(&transport, staged, &mut rest);
+        staged.clear();
+        match outcome {
+            Ok(None) => Flushed::Done,
+            Ok(Some(sent)) => {
+                self.change(|pending| {
+                    pending.sent_before_turn = sent;
+                    pending.in_flight_bytes = 0;
+                    rest.append(&mut pending.chunks);
+                    pending.chunks = std::mem::take(&mut rest);
+                });
+                Flushed::Blocked
             }
-            sent = match write(&transport, &rest.slices()) {
-                Ok(sent) => sent,
-                Err(_) => return self.broken(staged),
-            };
-            rest.advance(sent.bytes);
-            sent_before += sent.bytes;
+            Err(_) => {
+                self.fail(CloseReason::WriteError);
+                Flushed::Done
+            }
         }
-        let bytes = {
-            let mut pending = self.pending.lock();
-            pending.sent_before_turn = sent_before;
-            rest.append(&mut pending.chunks);
-            pending.chunks = rest;
-            pending.bytes()
-        };
-        self.weigh(bytes);
-        Flushed::Blocked
     }
 
-    /// The socket is of no use any more.
-    fn broken(&self, staged: &mut Staged) -> Flushed {
-        staged.clear();
-        self.pending.lock().writing = false;
-        self.request_close(CloseReason::WriteError);
-        Flushed::Done
+    /// Sends what is staged, then what others queued meanwhile, while the socket takes it. `None`:
+    /// all is sent and the right to write given back. Else the bytes sent, with what is left in `rest`.
+    fn write_directly(
+        &self,
+        transport: &Transport,
+        staged: &mut Staged,
+        rest: &mut Chunks,
+    ) -> io::Result<Option<usize>> {
+        let mut sent = match staged.contiguous() {
+            Some(bytes) => write(transport, &[IoSlice::new(bytes)]),
+            None => write(transport, &staged.slices()),
+        }?;
+        let mut total = sent.bytes;
+        staged.move_rest(sent.bytes, rest);
+        for _ in 0..DIRECT_ROUNDS_MAX {
+            if sent.socket_full {
+                break;
+            }
+            if rest.is_empty() {
+                *rest = self.change(|pending| {
+                    let batch = pending.chunks.take_batch();
+                    pending.in_flight_bytes = batch.bytes();
+                    pending.writing = !batch.is_empty();
+                    batch
+                });
+            }
+            if rest.is_empty() {
+                return Ok(None);
+            }
+            sent = write(transport, &rest.slices())?;
+            total += sent.bytes;
+            rest.advance(sent.bytes);
+        }
+        Ok(Some(total))
     }
 
     /// The next turn of a write task; `None` gives the right to write back.
     pub fn next_turn(&self) -> Option<Turn> {
-        {
-            let mut pending = self.pending.lock();
-            if let Some(transport) = pending.transport.clone()
-                && !pending.chunks.is_empty()
-            {
-                let chunks = pending.chunks.take_batch();
-                pending.in_flight_bytes = chunks.bytes();
-                let sent_before = std::mem::take(&mut pending.sent_before_turn);
-                return Some(Turn { transport, chunks, sent_before });
-            }
-            pending.writing = false;
+        self.change(|pending| {
             pending.in_flight_bytes = 0;
-        }
-        self.release();
-        None
-    }
-
-    /// A write task gives up: what waits stays unsent, the right to write is not given back, so that
-    /// nothing is sent behind a hole.
-    pub fn abandon(&self) {
-        self.pending.lock().in_flight_bytes = 0;
-        self.release();
+            let Some(transport) = pending.transport.clone().filter(|_| !pending.chunks.is_empty()) else {
+                pending.writing = false;
+                return None;
+            };
+            let chunks = pending.chunks.take_batch();
+            pending.in_flight_bytes = chunks.bytes();
+            Some(Turn { transport, chunks, sent_before: std::mem::take(&mut pending.sent_before_turn) })
+        })
     }
 
     /// A write task has sent all but `left_bytes` of its turn.
     pub fn turn_progress(&self, left_bytes: usize) {
-        let bytes = {
-            let mut pending = self.pending.lock();
-            pending.in_flight_bytes = left_bytes;
-            pending.bytes()
-        };
-        self.unweigh(bytes);
+        self.change(|pending| pending.in_flight_bytes = left_bytes);
+    }
+
+    /// A write failed, or took too long: nothing is sent behind the hole, and the owner closes.
+    pub fn fail(&self, reason: CloseReason) {
+        self.change(|pending| {
+            pending.refuses = true;
+            pending.in_flight_bytes = 0;
+            pending.writing = false;
+        });
+        self.request_close(reason);
     }
 }
 
@@ -172,21 +172,28 @@ fn write(transport: &Transport, slices: &[IoSlice<'_>]) -> io::Result<Sent> {
 mod tests {
     use std::io::Read;
     use std::os::unix::net::UnixStream as StdStream;
+    use std::time::Duration;
 
     use bytes::Bytes;
     use tokio::net::UnixStream;
 
     use super::*;
-    use crate::server::outbound::PendingLimits;
+    use crate::server::config::options::WriteTimeout;
+    use crate::server::outbound::OutboundRules;
     use crate::server::protocol::op::Kind;
 
-    const LIMITS: PendingLimits = PendingLimits { bytes_max: 1 << 20, closes: true };
+    const RULES: OutboundRules = OutboundRules {
+        pending_bytes_max: 1 << 20,
+        closes: true,
+        write_deadline: Duration::from_secs(10),
+        write_timeout: WriteTimeout::Default,
+    };
 
     fn pair() -> (Outbound, StdStream) {
         let (ours, theirs) = StdStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let transport = Arc::new(Transport::InProcess(UnixStream::from_std(ours).unwrap()));
-        (Outbound::new(1, Kind::Client, transport, LIMITS), theirs)
+        (Outbound::new(1, Kind::Client, transport, RULES), theirs)
     }
 
     fn staged(bytes: &[u8]) -> Staged {
@@ -241,26 +248,56 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_than_the_limit_closes_a_client_and_three_quarters_stall() {
+    async fn three_quarters_of_the_limit_stall_and_more_than_all_closes() {
         let (outbound, _peer) = pair();
         assert_eq!(outbound.flush(&mut staged(&vec![0; 900 << 10])), Flushed::Blocked);
         let waiting = outbound.stats().pending_bytes;
-        let more = (LIMITS.bytes_max / 4 * 3 + 1).saturating_sub(waiting);
+        let more = (RULES.pending_bytes_max / 4 * 3 + 1).saturating_sub(waiting);
         assert_eq!(outbound.flush(&mut staged(&vec![0; more])), Flushed::Done);
-        assert!(outbound.is_stalling() && outbound.close_reason().is_none());
-        assert_eq!(outbound.flush(&mut staged(&vec![0; LIMITS.bytes_max])), Flushed::Done);
+        assert!(outbound.is_stalling() && !outbound.is_closed());
+        assert_eq!(outbound.flush(&mut staged(&vec![0; RULES.pending_bytes_max])), Flushed::Done);
         assert_eq!(outbound.close_reason(), Some(CloseReason::SlowConsumerPendingBytes));
+    }
+
+    #[tokio::test]
+    async fn nothing_queues_behind_the_limit() {
+        let (outbound, _peer) = pair();
+        assert_eq!(outbound.flush(&mut staged(&vec![0; 4 << 20])), Flushed::Blocked);
+        (0..10).for_each(|_| assert_eq!(outbound.flush(&mut staged(&[0; 1000])), Flushed::Done));
+        assert_eq!(outbound.stats().pending_bytes, 0);
+        assert!(outbound.is_closed() && !outbound.is_stalling());
     }
 
     #[tokio::test]
     async fn stall_ends_when_enough_was_taken() {
         let (outbound, _peer) = pair();
-        assert_eq!(outbound.flush(&mut staged(&vec![0; (1 << 20) - 1])), Flushed::Blocked);
-        let turn = outbound.next_turn().unwrap();
-        outbound.weigh(turn.chunks.bytes().max(800 << 10));
+        let rules = outbound.rules();
+        outbound.change(|pending| pending.in_flight_bytes = rules.pending_bytes_max);
         assert!(outbound.is_stalling());
         let (released, ()) = tokio::join!(outbound.released(), async { outbound.turn_progress(10) });
         assert_eq!((released, outbound.is_stalling()), ((), false));
+    }
+
+    #[tokio::test]
+    async fn direct_writer_that_drains_what_others_queued_ends_the_stall() {
+        let (outbound, mut peer) = pair();
+        // As if another were writing: this one queues, beyond three quarters.
+        outbound.change(|pending| pending.writing = true);
+        assert_eq!(outbound.flush(&mut staged(&vec![1; 900 << 10])), Flushed::Done);
+        assert!(outbound.is_stalling());
+        let reader = std::thread::spawn(move || read(&mut peer, 900 << 10).len());
+        let transport = outbound.change(|pending| pending.transport.clone()).unwrap();
+        let mut rest = Chunks::default();
+        while outbound.write_directly(&transport, &mut staged(b""), &mut rest).unwrap().is_some() {
+            outbound.change(|pending| {
+                pending.in_flight_bytes = 0;
+                rest.append(&mut pending.chunks);
+                pending.chunks = std::mem::take(&mut rest);
+            });
+        }
+        assert_eq!(reader.join().unwrap(), 900 << 10);
+        assert!(!outbound.is_stalling());
+        outbound.drained().await;
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod chunks;
 mod staged;
+mod owner;
 mod queue;
 mod flush;
 mod stage;
@@ -10,6 +11,7 @@ mod encoder;
 pub use chunks::Chunks;
 pub use encoder::{Outgoing, SharedPayload};
 pub use flush::{Flushed, Turn};
-pub use queue::{Notices, Outbound, OutboundStats, PendingLimits};
+pub use owner::Notices;
+pub use queue::{Outbound, OutboundRules, OutboundStats};
 pub use stage::{Behind, Stage};
 pub use staged::Staged;

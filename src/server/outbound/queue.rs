@@ -1,42 +1,22 @@
-//! One destination: the bytes that wait for it, who may write them, and how its owner is woken.
+//! One destination: the bytes that wait for it, who may write them, and how its owner is reached.
 //!
 //! A subscription points here and never sees a socket. Whoever stages bytes for a destination sends
 //! them too (`flush`), unless somebody else is at it or the socket is full; then they queue.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::chunks::Chunks;
+use super::owner::{Notices, Owner};
+use crate::server::config::options::WriteTimeout;
 use crate::server::net::Transport;
 use crate::server::protocol::error::CloseReason;
 use crate::server::protocol::op::Kind;
-
-/// What the owner of a destination is told; a set of bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Notices(u32);
-
-impl Notices {
-    /// The connection is to be closed, for [`Outbound::close_reason`].
-    pub const CLOSE: Self = Self(1);
-    /// The server's INFO has changed.
-    pub const INFO: Self = Self(1 << 1);
-    /// The options have changed.
-    pub const OPTIONS: Self = Self(1 << 2);
-
-    /// Whether all of `notice` is in the set.
-    pub const fn contains(self, notice: Self) -> bool {
-        self.0 & notice.0 == notice.0
-    }
-
-    /// Whether nothing is in the set.
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-}
 
 /// Facts about a destination that others look at without its lock; bits of `flags`.
 const CLOSED: u32 = 1;
@@ -44,19 +24,24 @@ const HEADERS: u32 = 1 << 1;
 const STALLING: u32 = 1 << 2;
 const EXHAUSTED: u32 = 1 << 3;
 
-/// How much may wait for a destination.
+/// How much may wait for a destination, and how long a write to it may take. As the options were when
+/// the connection came: a reload is for those that come later.
 #[derive(Debug, Clone, Copy)]
-pub struct PendingLimits {
-    /// Bytes that may wait; `max_pending` of the options.
-    pub bytes_max: usize,
-    /// A receiver above `bytes_max` is closed (clients) instead of growing (links).
+pub struct OutboundRules {
+    /// Bytes that may wait; `max_pending`.
+    pub pending_bytes_max: usize,
+    /// A receiver above that is closed (clients) instead of growing (links).
     pub closes: bool,
+    /// `write_deadline`.
+    pub write_deadline: Duration,
+    /// `write_timeout`.
+    pub write_timeout: WriteTimeout,
 }
 
-impl PendingLimits {
+impl OutboundRules {
     /// Bytes above which producers are stalled. Reference: three quarters of `max_pending`.
     const fn stall_above(self) -> usize {
-        self.bytes_max / 4 * 3
+        self.pending_bytes_max / 4 * 3
     }
 }
 
@@ -71,23 +56,20 @@ pub struct OutboundStats {
     pub pending_bytes: usize,
 }
 
-/// What a subscription points to: the queue of one connection or of one internal receiver.
+/// What a subscription points to: the queue of one connection.
 #[derive(Debug)]
 pub struct Outbound {
     id: u64,
     kind: Kind,
-    /// 0 for none, else the reason's place in [`CloseReason::ALL`] plus 1.
-    close_reason: AtomicU8,
     flags: AtomicU32,
-    notices: AtomicU32,
     /// Where a worker staged for this destination last; a guess, checked before use.
     pub(super) slot_hint: AtomicU32,
-    limits: PendingLimits,
-    owner: Mutex<Option<Waker>>,
-    pub(super) pending: Mutex<Pending>,
+    rules: OutboundRules,
+    owner: Owner,
+    pending: Mutex<Pending>,
 }
 
-/// Leaf lock: held for an append or a take; nothing is called while it is held.
+/// Held for an append or a take. The one lock taken inside is the buffer pool's, a leaf.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     pub(super) transport: Option<Arc<Transport>>,
@@ -98,50 +80,50 @@ pub(super) struct Pending {
     pub(super) sent_before_turn: usize,
     /// Somebody holds the right to write to the socket.
     pub(super) writing: bool,
+    /// Nothing is taken any more: too much waits, a write failed, or the connection has ended.
+    pub(super) refuses: bool,
     pub(super) messages: u64,
     pub(super) payload_bytes: u64,
-    released: Option<Arc<Notify>>,
+    /// Who waits for the receiver to catch up, or for the end of a write.
+    waiting: Option<Arc<Notify>>,
     /// Sids of subscriptions that got all they asked for, for the owner to forget.
     exhausted: Vec<Box<[u8]>>,
     label: Option<Arc<str>>,
 }
 
 impl Pending {
-    pub(super) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.chunks.bytes() + self.in_flight_bytes
     }
 }
 
 impl Outbound {
     /// The queue of connection `id`, whose bytes go to `transport`.
-    pub fn new(id: u64, kind: Kind, transport: Arc<Transport>, limits: PendingLimits) -> Self {
+    pub fn new(id: u64, kind: Kind, transport: Arc<Transport>, rules: OutboundRules) -> Self {
         let pending = Pending { transport: Some(transport), ..Pending::default() };
+        Self::build(id, kind, rules, pending)
+    }
+
+    /// A destination without a socket, for tests of what only points to one.
+    pub fn detached(id: u64) -> Self {
+        let rules = OutboundRules {
+            pending_bytes_max: usize::MAX,
+            closes: false,
+            write_deadline: Duration::MAX,
+            write_timeout: WriteTimeout::Default,
+        };
+        Self::build(id, Kind::System, rules, Pending::default())
+    }
+
+    fn build(id: u64, kind: Kind, rules: OutboundRules, pending: Pending) -> Self {
         Self {
             id,
             kind,
-            close_reason: AtomicU8::new(0),
             flags: AtomicU32::new(0),
-            notices: AtomicU32::new(0),
             slot_hint: AtomicU32::new(0),
-            limits,
-            owner: Mutex::new(None),
+            rules,
+            owner: Owner::default(),
             pending: Mutex::new(pending),
-        }
-    }
-
-    /// A destination without a socket: what is sent to it waits, without a limit.
-    pub fn detached(id: u64) -> Self {
-        let limits = PendingLimits { bytes_max: usize::MAX, closes: false };
-        Self {
-            id,
-            kind: Kind::System,
-            close_reason: AtomicU8::new(0),
-            flags: AtomicU32::new(0),
-            notices: AtomicU32::new(0),
-            slot_hint: AtomicU32::new(0),
-            limits,
-            owner: Mutex::new(None),
-            pending: Mutex::new(Pending::default()),
         }
     }
 
@@ -153,6 +135,11 @@ impl Outbound {
     /// What kind of connection this is.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// How much may wait, and how long writes may take.
+    pub fn rules(&self) -> OutboundRules {
+        self.rules
     }
 
     /// What the log calls this connection.
@@ -167,7 +154,7 @@ impl Outbound {
 
     /// Whether the receiver understands header messages.
     pub fn takes_headers(&self) -> bool {
-        self.flags.load(Ordering::Relaxed) & HEADERS != 0
+        self.has_flag(HEADERS)
     }
 
     /// Sets whether the receiver understands header messages.
@@ -177,12 +164,17 @@ impl Outbound {
 
     /// Whether nothing can be sent any more.
     pub fn is_closed(&self) -> bool {
-        self.flags.load(Ordering::Relaxed) & CLOSED != 0
+        self.has_flag(CLOSED)
     }
 
     /// Whether so much waits that producers have to pause.
     pub fn is_stalling(&self) -> bool {
-        self.flags.load(Ordering::Relaxed) & STALLING != 0
+        self.has_flag(STALLING)
+    }
+
+    /// Whether all that may wait does.
+    pub fn is_over_limit(&self) -> bool {
+        self.pending.lock().bytes() >= self.rules.pending_bytes_max
     }
 
     /// Messages and bytes so far, and what waits.
@@ -195,11 +187,6 @@ impl Outbound {
         }
     }
 
-    /// Buffers that wait for the socket.
-    pub fn pending_chunks(&self) -> usize {
-        self.pending.lock().chunks.count()
-    }
-
     /// A subscription `sid` of the owner has got all it asked for. The owner hears of it when it looks.
     pub fn exhausted(&self, sid: &[u8]) {
         self.pending.lock().exhausted.push(sid.into());
@@ -208,7 +195,7 @@ impl Outbound {
 
     /// The sids given to [`Self::exhausted`] since the last call.
     pub fn take_exhausted(&self) -> Vec<Box<[u8]>> {
-        if self.flags.load(Ordering::Relaxed) & EXHAUSTED == 0 {
+        if !self.has_flag(EXHAUSTED) {
             return Vec::new();
         }
         self.set_flag(EXHAUSTED, false);
@@ -217,119 +204,99 @@ impl Outbound {
 
     /// Asks the owner to close the connection; the first reason stands.
     pub fn request_close(&self, reason: CloseReason) {
-        let code = reason as u8 + 1;
-        let _ = self.close_reason.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
-        self.notify(Notices::CLOSE);
+        self.owner.request_close(reason);
     }
 
     /// The reason of the first [`Self::request_close`].
     pub fn close_reason(&self) -> Option<CloseReason> {
-        let code = self.close_reason.load(Ordering::Relaxed);
-        CloseReason::ALL.get(usize::from(code).checked_sub(1)?).copied()
+        self.owner.close_reason()
     }
 
     /// Tells the owner something and wakes it.
     pub fn notify(&self, notice: Notices) {
-        self.notices.fetch_or(notice.0, Ordering::Release);
-        let owner = self.owner.lock().clone();
-        if let Some(owner) = owner {
-            owner.wake();
-        }
+        self.owner.notify(notice);
     }
 
     /// What the owner has been told since the last call.
     pub fn take_notices(&self) -> Notices {
-        // The plain load keeps the common case, nothing new, free of a locked instruction.
-        if self.notices.load(Ordering::Relaxed) == 0 {
-            return Notices(0);
-        }
-        Notices(self.notices.swap(0, Ordering::Acquire))
+        self.owner.take_notices()
     }
 
     /// Sets whom [`Self::notify`] wakes.
     pub fn set_owner(&self, waker: &Waker) {
-        let mut owner = self.owner.lock();
-        if !owner.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            *owner = Some(waker.clone());
-        }
+        self.owner.set_waker(waker);
     }
 
     /// Ends the destination: what waits is dropped, what comes is refused, the socket let go.
     pub fn shut(&self) {
-        self.set_flag(CLOSED, true);
-        let (transport, chunks, released) = {
-            let mut pending = self.pending.lock();
-            let released = pending.released.take();
-            (pending.transport.take(), std::mem::take(&mut pending.chunks), released)
-        };
-        self.owner.lock().take();
-        if let Some(transport) = &transport {
+        let transport = self.change(|pending| {
+            pending.refuses = true;
+            pending.writing = false;
+            pending.transport.take()
+        });
+        self.owner.leave();
+        if let Some(transport) = transport {
             transport.shutdown();
-        }
-        drop((transport, chunks));
-        self.set_flag(STALLING, false);
-        if let Some(released) = released {
-            released.notify_waiters();
         }
     }
 
     /// Completes when producers may go on; at once where they may already.
     pub async fn released(&self) {
-        let gate = Arc::clone(self.pending.lock().released.get_or_insert_default());
-        let mut released = std::pin::pin!(gate.notified());
-        released.as_mut().enable();
-        if self.is_stalling() {
-            released.await;
-        }
+        self.wait_while(Self::is_stalling).await;
     }
 
-    /// Completes when nothing waits for the socket any more.
+    /// Completes when nobody writes and so nothing waits for the socket.
     pub async fn drained(&self) {
-        let gate = Arc::clone(self.pending.lock().released.get_or_insert_default());
+        self.wait_while(|outbound| outbound.pending.lock().writing).await;
+    }
+
+    async fn wait_while(&self, holds: impl Fn(&Self) -> bool) {
         loop {
-            let mut released = std::pin::pin!(gate.notified());
-            released.as_mut().enable();
-            if !self.pending.lock().writing {
+            let gate = Arc::clone(self.pending.lock().waiting.get_or_insert_default());
+            let mut changed = std::pin::pin!(gate.notified());
+            changed.as_mut().enable();
+            if !holds(self) {
                 return;
             }
-            released.await;
+            changed.await;
         }
     }
 
-    /// Whether the owner's peer is far behind: more waits than `max_pending`.
-    pub fn is_over_limit(&self) -> bool {
-        self.pending.lock().bytes() >= self.limits.bytes_max
-    }
-
-    /// How much may wait.
-    pub fn limits(&self) -> PendingLimits {
-        self.limits
-    }
-
-    /// Draws the consequences of `bytes` that wait now: stall gate, slow consumer.
-    pub(super) fn weigh(&self, bytes: usize) {
-        if bytes > self.limits.stall_above() {
-            self.set_flag(STALLING, true);
+    /// Changes what is pending and draws the consequences, all under one lock so that no two changes
+    /// draw them in the wrong order: stall mark, slow consumer, end, and who is woken by it.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Pending) -> T) -> T {
+        let mut overflows = false;
+        let (result, woken, dropped) = {
+            let mut pending = self.pending.lock();
+            let result = change(&mut pending);
+            if pending.bytes() > self.rules.pending_bytes_max && self.rules.closes && !pending.refuses {
+                overflows = true;
+                pending.refuses = true;
+            }
+            let dropped =
+                if pending.refuses { std::mem::take(&mut pending.chunks) } else { Chunks::default() };
+            let stalls = !pending.refuses && pending.bytes() > self.rules.stall_above();
+            if stalls != self.is_stalling() {
+                self.set_flag(STALLING, stalls);
+            }
+            if pending.refuses {
+                self.set_flag(CLOSED, true);
+            }
+            let woken = if stalls && pending.writing { None } else { pending.waiting.take() };
+            (result, woken, dropped)
+        };
+        drop(dropped);
+        if let Some(woken) = woken {
+            woken.notify_waiters();
         }
-        if bytes > self.limits.bytes_max && self.limits.closes {
+        if overflows {
             self.request_close(CloseReason::SlowConsumerPendingBytes);
         }
+        result
     }
 
-    /// Opens the stall gate once few enough `bytes` wait.
-    pub(super) fn unweigh(&self, bytes: usize) {
-        if self.is_stalling() && bytes <= self.limits.stall_above() {
-            self.set_flag(STALLING, false);
-            self.release();
-        }
-    }
-
-    /// Wakes whoever waits for this destination to catch up.
-    pub(super) fn release(&self) {
-        let released = self.pending.lock().released.clone();
-        if let Some(released) = released {
-            released.notify_waiters();
-        }
+    fn has_flag(&self, flag: u32) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag != 0
     }
 
     fn set_flag(&self, flag: u32, on: bool) {

@@ -13,7 +13,7 @@ use crate::server::client::{ClientContext, ClientSession};
 use crate::server::conn::read_task;
 use crate::server::net::Transport;
 use crate::server::net::listen_task::Accept;
-use crate::server::outbound::{Outbound, PendingLimits};
+use crate::server::outbound::{Outbound, OutboundRules};
 use crate::server::protocol::op::Kind;
 
 /// What the client listener does with connections.
@@ -50,11 +50,15 @@ pub(super) fn admit_in_process(context: &Arc<ClientContext>, stream: UnixStream)
 fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<SocketAddr>) {
     let conn = &context.conn;
     let options = conn.options();
-    let limits =
-        PendingLimits { bytes_max: usize::try_from(options.max_pending).unwrap_or(usize::MAX), closes: true };
+    let rules = OutboundRules {
+        pending_bytes_max: usize::try_from(options.max_pending).unwrap_or(0),
+        closes: true,
+        write_deadline: options.write_deadline,
+        write_timeout: options.write_timeout,
+    };
     let id = conn.table.next_id();
     let transport = Arc::new(transport);
-    let outbound = Arc::new(Outbound::new(id, Kind::Client, Arc::clone(&transport), limits));
+    let outbound = Arc::new(Outbound::new(id, Kind::Client, Arc::clone(&transport), rules));
     let from = peer.map_or_else(|| "pipe".to_owned(), |peer| peer.to_string());
     outbound.set_label(format!("{from} - cid:{id}").into());
     let connections_max = usize::try_from(options.max_connections).unwrap_or(0);

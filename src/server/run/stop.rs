@@ -12,8 +12,8 @@ use crate::server::net::listen_task::Gate;
 use crate::server::outbound::Notices;
 use crate::server::protocol::error::CloseReason;
 
-/// How long a stop waits for connections to send what they owe.
-const LAST_CONNECTIONS_MAX: Duration = Duration::from_secs(2);
+/// How long a stop waits for connections whose peers still take what they are owed.
+const LAST_CONNECTIONS_MAX: Duration = Duration::from_secs(10);
 
 impl Server {
     /// Closes all listeners and connections; completes when they are gone.

@@ -1,0 +1,88 @@
+//! The task that owns a connection, as others reach it: what it is told, why it is to close, how it
+//! is woken.
+
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::task::Waker;
+
+use parking_lot::Mutex;
+
+use crate::server::protocol::error::CloseReason;
+
+/// What the owner of a destination is told; a set of bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notices(u32);
+
+impl Notices {
+    /// The connection is to be closed, for [`Owner::close_reason`].
+    pub const CLOSE: Self = Self(1);
+    /// The server's INFO has changed.
+    pub const INFO: Self = Self(1 << 1);
+    /// The options have changed.
+    pub const OPTIONS: Self = Self(1 << 2);
+
+    /// Whether all of `notice` is in the set.
+    pub const fn contains(self, notice: Self) -> bool {
+        self.0 & notice.0 == notice.0
+    }
+
+    /// Whether nothing is in the set.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// The way to a connection's task.
+#[derive(Debug, Default)]
+pub(super) struct Owner {
+    /// 0 for none, else the reason's place in [`CloseReason::ALL`] plus 1.
+    close_reason: AtomicU8,
+    notices: AtomicU32,
+    /// Leaf lock, held for a clone or a store.
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Owner {
+    /// Asks for the connection to be closed; the first reason stands.
+    pub(super) fn request_close(&self, reason: CloseReason) {
+        let code = reason as u8 + 1;
+        let _ = self.close_reason.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
+        self.notify(Notices::CLOSE);
+    }
+
+    /// The reason of the first [`Self::request_close`].
+    pub(super) fn close_reason(&self) -> Option<CloseReason> {
+        let code = self.close_reason.load(Ordering::Relaxed);
+        CloseReason::ALL.get(usize::from(code).checked_sub(1)?).copied()
+    }
+
+    /// Tells the owner something and wakes it.
+    pub(super) fn notify(&self, notice: Notices) {
+        self.notices.fetch_or(notice.0, Ordering::Release);
+        let waker = self.waker.lock().clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// What the owner has been told since the last call.
+    pub(super) fn take_notices(&self) -> Notices {
+        // The plain load keeps the common case, nothing new, free of a locked instruction.
+        if self.notices.load(Ordering::Relaxed) == 0 {
+            return Notices(0);
+        }
+        Notices(self.notices.swap(0, Ordering::Acquire))
+    }
+
+    /// Sets whom [`Self::notify`] wakes.
+    pub(super) fn set_waker(&self, waker: &Waker) {
+        let mut known = self.waker.lock();
+        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *known = Some(waker.clone());
+        }
+    }
+
+    /// Nobody is woken any more.
+    pub(super) fn leave(&self) {
+        self.waker.lock().take();
+    }
+}
