@@ -15,9 +15,10 @@ use crate::server::config::shared::Shared;
 use crate::server::log::{Levels, Logger, Recorder};
 use crate::server::outbound::OutboundRules;
 
-/// Echoes bytes; `!` panics, `.` closes, `n…` is an operation of n kibibytes.
+/// Echoes bytes; `!` panics, `.` closes, `s` writes to another, `n…` is an operation of n kibibytes.
 struct Obedient {
     outbound: Arc<Outbound>,
+    other: Option<Arc<Outbound>>,
     closed: mpsc::UnboundedSender<CloseReason>,
 }
 
@@ -37,6 +38,13 @@ impl Session for Obedient {
         match input.first() {
             None => return Ok(Consumed { bytes: 0, need: 1 }),
             Some(b'!') => panic!("told to"),
+            Some(b's') => {
+                if let Some(other) = &self.other {
+                    courier.stage(other).own().extend_from_slice(&[0; 10]);
+                    courier.stage(other).count_message(10);
+                }
+                return Ok(Consumed { bytes: 1, need: 0 });
+            }
             Some(b'.') => {
                 out.extend_from_slice(b"bye");
                 return Err(CloseReason::ProtocolViolation);
@@ -99,6 +107,13 @@ impl Bench {
     }
 
     fn connect(&self) -> (UnixStream, Arc<Outbound>, mpsc::UnboundedReceiver<CloseReason>) {
+        self.connect_beside(None)
+    }
+
+    fn connect_beside(
+        &self,
+        other: Option<Arc<Outbound>>,
+    ) -> (UnixStream, Arc<Outbound>, mpsc::UnboundedReceiver<CloseReason>) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let transport = Arc::new(Transport::InProcess(ours));
         let rules = OutboundRules {
@@ -111,7 +126,7 @@ impl Bench {
         let outbound = Arc::new(Outbound::new(id, Kind::Client, Arc::clone(&transport), rules));
         assert!(self.context.table.insert(&outbound, 100));
         let (closed, closing) = mpsc::unbounded_channel();
-        let session = Obedient { outbound: Arc::clone(&outbound), closed };
+        let session = Obedient { outbound: Arc::clone(&outbound), other, closed };
         start(&self.context, transport, Arc::clone(&outbound), session);
         (theirs, outbound, closing)
     }
@@ -171,6 +186,23 @@ async fn large_operation_is_gathered_and_the_next_one_found() {
 }
 
 #[tokio::test]
+async fn operations_behind_a_stalled_receiver_are_handled_without_new_bytes() {
+    let bench = Bench::new();
+    let (_asleep, slow, _) = bench.connect();
+    // More than the socket takes, and than three quarters of what may wait.
+    let mut much = crate::server::outbound::Staged::default();
+    much.own().resize(1_010_000, 0);
+    if slow.flush(&mut much) == crate::server::outbound::Flushed::Blocked {
+        write_task::start(&slow, &bench.context);
+    }
+    assert!(slow.is_stalling());
+    let (mut peer, _, _closing) = bench.connect_beside(Some(Arc::clone(&slow)));
+    expect(&mut peer, b"hello").await;
+    peer.write_all(b"sssx").await.unwrap();
+    expect(&mut peer, b"x").await;
+}
+
+#[tokio::test]
 async fn end_of_the_peer_is_client_closed() {
     let bench = Bench::new();
     let (mut peer, _, mut closing) = bench.connect();
@@ -201,7 +233,8 @@ fn idle_connection_s_future_is_small() {
     let (ours, _theirs) = UnixStream::pair().unwrap();
     let transport = Arc::new(Transport::InProcess(ours));
     let outbound = Arc::new(Outbound::detached(1));
-    let session = Obedient { outbound: Arc::clone(&outbound), closed: mpsc::unbounded_channel().0 };
+    let session =
+        Obedient { outbound: Arc::clone(&outbound), other: None, closed: mpsc::unbounded_channel().0 };
     let connection = Connection {
         context: Arc::clone(&bench.context),
         transport,
