@@ -43,6 +43,13 @@ async def connect(urls, **options):
     return client
 
 
+async def settled(client):
+    """Waits until the server has taken everything. The client's first PING may overtake what it has
+    not written yet; by the second one that is out."""
+    await client.flush()
+    await client.flush()
+
+
 async def event(client, wanted):
     """Waits until the client has reported this."""
 

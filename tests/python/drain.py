@@ -2,7 +2,7 @@
 
 import asyncio
 
-from common import PATIENCE, connect, event, run, targets
+from common import PATIENCE, connect, event, run, settled, targets
 
 COUNT = 500
 
@@ -19,10 +19,10 @@ async def test():
         await asyncio.sleep(0)
 
     await receiver.subscribe("d", cb=take)
-    await receiver.flush()
+    await settled(receiver)
     for number in range(COUNT):
         await sender.publish("d", str(number).encode())
-    await sender.flush()
+    await settled(sender)
     await asyncio.wait_for(begun.wait(), PATIENCE)
     await receiver.drain()
     await event(receiver, "closed")

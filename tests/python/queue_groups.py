@@ -2,7 +2,7 @@
 
 import asyncio
 
-from common import PATIENCE, connect, run, targets
+from common import PATIENCE, connect, run, settled, targets
 
 COUNT = 300
 
@@ -29,13 +29,13 @@ async def test():
             clients.append(client)
             shares.append([])
             await client.subscribe("work", queue=group, cb=member(group, shares[-1]))
-            await client.flush()
+            await settled(client)
     sender = await connect(url)
     for number in range(COUNT):
         await sender.publish("work", str(number).encode())
     await asyncio.wait_for(done.wait(), PATIENCE)
     for client in clients:
-        await client.flush()
+        await settled(client)
     for group, numbers in taken.items():
         assert sorted(numbers) == list(range(COUNT)), group
     assert all(shares), [len(share) for share in shares]

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from common import PATIENCE, connect, run, targets
+from common import PATIENCE, connect, run, settled, targets
 
 
 async def test():
@@ -13,7 +13,7 @@ async def test():
         await message.respond(b"re: " + message.data)
 
     await worker.subscribe("service", cb=answer)
-    await worker.flush()
+    await settled(worker)
     questions = [str(number).encode() for number in range(200)]
     replies = await asyncio.gather(*(asker.request("service", text, timeout=PATIENCE) for text in questions))
     assert [reply.data for reply in replies] == [b"re: " + text for text in questions]

@@ -2,7 +2,7 @@
 
 import socket
 
-from common import PATIENCE, connect, event, run, targets
+from common import PATIENCE, connect, event, run, settled, targets
 
 # Far more than the sockets' buffers and the server's max_pending take together.
 CHUNKS, CHUNK_BYTES = 64, 1 << 20
@@ -28,10 +28,10 @@ async def test():
     client = await connect(url)
     await client.subscribe("flood", pending_bytes_limit=1 << 30, pending_msgs_limit=1 << 30)
     answer = await client.subscribe("after")
-    await client.flush()
+    await settled(client)
     flood(url)
     await event(client, "reconnected")
-    await client.flush()
+    await settled(client)
     await client.publish("after", b"still here")
     assert (await answer.next_msg(PATIENCE)).data == b"still here"
     await client.close()

@@ -1,6 +1,6 @@
 """`*` stands for one token, `>` for one or more at the end."""
 
-from common import PATIENCE, connect, run, targets
+from common import PATIENCE, connect, run, settled, targets
 
 SENT = ["a.b", "a.b.c", "a", "a.c", "b.a.c"]
 WANTED = {"a.*": ["a.b", "a.c"], "a.>": ["a.b", "a.b.c", "a.c"], "*.*.c": ["a.b.c", "b.a.c"], "a": ["a"]}
@@ -11,7 +11,7 @@ async def test():
     subscriptions = {pattern: await client.subscribe(pattern) for pattern in WANTED}
     for subject in SENT:
         await client.publish(subject, b"")
-    await client.flush()
+    await settled(client)
     for pattern, wanted in WANTED.items():
         got = [(await subscriptions[pattern].next_msg(PATIENCE)).subject for _ in wanted]
         assert got == wanted, (pattern, got)

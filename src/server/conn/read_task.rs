@@ -84,6 +84,7 @@ pub fn start<S: Session>(
 
 impl<S: Session> Connection<S> {
     /// Not an `async fn`: that would hold the connection twice, as argument and as variable.
+    #[expect(clippy::manual_async_fn, reason = "it would hold the connection twice")]
     fn run(mut self) -> impl Future<Output = ()> + Send {
         async move {
             let reason = loop {
