@@ -329,6 +329,8 @@ impl Session for ClientSession {
         self.debug(format_args!("Client Ping Timer"));
         match action {
             PingAction::Send => {
+                // A client that has to be asked is not busy.
+                self.parser.rest();
                 self.trace_outbound("PING");
                 courier.stage(&self.outbound).own().extend_from_slice(encode::PING);
             }

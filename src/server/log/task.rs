@@ -157,7 +157,18 @@ impl Drop for LogThread {
     }
 }
 
+/// Closes the queue when the thread ends, also by a panic: grave lines wait for room in a full queue,
+/// and nobody may wait for a thread that is gone.
+struct ClosesQueue<'a>(&'a Logger);
+
+impl Drop for ClosesQueue<'_> {
+    fn drop(&mut self) {
+        self.0.queue().close();
+    }
+}
+
 fn run(logger: &Logger, mut writer: Writer) {
+    let _closes = ClosesQueue(logger);
     let mut items = VecDeque::new();
     loop {
         let dropped = logger.queue().take(&mut items);
@@ -166,7 +177,6 @@ fn run(logger: &Logger, mut writer: Writer) {
                 Item::Line(line) => writer.write(&line, logger.clock()),
                 Item::Command(Command::Stop) => {
                     writer.flush(logger.clock());
-                    logger.queue().close();
                     return;
                 }
                 Item::Command(command) => writer.obey(command, logger.clock()),
