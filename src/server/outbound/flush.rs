@@ -279,6 +279,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a peer that reads beside the test")]
     async fn direct_writer_that_drains_what_others_queued_ends_the_stall() {
         let (outbound, mut peer) = pair();
         // As if another were writing: this one queues, beyond three quarters.
