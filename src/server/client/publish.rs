@@ -43,6 +43,7 @@ impl ClientSession {
             header_text: publish.header_text,
             size_text: publish.size_text,
             payload: publish.payload,
+            tail: publish.tail,
         };
         let origin = Origin { outbound: &self.outbound, account: &self.account, echo: self.profile.echo };
         let manner = Manner {

@@ -20,6 +20,9 @@ pub struct Outgoing<'a> {
     pub size_text: &'a [u8],
     /// Header block and body.
     pub payload: &'a [u8],
+    /// What stands behind the sid as a receiver gets it, payload and all; empty where it has to be
+    /// put together. See `Publish::tail`.
+    pub tail: &'a [u8],
 }
 
 /// Payloads from this size on are shared among several receivers instead of copied for each.
@@ -36,6 +39,42 @@ impl Outgoing<'_> {
             .then(|| SharedPayload(Bytes::from([self.payload, b"\r\n"].concat())))
     }
 
+    /// Bytes that a whole message has before the sid.
+    pub fn bytes_before_sid(&self) -> usize {
+        self.word().len() + self.subject.len() + 1
+    }
+
+    fn word(&self) -> &'static [u8] {
+        match self.header_bytes {
+            None | Some(0) => b"MSG ",
+            Some(_) => b"HMSG ",
+        }
+    }
+
+    /// Writes the message, header block and all, for one subscription `sid`.
+    #[inline]
+    pub fn write_whole(&self, sid: &[u8], out: &mut Vec<u8>) {
+        if self.tail.is_empty() {
+            self.write_line(sid, out);
+            out.extend_from_slice(self.payload);
+            out.extend_from_slice(encode::CRLF);
+            return;
+        }
+        out.reserve(self.bytes_before_sid() + sid.len() + self.tail.len());
+        out.extend_from_slice(self.word());
+        out.extend_from_slice(self.subject);
+        out.push(b' ');
+        out.extend_from_slice(sid);
+        out.extend_from_slice(self.tail);
+    }
+
+    fn write_line(&self, sid: &[u8], out: &mut Vec<u8>) {
+        match self.header_bytes {
+            None | Some(0) => encode::msg(out, self.subject, sid, self.reply, self.size_text),
+            Some(_) => encode::hmsg(out, self.subject, sid, self.reply, self.header_text, self.size_text),
+        }
+    }
+
     /// Writes the message for one subscription `sid` of a receiver that `takes_headers` or not.
     /// `shared` is this message's payload, if it is to be shared.
     pub fn write_client(
@@ -45,29 +84,25 @@ impl Outgoing<'_> {
         shared: Option<&SharedPayload>,
         staged: &mut Staged,
     ) {
+        let skipped = if takes_headers { 0 } else { self.header_bytes.unwrap_or(0) };
+        let body = self.payload.get(skipped..).unwrap_or_default();
+        staged.count_message(body.len());
         let out = staged.own();
-        let mut skipped = 0;
-        match self.header_bytes {
-            None | Some(0) => encode::msg(out, self.subject, sid, self.reply, self.size_text),
-            Some(_) if takes_headers => {
-                encode::hmsg(out, self.subject, sid, self.reply, self.header_text, self.size_text);
-            }
-            Some(header_bytes) => {
-                skipped = header_bytes;
-                let body = self.payload.get(header_bytes..).unwrap_or_default();
+        match shared {
+            None if skipped == 0 => return self.write_whole(sid, out),
+            Some(_) if skipped == 0 => self.write_line(sid, out),
+            _ => {
                 let mut digits = [0; encode::DIGITS_MAX];
                 let size_text = encode::decimal(body.len() as u64, &mut digits);
                 encode::msg(out, self.subject, sid, self.reply, size_text);
             }
         }
-        let body = self.payload.get(skipped..).unwrap_or_default();
         match shared {
             None => {
                 out.extend_from_slice(body);
-                out.extend_from_slice(b"\r\n");
+                out.extend_from_slice(encode::CRLF);
             }
             Some(SharedPayload(block)) => staged.splice(block.slice(skipped.min(block.len())..)),
         }
-        staged.count_message(body.len());
     }
 }

@@ -114,6 +114,9 @@ pub struct Publish<'a> {
     pub header_text: &'a [u8],
     /// Header block and body, without the closing CRLF.
     pub payload: &'a [u8],
+    /// All behind the subject, from the blank on and with the CRLF of the payload, where that is
+    /// what a receiver gets behind the sid: single spaces, CRLF, no empty header block. Else empty.
+    pub tail: &'a [u8],
     /// The whole control line is byte for byte that of the previous publish on this connection, so
     /// whatever was found out about that one by its subject holds unless something else changed.
     pub repeats: bool,

@@ -44,10 +44,10 @@ fn pieces(parser: &mut Parser, input: &[u8], cuts: &[usize], limits: &Limits) ->
     (ops, format!("{} left", input.len() - from))
 }
 
-/// An operation without `repeats`, which says how it was read.
+/// An operation without `repeats` and `tail`, which say how it was read.
 fn describe(op: &Op<'_>) -> String {
     match *op {
-        Op::Publish(publish) => format!("{:?}", Publish { repeats: false, ..publish }),
+        Op::Publish(publish) => format!("{:?}", Publish { tail: b"", repeats: false, ..publish }),
         _ => format!("{op:?}"),
     }
 }
@@ -111,6 +111,7 @@ fn publish<'a>(subject: &'a str, reply: &'a str, size: &'a str, payload: &'a str
         size_text: size.as_bytes(),
         header_text: b"",
         payload: payload.as_bytes(),
+        tail: b"",
         repeats: false,
     })
 }
@@ -299,6 +300,7 @@ fn hpub_gives_header_block_and_body_as_one_unchecked_payload() {
             size_text,
             header_text,
             payload,
+            tail: b"",
             repeats: false,
         })
     };
@@ -462,6 +464,35 @@ fn repeated_line_is_reported() {
         panic!()
     };
     assert!(!publish.repeats);
+}
+
+#[test]
+fn tail_is_there_where_it_can_be_sent_on_as_it_is() {
+    for (input, want) in [
+        ("PUB a 1\r\nx\r\n", " 1\r\nx\r\n"),
+        ("PUB a r 01\r\nx\r\nPING", " r 01\r\nx\r\n"),
+        ("HPUB a 1 2\r\nxy\r\n", " 1 2\r\nxy\r\n"),
+        ("HPUB a r 1 2\r\nxy\r\n", " r 1 2\r\nxy\r\n"),
+        ("HPUB a 0 2\r\nxy\r\n", ""),
+        ("PUB a 1\nx\r\n", ""),
+        ("PUB a\t1\r\nx\r\n", ""),
+        ("PUB a r\t1\r\nx\r\n", ""),
+        ("PUB a\tr 1\r\nx\r\n", ""),
+        ("HPUB a\t1 2\r\nxy\r\n", ""),
+        ("HPUB a r\t1 2\r\nxy\r\n", ""),
+        ("HPUB a r 1\t2\r\nxy\r\n", ""),
+        ("PUB  a 1\r\nx\r\n", ""),
+        ("PUB a 1 \r\nx\r\n", ""),
+    ] {
+        let mut parser = Parser::new(Kind::Client);
+        // The second time from the memory of the first.
+        for _ in 0..2 {
+            let Ok(Step::Op { op: Op::Publish(publish), .. }) = parser.step(input.as_bytes(), &LIMITS) else {
+                panic!("{input}")
+            };
+            assert_eq!(String::from_utf8_lossy(publish.tail), want, "{input}");
+        }
+    }
 }
 
 #[test]

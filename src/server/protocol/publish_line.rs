@@ -10,6 +10,9 @@ use crate::server::base::quote::quote;
 /// Longest control line, CRLF included, that is remembered; longer ones are parsed each time.
 const REMEMBERED_BYTES_MAX: usize = 128;
 
+/// CR and LF behind a payload.
+const CRLF_BYTES: usize = 2;
+
 /// Where the parts of a control line are, from the start of the operation.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PublishLine {
@@ -21,6 +24,8 @@ pub(super) struct PublishLine {
     pub(super) size: u32,
     /// Where the payload begins.
     pub(super) end: u32,
+    /// What is behind the subject stands as receivers get it, see [`Publish::tail`].
+    verbatim: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +74,11 @@ impl PublishLine {
         if subject_len == 0 || header_len.is_some_and(|len| len > size) {
             return None;
         }
+        // Between the arguments, behind the subject and before each number.
+        let blanks = [subject_len, before.len(), size_at.saturating_sub(1)];
+        let verbatim = blanks.iter().all(|&at| args.get(at) == Some(&b' '))
+            && input.get(start + args.len()) == Some(&b'\r')
+            && header_len != Some(0);
         Some(Self {
             subject: Span::new(start, start + subject_len),
             reply,
@@ -77,6 +87,7 @@ impl PublishLine {
             header_len,
             size,
             end: narrow(end),
+            verbatim,
         })
     }
 
@@ -126,11 +137,15 @@ impl PublishLine {
         if header_len.is_some_and(|len| len > size) {
             return Err(complain("Header Size larger then TotalSize"));
         }
-        Ok(Self { subject, reply, header_text, size_text, header_len, size, end: narrow(end) })
+        let end = narrow(end);
+        Ok(Self { subject, reply, header_text, size_text, header_len, size, end, verbatim: false })
     }
 
-    /// The operation, given the bytes of its line and its payload.
+    /// The operation, given its bytes and its payload.
+    #[inline]
     pub(super) fn publish<'a>(&self, input: &'a [u8], payload: &'a [u8], repeats: bool) -> Publish<'a> {
+        let whole_end = self.end as usize + payload.len() + CRLF_BYTES;
+        let tail = if self.verbatim { input.get(self.subject.end as usize..whole_end) } else { None };
         Publish {
             subject: self.subject.of(input),
             reply: self.reply.of(input),
@@ -138,6 +153,7 @@ impl PublishLine {
             size_text: self.size_text.of(input),
             header_text: self.header_text.of(input),
             payload,
+            tail: tail.unwrap_or_default(),
             repeats,
         }
     }
@@ -212,6 +228,7 @@ impl LastLine {
                 header_len: None,
                 size: 0,
                 end: 0,
+                verbatim: false,
             },
         }
     }
