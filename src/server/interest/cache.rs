@@ -205,6 +205,8 @@ pub struct MatchCache {
     hasher: RandomState,
     sets: Box<[Set]>,
     rng: Rng,
+    /// Set and way of the last result: publishers stay with a subject for a while.
+    last: (usize, usize),
     /// The last result that wasn't admitted.
     passing: Arc<MatchResult>,
     /// The result that nobody wants a message, for all subjects.
@@ -224,6 +226,7 @@ impl MatchCache {
             hasher: RandomState::default(),
             sets: (0..SETS).map(|_| Set::default()).collect(),
             rng: Rng::from_entropy(),
+            last: (0, 0),
             passing: Arc::default(),
             nobody: Arc::default(),
         }
@@ -236,6 +239,9 @@ impl MatchCache {
             return self.pass(account, subject);
         }
         let counters = account.counters();
+        if let Some(way) = self.again(account, subject) {
+            return self.sets.get(self.last.0).and_then(|set| set.result(way)).unwrap_or(&self.nobody);
+        }
         let mut hasher = self.hasher.build_hasher();
         hasher.write_usize(Arc::as_ptr(counters).addr());
         hasher.write(subject);
@@ -259,8 +265,21 @@ impl MatchCache {
         } else {
             entry.fill(account, stamp, &self.nobody);
         }
+        self.last = (index, way);
         // Borrowed anew: the compiler doesn't see that the early returns let go of the set.
         self.sets.get(index).and_then(|set| set.result(way)).unwrap_or(&self.nobody)
+    }
+
+    /// The way of the last result, if it is this subject's and still valid.
+    #[inline]
+    fn again(&mut self, account: &SharedInterest, subject: &[u8]) -> Option<usize> {
+        let (index, way) = self.last;
+        let entry = self.sets.get_mut(index)?.entries.get_mut(way)?.as_deref_mut()?;
+        if !entry.is(account.counters(), subject) || entry.stamp != Some(account.stamp_at(entry.place)) {
+            return None;
+        }
+        entry.hit();
+        Some(way)
     }
 
     /// Tells the accounts all hits that were kept for a block, for exact figures.
