@@ -46,13 +46,16 @@ impl ClientSession {
             tail: publish.tail,
         };
         let origin = Origin { outbound: &self.outbound, account: &self.account, echo: self.profile.echo };
+        let awaits_count = self.profile.no_responders && !publish.reply.is_empty();
         let manner = Manner {
+            repeats: publish.repeats,
+            at_once: awaits_count || self.profile.verbose,
             drops_for_stalling: self.drops_for_stalling,
             logger: &self.context.conn.logger,
             log: self.trace.as_deref(),
         };
         let delivered = courier.deliver(&origin, &message, manner);
-        if delivered.count == 0 && self.profile.no_responders && !publish.reply.is_empty() {
+        if delivered.count == 0 && awaits_count {
             self.say_no_responders(publish, courier);
         }
         delivered.stage_full

@@ -169,6 +169,9 @@ impl ClientSession {
                     if self.trace.is_some() {
                         self.trace_inbound(&op, rest);
                     }
+                    if !matches!(op, Op::Publish(_)) {
+                        courier.end_run();
+                    }
                     heard |= matches!(op, Op::Publish(_) | Op::Subscribe(_) | Op::Unsubscribe(_) | Op::Ping);
                     let full = self.operation(now, op, courier)?;
                     bytes += len;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::run::Run;
 use crate::server::base::rng::Rng;
 use crate::server::interest::MatchCache;
-use crate::server::outbound::{Behind, Outbound, Stage, Staged};
+use crate::server::outbound::{Aftermath, Behind, Outbound, Stage, Staged};
 
 /// One worker's tools. Nothing in it outlives a read batch but caches.
 #[derive(Debug)]
@@ -12,17 +13,25 @@ pub struct Courier {
     pub(super) stage: Stage,
     pub(super) cache: MatchCache,
     pub(super) rng: Rng,
+    pub(super) run: Run,
 }
 
 impl Courier {
     /// Tools with empty caches.
     pub fn new(rng: Rng) -> Self {
-        Self { stage: Stage::default(), cache: MatchCache::new(), rng }
+        Self { stage: Stage::default(), cache: MatchCache::new(), rng, run: Run::default() }
     }
 
     /// Where to write what goes to `target`.
     pub fn stage(&mut self, target: &Arc<Outbound>) -> &mut Staged {
+        self.end_run();
         self.stage.slot(target)
+    }
+
+    /// Stages what was delivered and is still gathered. To be called before anything that decides
+    /// who gets messages, or how, so that it does not concern those delivered before.
+    pub fn end_run(&mut self) {
+        self.run.end(&mut self.stage);
     }
 
     /// This worker's chance.
@@ -33,6 +42,8 @@ impl Courier {
     /// Sends what is staged. `blocked` gets each destination whose socket is full: it needs a write
     /// task. `stalling` gets those for which so much waits that their producer should pause.
     pub fn flush(&mut self, blocked: &mut impl FnMut(&Arc<Outbound>), stalling: &mut Vec<Behind>) {
-        self.stage.flush(blocked, stalling);
+        let mut aftermath = Aftermath { blocked, stalling };
+        self.run.send(&mut self.stage, &mut aftermath);
+        self.stage.flush(&mut aftermath);
     }
 }

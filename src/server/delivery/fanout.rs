@@ -13,7 +13,7 @@ use crate::server::outbound::{SharedPayload, Stage};
 /// What delivering a message came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Delivered {
-    /// Deliveries staged.
+    /// Deliveries staged, or to be staged with the messages gathered before.
     pub count: usize,
     /// So much is staged that it should be sent before more is read.
     pub stage_full: bool,
@@ -22,6 +22,10 @@ pub struct Delivered {
 /// How deliveries of one message behave; the same for all of its receivers.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner<'a> {
+    /// The sender's publish before looked the same: likely more of them come.
+    pub repeats: bool,
+    /// Something about the message is answered: it is to be staged before that.
+    pub at_once: bool,
     /// Receivers that are behind lose the message instead of stalling its producer.
     pub drops_for_stalling: bool,
     /// Where it is said that a subscription has got all it asked for.
@@ -33,13 +37,16 @@ pub struct Manner<'a> {
 impl Courier {
     /// Stages `message` for everybody in its account who wants it.
     pub fn deliver(&mut self, origin: &Origin<'_>, message: &Message<'_>, manner: Manner<'_>) -> Delivered {
-        let Self { stage, cache, rng } = self;
+        let Self { stage, cache, rng, run } = self;
         let result = cache.lookup(origin.account.interest(), message.subject);
         if result.is_empty() {
             return Delivered::default();
         }
+        if run.gather(stage, result, origin, message, &manner) {
+            return Delivered { count: result.plain.len(), stage_full: run.is_full() || stage.is_full() };
+        }
         let shared = message.share(result.fanout());
-        let mut round = Round { stage, origin, message, shared, manner, delivered: Delivered::default() };
+        let mut round = Round { stage, origin, message, shared, manner, count: 0 };
         for subscription in result.plain.iter() {
             round.deliver(subscription);
         }
@@ -50,7 +57,7 @@ impl Courier {
             let mut members = (start..count).chain(0..start).filter_map(|at| group.members.get(at));
             let _ = members.any(|member| round.deliver(member));
         }
-        round.delivered
+        Delivered { count: round.count, stage_full: round.stage.is_full() }
     }
 }
 
@@ -61,7 +68,7 @@ struct Round<'a> {
     message: &'a Message<'a>,
     shared: Option<SharedPayload>,
     manner: Manner<'a>,
-    delivered: Delivered,
+    count: usize,
 }
 
 impl Round<'_> {
@@ -90,15 +97,15 @@ impl Round<'_> {
         if delivery == Delivery::DeliverLast {
             exhaust(self.origin.account, subscription, self.manner.logger);
         }
-        self.delivered.count += 1;
-        self.delivered.stage_full = self.stage.is_full_after(written);
+        self.count += 1;
+        self.stage.add(written);
         true
     }
 }
 
 /// A subscription has received all it asked for: it ends, and its owner hears of it.
 #[cold]
-fn exhaust(account: &Account, subscription: &Subscription, logger: &Logger) {
+pub(super) fn exhaust(account: &Account, subscription: &Subscription, logger: &Logger) {
     if logger.is_debug() || logger.is_trace() {
         let label = subscription.target().label();
         logger.debug(format_args!(

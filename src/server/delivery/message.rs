@@ -12,7 +12,7 @@ pub struct Origin<'a> {
     /// The sender's own queue.
     pub outbound: &'a Arc<Outbound>,
     /// The account it publishes in.
-    pub account: &'a Account,
+    pub account: &'a Arc<Account>,
     /// The sender wants its own messages too.
     pub echo: bool,
 }

@@ -4,6 +4,7 @@
 mod message;
 mod courier;
 mod fanout;
+mod run;
 mod trace;
 
 pub use courier::Courier;

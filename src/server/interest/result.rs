@@ -1,5 +1,7 @@
 //! What a match gives: plain subscriptions, and queue groups of which one member gets the message.
 
+use std::sync::Arc;
+
 use super::packed::{Chunk, Packed};
 use super::subscription::Subscription;
 use super::table::{Bucket, Sink};
@@ -46,6 +48,16 @@ impl Members {
             }
         }
         None
+    }
+
+    /// Whether both hold the same subscriptions in the same order. May say no where it would take
+    /// long to see.
+    #[inline]
+    pub fn same(&self, other: &Self) -> bool {
+        self.own.len() == other.own.len()
+            && self.shared.len() == other.shared.len()
+            && self.own.iter().zip(&other.own).all(|(one, other)| one.same(other))
+            && self.shared.iter().zip(&other.shared).all(|(one, other)| Arc::ptr_eq(one, other))
     }
 
     fn push(&mut self, sub: &Subscription) {
@@ -170,8 +182,6 @@ impl Sink for MatchResult {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::server::outbound::Outbound;
 

@@ -135,6 +135,12 @@ impl Subscription {
         self.0.heap_ptr() == other.0.heap_ptr()
     }
 
+    /// Tells subscriptions that exist at the same time apart.
+    #[inline]
+    pub fn address(&self) -> usize {
+        self.0.heap_ptr().addr()
+    }
+
     /// Messages counted by [`Self::deliver_one`] and [`Self::deliver_many`].
     pub fn delivered(&self) -> u64 {
         self.head().delivered.load(Ordering::Relaxed)

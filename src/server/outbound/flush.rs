@@ -7,6 +7,7 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
+use super::block::Addressed;
 use super::chunks::Chunks;
 use super::queue::Outbound;
 use super::staged::Staged;
@@ -38,10 +39,60 @@ pub struct Turn {
 /// connection of its own to read.
 const DIRECT_ROUNDS_MAX: usize = 8;
 
+/// Bytes that are to be sent at once, as far as the socket takes them.
+pub(super) trait Parcel {
+    /// Messages and bytes of payload.
+    fn counts(&self) -> (u64, u64);
+
+    /// Offers the bytes to the socket, as many as one call takes.
+    fn write(&self, transport: &Transport) -> io::Result<Sent>;
+
+    /// Queues a copy of all after the first `written` bytes.
+    fn queue_rest(&self, written: usize, queue: &mut Chunks);
+}
+
+impl Parcel for Staged {
+    fn counts(&self) -> (u64, u64) {
+        self.counts()
+    }
+
+    fn write(&self, transport: &Transport) -> io::Result<Sent> {
+        match self.contiguous() {
+            Some(bytes) => write(transport, &[IoSlice::new(bytes)]),
+            None => write(transport, &self.slices()),
+        }
+    }
+
+    fn queue_rest(&self, written: usize, queue: &mut Chunks) {
+        self.queue_rest(written, queue);
+    }
+}
+
+impl Parcel for Addressed<'_> {
+    fn counts(&self) -> (u64, u64) {
+        (self.messages, self.payload_bytes)
+    }
+
+    fn write(&self, transport: &Transport) -> io::Result<Sent> {
+        write(transport, &[IoSlice::new(self.bytes)])
+    }
+
+    fn queue_rest(&self, written: usize, queue: &mut Chunks) {
+        queue.copy(self.bytes.get(written..).unwrap_or_default());
+    }
+}
+
 impl Outbound {
     /// Sends what is staged, which is empty afterwards.
     pub fn flush(&self, staged: &mut Staged) -> Flushed {
-        let (messages, payload_bytes) = staged.counts();
+        let flushed = self.send(staged);
+        staged.clear();
+        flushed
+    }
+
+    /// Sends all of `parcel`, or queues what cannot be sent now.
+    pub(super) fn send(&self, parcel: &impl Parcel) -> Flushed {
+        let (messages, payload_bytes) = parcel.counts();
         let transport = self.change(|pending| {
             pending.messages += messages;
             pending.payload_bytes += payload_bytes;
@@ -49,21 +100,16 @@ impl Outbound {
                 return None;
             }
             if pending.writing || !pending.chunks.is_empty() {
-                staged.move_rest(0, &mut pending.chunks);
+                parcel.queue_rest(0, &mut pending.chunks);
                 return None;
             }
             let transport = pending.transport.clone();
             pending.writing = transport.is_some();
             transport
         });
-        let Some(transport) = transport else {
-            staged.clear();
-            return Flushed::Done;
-        };
+        let Some(transport) = transport else { return Flushed::Done };
         let mut rest = Chunks::default();
-        let outcome = self.write_directly(&transport, staged, &mut rest);
-        staged.clear();
-        match outcome {
+        match self.write_directly(&transport, parcel, &mut rest) {
             Ok(None) => Flushed::Done,
             Ok(Some(sent)) => {
                 self.change(|pending| {
@@ -81,20 +127,17 @@ impl Outbound {
         }
     }
 
-    /// Sends what is staged, then what others queued meanwhile, while the socket takes it. `None`:
+    /// Sends `parcel`, then what others queued meanwhile, while the socket takes it. `None`:
     /// all is sent and the right to write given back. Else the bytes sent, with what is left in `rest`.
     fn write_directly(
         &self,
         transport: &Transport,
-        staged: &mut Staged,
+        parcel: &impl Parcel,
         rest: &mut Chunks,
     ) -> io::Result<Option<usize>> {
-        let mut sent = match staged.contiguous() {
-            Some(bytes) => write(transport, &[IoSlice::new(bytes)]),
-            None => write(transport, &staged.slices()),
-        }?;
+        let mut sent = parcel.write(transport)?;
         let mut total = sent.bytes;
-        staged.move_rest(sent.bytes, rest);
+        parcel.queue_rest(sent.bytes, rest);
         for _ in 0..DIRECT_ROUNDS_MAX {
             if sent.socket_full {
                 break;
@@ -148,7 +191,7 @@ impl Outbound {
 }
 
 /// What became of a write.
-struct Sent {
+pub(super) struct Sent {
     bytes: usize,
     /// The socket took less than it was offered.
     socket_full: bool,

@@ -7,11 +7,13 @@ mod queue;
 mod flush;
 mod stage;
 mod encoder;
+mod block;
 
+pub use block::{Addressed, Block};
 pub use chunks::Chunks;
 pub use encoder::{Outgoing, SharedPayload};
 pub use flush::{Flushed, Turn};
 pub use owner::Notices;
 pub use queue::{Outbound, OutboundRules, OutboundStats};
-pub use stage::{Behind, Stage};
+pub use stage::{Aftermath, Behind, Stage};
 pub use staged::Staged;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::block::Addressed;
 use super::flush::Flushed;
 use super::queue::Outbound;
 use super::staged::Staged;
@@ -34,6 +35,25 @@ pub struct Behind {
     pub messages: u64,
 }
 
+/// What is to be done for destinations that did not take everything.
+pub struct Aftermath<'a> {
+    /// Gets each destination whose socket is full: it needs a write task.
+    pub blocked: &'a mut dyn FnMut(&Arc<Outbound>),
+    /// Those for which so much waits that their producer should pause.
+    pub stalling: &'a mut Vec<Behind>,
+}
+
+impl Aftermath<'_> {
+    fn sent(&mut self, target: &Arc<Outbound>, messages: u64, flushed: Flushed) {
+        if flushed == Flushed::Blocked {
+            (self.blocked)(target);
+        }
+        if target.is_stalling() {
+            self.stalling.push(Behind { receiver: Arc::clone(target), messages });
+        }
+    }
+}
+
 /// Staged messages by destination.
 #[derive(Debug, Default)]
 pub struct Stage {
@@ -50,35 +70,56 @@ pub struct Stage {
 impl Stage {
     /// Where to write what goes to `target`.
     pub fn slot(&mut self, target: &Arc<Outbound>) -> &mut Staged {
-        let hint = target.slot_hint.load(Ordering::Relaxed) as usize;
-        let at = match self.slots.get(hint) {
-            Some(slot) if Arc::ptr_eq(&slot.target, target) => hint,
-            _ => self.find_or_open(target),
-        };
+        let at = self.at_hint(target).unwrap_or_else(|| self.find_or_open(target));
         #[expect(clippy::indexing_slicing, reason = "either found just now or opened just now")]
         &mut self.slots[at].staged
     }
 
-    /// Notes that about `bytes` have been staged; true where it is time to send before the batch
-    /// ends, see [`STAGED_BYTES_MAX`].
-    pub fn is_full_after(&mut self, bytes: usize) -> bool {
+    /// Stages what a block has for `target`.
+    pub fn copy(&mut self, target: &Arc<Outbound>, block: &Addressed<'_>) {
+        self.slot(target).copy(block);
+        self.add(block.bytes.len());
+    }
+
+    /// Sends what a block has for `target` straight from the block, behind what is staged for it.
+    pub fn send(&mut self, target: &Arc<Outbound>, block: &Addressed<'_>, aftermath: &mut Aftermath<'_>) {
+        if self.holds(target) {
+            self.copy(target, block);
+            return;
+        }
+        let flushed = target.send(block);
+        aftermath.sent(target, block.messages, flushed);
+    }
+
+    /// Whether something is staged for `target`.
+    fn holds(&self, target: &Arc<Outbound>) -> bool {
+        let listed = || self.index.contains_key(&Arc::as_ptr(target).addr());
+        !self.slots.is_empty() && (self.at_hint(target).is_some() || listed())
+    }
+
+    fn at_hint(&self, target: &Arc<Outbound>) -> Option<usize> {
+        let hint = target.slot_hint.load(Ordering::Relaxed) as usize;
+        self.slots.get(hint).is_some_and(|slot| Arc::ptr_eq(&slot.target, target)).then_some(hint)
+    }
+
+    /// Notes that about `bytes` have been staged.
+    pub fn add(&mut self, bytes: usize) {
         self.staged_bytes += bytes;
+    }
+
+    /// Whether it is time to send before the batch ends, see [`STAGED_BYTES_MAX`].
+    pub fn is_full(&self) -> bool {
         self.staged_bytes > STAGED_BYTES_MAX
     }
 
-    /// Sends everything. `blocked` gets each destination whose socket is full: it needs a write
-    /// task. `stalling` gets those for which so much waits that their producer should pause.
-    pub fn flush(&mut self, blocked: &mut impl FnMut(&Arc<Outbound>), stalling: &mut Vec<Behind>) {
+    /// Sends everything.
+    pub fn flush(&mut self, aftermath: &mut Aftermath<'_>) {
         self.index.clear();
         self.staged_bytes = 0;
         for Slot { target, mut staged } in self.slots.drain(..) {
             let (messages, _) = staged.counts();
-            if target.flush(&mut staged) == Flushed::Blocked {
-                blocked(&target);
-            }
-            if target.is_stalling() {
-                stalling.push(Behind { receiver: target, messages });
-            }
+            let flushed = target.flush(&mut staged);
+            aftermath.sent(&target, messages, flushed);
             let capacity = staged.capacity();
             if capacity <= KEPT_BYTES_MAX && self.spare_bytes + capacity <= KEPT_BYTES_TOTAL_MAX {
                 self.spare_bytes += capacity;
@@ -120,7 +161,7 @@ mod tests {
             (Stage::default(), Arc::new(Outbound::detached(1)), Arc::new(Outbound::detached(2)));
         stage.slot(&one).own().push(b'1');
         stage.slot(&two).own().push(b'2');
-        stage.flush(&mut |_| (), &mut Vec::new());
+        stage.flush(&mut Aftermath { blocked: &mut |_| (), stalling: &mut Vec::new() });
         stage.slot(&two).own().push(b'2');
         assert_eq!(stage.slot(&one).len(), 0);
         assert_eq!(stage.slot(&two).len(), 1);

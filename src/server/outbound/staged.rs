@@ -4,6 +4,7 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
+use super::block::Addressed;
 use super::chunks::Chunks;
 
 /// Slices handed to one direct write; what is beyond goes the way of bytes that would block.
@@ -30,6 +31,13 @@ impl Staged {
     /// Where lines and copied payloads are written.
     pub fn own(&mut self) -> &mut Vec<u8> {
         &mut self.own
+    }
+
+    /// Appends a copy of what a block has for this destination.
+    pub fn copy(&mut self, block: &Addressed<'_>) {
+        self.own.extend_from_slice(block.bytes);
+        self.messages += block.messages;
+        self.payload_bytes += block.payload_bytes;
     }
 
     /// Appends a block without copying it.
@@ -74,10 +82,9 @@ impl Staged {
         self.pieces().take(DIRECT_SLICES_MAX).map(|piece| IoSlice::new(piece.bytes())).collect()
     }
 
-    /// Queues everything after the first `written` bytes and is empty afterwards.
-    pub fn move_rest(&mut self, mut written: usize, queue: &mut Chunks) {
+    /// Queues everything after the first `written` bytes.
+    pub fn queue_rest(&self, mut written: usize, queue: &mut Chunks) {
         if written == self.len() {
-            self.clear();
             return;
         }
         for piece in self.pieces() {
@@ -88,7 +95,6 @@ impl Staged {
                 Piece::Shared(block) => queue.share(block.slice(skip..)),
             }
         }
-        self.clear();
     }
 
     /// Forgets everything, keeping the capacity.
@@ -151,11 +157,10 @@ mod tests {
     #[test]
     fn rest_after_any_partial_write_is_queued() {
         for written in 0..=WHOLE.len() {
-            let (mut staged, mut queue) = (staged(), Chunks::default());
-            staged.move_rest(written, &mut queue);
+            let (staged, mut queue) = (staged(), Chunks::default());
+            staged.queue_rest(written, &mut queue);
             let rest: Vec<u8> = queue.slices().iter().flat_map(|slice| slice.to_vec()).collect();
             assert_eq!(rest, WHOLE[written..], "{written}");
-            assert!(staged.is_empty());
         }
     }
 }
