@@ -78,7 +78,8 @@ impl Round<'_> {
         if !self.origin.echo && Arc::ptr_eq(target, self.origin.outbound) {
             return false;
         }
-        if target.is_closed() || (target.is_stalling() && self.manner.drops_for_stalling) {
+        let standing = target.standing();
+        if standing.loses(self.manner.drops_for_stalling) {
             return false;
         }
         let delivery = subscription.deliver_one();
@@ -87,7 +88,7 @@ impl Round<'_> {
         }
         let staged = self.stage.slot(target);
         let before = staged.own().len();
-        let takes_headers = target.takes_headers();
+        let takes_headers = standing.takes_headers();
         self.message.write_client(subscription.sid(), takes_headers, self.shared.as_ref(), staged);
         let written = staged.own().len() - before;
         if let Some(log) = self.manner.log {

@@ -110,8 +110,8 @@ impl Run {
         // Receivers with sids of one length after the other: the block is moved once for each length.
         for bucket in receivers.sid_lengths() {
             for subscription in receivers.result.plain.iter().filter(|sub| length_bucket(sub) == bucket) {
-                let target = subscription.target();
-                if sender.passes_over(target) {
+                let (target, standing) = (subscription.target(), subscription.target().standing());
+                if sender.is_without_echo(target) || standing.loses(sender.drops_for_stalling) {
                     continue;
                 }
                 let (granted, is_last) = subscription.deliver_many(block.messages() as u64);
@@ -119,7 +119,7 @@ impl Run {
                 if granted == 0 {
                     continue;
                 }
-                if block.has_headers() && !target.takes_headers() {
+                if block.has_headers() && !standing.takes_headers() {
                     block.write_without_headers(subscription.sid(), granted, stage.slot(target));
                 } else {
                     put(stage, target, block.addressed(subscription.sid(), granted));
@@ -152,9 +152,8 @@ impl Sender {
         }
     }
 
-    fn passes_over(&self, target: &Arc<Outbound>) -> bool {
-        let is_own = self.no_echo.as_ref().is_some_and(|own| Arc::ptr_eq(own, target));
-        is_own || target.is_closed() || (target.is_stalling() && self.drops_for_stalling)
+    fn is_without_echo(&self, target: &Arc<Outbound>) -> bool {
+        self.no_echo.as_ref().is_some_and(|own| Arc::ptr_eq(own, target))
     }
 }
 

@@ -207,7 +207,7 @@ impl Side {
     }
 
     fn step(&mut self, step: &Step) {
-        if !matches!(step, Step::Publish { .. }) {
+        if matches!(step, Step::Limit { .. } | Step::Unsubscribe(_) | Step::Close(_)) {
             self.courier.end_run();
         }
         match *step {

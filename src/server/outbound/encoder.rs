@@ -40,10 +40,12 @@ impl Outgoing<'_> {
     }
 
     /// Bytes that a whole message has before the sid.
+    #[inline]
     pub fn bytes_before_sid(&self) -> usize {
         self.word().len() + self.subject.len() + 1
     }
 
+    #[inline]
     fn word(&self) -> &'static [u8] {
         match self.header_bytes {
             None | Some(0) => b"MSG ",
@@ -77,6 +79,7 @@ impl Outgoing<'_> {
 
     /// Writes the message for one subscription `sid` of a receiver that `takes_headers` or not.
     /// `shared` is this message's payload, if it is to be shared.
+    #[inline]
     pub fn write_client(
         &self,
         sid: &[u8],

@@ -14,6 +14,6 @@ pub use chunks::Chunks;
 pub use encoder::{Outgoing, SharedPayload};
 pub use flush::{Flushed, Turn};
 pub use owner::Notices;
-pub use queue::{Outbound, OutboundRules, OutboundStats};
+pub use queue::{Outbound, OutboundRules, OutboundStats, Standing};
 pub use stage::{Aftermath, Behind, Stage};
 pub use staged::Staged;

@@ -24,6 +24,36 @@ const HEADERS: u32 = 1 << 1;
 const STALLING: u32 = 1 << 2;
 const EXHAUSTED: u32 = 1 << 3;
 
+/// What is known of a destination at one moment, without its lock.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing(u32);
+
+impl Standing {
+    /// Whether nothing can be sent any more.
+    #[inline]
+    pub const fn is_closed(self) -> bool {
+        self.0 & CLOSED != 0
+    }
+
+    /// Whether so much waits that producers have to pause.
+    #[inline]
+    pub const fn is_stalling(self) -> bool {
+        self.0 & STALLING != 0
+    }
+
+    /// Whether a message is lost on it; `drops_for_stalling` says that producers do not pause.
+    #[inline]
+    pub const fn loses(self, drops_for_stalling: bool) -> bool {
+        self.is_closed() || (self.is_stalling() && drops_for_stalling)
+    }
+
+    /// Whether the receiver understands header messages.
+    #[inline]
+    pub const fn takes_headers(self) -> bool {
+        self.0 & HEADERS != 0
+    }
+}
+
 /// How much may wait for a destination, and how long a write to it may take. As the options were when
 /// the connection came: a reload is for those that come later.
 #[derive(Debug, Clone, Copy)]
@@ -152,9 +182,10 @@ impl Outbound {
         self.pending.lock().label = Some(label);
     }
 
-    /// Whether the receiver understands header messages.
-    pub fn takes_headers(&self) -> bool {
-        self.has_flag(HEADERS)
+    /// What is known of it at this moment.
+    #[inline]
+    pub fn standing(&self) -> Standing {
+        Standing(self.flags.load(Ordering::Relaxed))
     }
 
     /// Sets whether the receiver understands header messages.
@@ -164,12 +195,12 @@ impl Outbound {
 
     /// Whether nothing can be sent any more.
     pub fn is_closed(&self) -> bool {
-        self.has_flag(CLOSED)
+        self.standing().is_closed()
     }
 
     /// Whether so much waits that producers have to pause.
     pub fn is_stalling(&self) -> bool {
-        self.has_flag(STALLING)
+        self.standing().is_stalling()
     }
 
     /// Whether all that may wait does.

@@ -69,6 +69,7 @@ pub struct Stage {
 
 impl Stage {
     /// Where to write what goes to `target`.
+    #[inline]
     pub fn slot(&mut self, target: &Arc<Outbound>) -> &mut Staged {
         let at = self.at_hint(target).unwrap_or_else(|| self.find_or_open(target));
         #[expect(clippy::indexing_slicing, reason = "either found just now or opened just now")]
@@ -97,17 +98,20 @@ impl Stage {
         !self.slots.is_empty() && (self.at_hint(target).is_some() || listed())
     }
 
+    #[inline]
     fn at_hint(&self, target: &Arc<Outbound>) -> Option<usize> {
         let hint = target.slot_hint.load(Ordering::Relaxed) as usize;
         self.slots.get(hint).is_some_and(|slot| Arc::ptr_eq(&slot.target, target)).then_some(hint)
     }
 
     /// Notes that about `bytes` have been staged.
+    #[inline]
     pub fn add(&mut self, bytes: usize) {
         self.staged_bytes += bytes;
     }
 
     /// Whether it is time to send before the batch ends, see [`STAGED_BYTES_MAX`].
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.staged_bytes > STAGED_BYTES_MAX
     }

@@ -29,6 +29,7 @@ struct Splice {
 
 impl Staged {
     /// Where lines and copied payloads are written.
+    #[inline]
     pub fn own(&mut self) -> &mut Vec<u8> {
         &mut self.own
     }
@@ -47,6 +48,7 @@ impl Staged {
     }
 
     /// Counts one message of `payload_bytes` towards the destination's figures.
+    #[inline]
     pub fn count_message(&mut self, payload_bytes: usize) {
         self.messages += 1;
         self.payload_bytes += payload_bytes as u64;
