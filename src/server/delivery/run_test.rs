@@ -164,6 +164,12 @@ impl Side {
         let subject = SUBJECTS[subject].as_bytes();
         let size_text = format!("0{}", payload.len());
         let header_text = header_bytes.map(|bytes| bytes.to_string()).unwrap_or_default();
+        let sizes =
+            [header_text.as_str(), size_text.as_str()].join(if header_text.is_empty() { "" } else { " " });
+        let reply_field = if reply.is_empty() { Vec::new() } else { [reply, b" "].concat() };
+        let tail = [b" ", &*reply_field, sizes.as_bytes(), b"\r\n", payload, b"\r\n"].concat();
+        // One by one each message is put together, in a run it is passed on as it was written.
+        let is_verbatim = !self.at_once && header_bytes != Some(0);
         let message = Message {
             subject,
             reply,
@@ -171,7 +177,7 @@ impl Side {
             header_text: header_text.as_bytes(),
             size_text: size_text.as_bytes(),
             payload,
-            tail: b"",
+            tail: if is_verbatim { &tail } else { b"" },
         };
         let origin = Origin { outbound: &self.targets[SENDER].0, account: &self.account, echo: self.echo };
         let manner = Manner {
@@ -367,23 +373,25 @@ fn large_block_is_sent_before_it_grows_on() {
 }
 
 #[test]
-fn receiver_that_is_behind_loses_the_run_and_nothing_of_its_maximum() {
-    in_runtime(|| {
-        let mut side = Side::new(&scene(Vec::new(), Vec::new()), false);
-        side.drops_for_stalling = true;
-        side.targets[1] = target(1, 1000);
-        side.subscribe(&wish(1, 1, 0));
-        side.subscribe(&wish(2, 1, 0));
-        side.subscriptions[0].set_max(3);
-        let behind = Arc::clone(&side.targets[1].0);
-        side.courier.stage(&behind).own().resize(4 << 20, b'x');
-        side.courier.flush(&mut |_| (), &mut Vec::new());
-        assert!(behind.is_stalling());
-        side.step(&publish(0, 9));
-        side.courier.flush(&mut |_| (), &mut Vec::new());
-        assert_eq!((behind.stats().messages, side.targets[2].0.stats().messages), (0, 9));
-        assert_eq!((side.subscriptions[0].delivered(), side.subscriptions[1].delivered()), (0, 9));
-    });
+fn receiver_that_is_behind_loses_messages_and_nothing_of_its_maximum() {
+    for at_once in [false, true] {
+        in_runtime(|| {
+            let mut side = Side::new(&scene(Vec::new(), Vec::new()), at_once);
+            side.drops_for_stalling = true;
+            side.targets[1] = target(1, 1000);
+            side.subscribe(&wish(1, 1, 0));
+            side.subscribe(&wish(2, 1, 0));
+            side.subscriptions[0].set_max(3);
+            let behind = Arc::clone(&side.targets[1].0);
+            side.courier.stage(&behind).own().resize(4 << 20, b'x');
+            side.courier.flush(&mut |_| (), &mut Vec::new());
+            assert!(behind.is_stalling());
+            side.step(&publish(0, 9));
+            side.courier.flush(&mut |_| (), &mut Vec::new());
+            assert_eq!((behind.stats().messages, side.targets[2].0.stats().messages), (0, 9));
+            assert_eq!((side.subscriptions[0].delivered(), side.subscriptions[1].delivered()), (0, 9));
+        });
+    }
 }
 
 #[test]

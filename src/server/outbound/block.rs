@@ -201,3 +201,90 @@ fn without_sizes(line: &[u8]) -> &[u8] {
     let end = blanks.nth(1).map_or(line.len(), |at| at + 1);
     line.get(..end).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message<'a>(reply: &'a [u8], header_bytes: Option<usize>, payload: &'a [u8]) -> Outgoing<'a> {
+        Outgoing {
+            subject: b"a.b",
+            reply,
+            header_bytes,
+            header_text: b"2",
+            size_text: if payload.len() == 3 { b"3" } else { b"1" },
+            payload,
+            tail: b"",
+        }
+    }
+
+    fn block() -> Block {
+        let mut block = Block::default();
+        block.restart(b"1");
+        block.append(&message(b"", None, b"x"));
+        block.append(&message(b"r", Some(2), b"hhy"));
+        block.append(&message(b"", None, b"z"));
+        block
+    }
+
+    #[track_caller]
+    fn check(block: &mut Block, sid: &str, messages: usize, want: &str, payload_bytes: u64) {
+        let addressed = block.addressed(sid.as_bytes(), messages);
+        assert_eq!(String::from_utf8_lossy(addressed.bytes), want, "{sid}");
+        assert_eq!((addressed.messages, addressed.payload_bytes), (messages as u64, payload_bytes));
+    }
+
+    #[test]
+    fn sids_of_any_length_take_turns() {
+        let mut block = block();
+        for sid in [
+            "1",
+            "2",
+            "10",
+            "123",
+            "321",
+            "4",
+            "1234",
+            "12345",
+            "54321",
+            "word-of-thirty-two-bytes-or-more",
+            "",
+        ] {
+            let want =
+                format!("MSG a.b {sid} 1\r\nx\r\nHMSG a.b {sid} r 2 3\r\nhhy\r\nMSG a.b {sid} 1\r\nz\r\n");
+            check(&mut block, sid, 3, &want, 5);
+        }
+    }
+
+    #[test]
+    fn receiver_may_get_the_first_messages_only() {
+        check(&mut block(), "77", 1, "MSG a.b 77 1\r\nx\r\n", 1);
+        check(&mut block(), "1", 0, "", 0);
+    }
+
+    #[test]
+    fn headers_are_left_out_where_they_are_not_understood() {
+        let (mut block, mut staged) = (block(), Staged::default());
+        block.write_without_headers(b"22", 2, &mut staged);
+        assert_eq!(staged.own(), b"MSG a.b 22 1\r\nx\r\nMSG a.b 22 r 1\r\ny\r\n");
+        assert_eq!(staged.counts(), (2, 2));
+    }
+
+    #[test]
+    fn block_begins_anew_for_the_next_messages() {
+        let mut block = block();
+        block.restart(b"9");
+        assert_eq!((block.messages(), block.has_headers()), (0, false));
+        block.append(&message(b"", None, b"n"));
+        check(&mut block, "9", 1, "MSG a.b 9 1\r\nn\r\n", 1);
+    }
+
+    #[test]
+    fn block_is_full_after_its_bytes_not_its_messages() {
+        let (mut block, payload) = (Block::default(), vec![b'x'; BYTES_MAX / 2]);
+        for want in [false, false, true] {
+            assert_eq!(block.is_full(), want);
+            block.append(&message(b"", None, &payload));
+        }
+    }
+}

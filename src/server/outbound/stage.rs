@@ -160,6 +160,19 @@ mod tests {
     }
 
     #[test]
+    fn block_goes_behind_what_is_staged_and_else_straight_out() {
+        let (mut stage, one, two) =
+            (Stage::default(), Arc::new(Outbound::detached(1)), Arc::new(Outbound::detached(2)));
+        stage.slot(&one).own().extend_from_slice(b"+OK");
+        let block = Addressed { bytes: b"MSG", messages: 1, payload_bytes: 0 };
+        for target in [&one, &two] {
+            stage.send(target, &block, &mut Aftermath { blocked: &mut |_| (), stalling: &mut Vec::new() });
+        }
+        assert_eq!(stage.slot(&one).own(), b"+OKMSG");
+        assert_eq!((stage.slots.len(), two.stats().messages), (1, 1));
+    }
+
+    #[test]
     fn stale_hint_of_another_batch_is_not_believed() {
         let (mut stage, one, two) =
             (Stage::default(), Arc::new(Outbound::detached(1)), Arc::new(Outbound::detached(2)));
