@@ -51,7 +51,7 @@ impl Diagnostic {
 
     /// `unknown field "key"` at the key, with the nearest of `known` as suggestion.
     pub fn unknown_field(pos: &Pos, key: &str, known: &[&str]) -> Self {
-        Self::error(pos, format!("unknown field {}", quoted(key))).suggest(key, known)
+        Self::error(pos, format!("unknown field {}", quote(key))).suggest(key, known)
     }
 
     /// Adds "did you mean" where one of `known` is near to `word`.
@@ -78,11 +78,6 @@ impl Diagnostic {
             suggestion: None,
         }
     }
-}
-
-/// A text in double quotes, escaped as the reference escapes it in its messages.
-pub fn quoted(text: &str) -> String {
-    quote(text.as_bytes())
 }
 
 /// The texts of the files that a configuration was read from, by name.
