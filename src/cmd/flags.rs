@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::builder::ValueHint;
 
-use super::go_style::{self, Kind, Known, SyntaxError, Value};
+use super::go_style::{self, FlagKind, Known, SyntaxError, Value};
 use crate::server::config::options::{Options, Tls};
 use crate::server::config::url::{Url, UrlError};
 
@@ -17,7 +17,7 @@ pub struct Flag {
     /// Its names without dashes; the last is the long one.
     pub names: &'static [&'static str],
     /// What it takes.
-    pub kind: Kind,
+    pub kind: FlagKind,
     /// What stands for the value in help; empty for switches.
     pub value: &'static str,
     /// How the usage text spells it: one line, or two.
@@ -101,7 +101,7 @@ const fn switch(
     help: &'static [&'static str],
     effect: Effect,
 ) -> Flag {
-    Flag { names, kind: Kind::Switch, value: "", spelling, help, effect }
+    Flag { names, kind: FlagKind::Switch, value: "", spelling, help, effect }
 }
 
 const fn number(
@@ -111,7 +111,7 @@ const fn number(
     help: &'static [&'static str],
     effect: Effect,
 ) -> Flag {
-    Flag { names, kind: Kind::Number, value, spelling, help, effect }
+    Flag { names, kind: FlagKind::Number, value, spelling, help, effect }
 }
 
 const fn text(
@@ -121,7 +121,7 @@ const fn text(
     help: &'static [&'static str],
     effect: Effect,
 ) -> Flag {
-    Flag { names, kind: Kind::Text, value, spelling, help, effect }
+    Flag { names, kind: FlagKind::Text, value, spelling, help, effect }
 }
 
 /// All flags, by group.
@@ -472,7 +472,7 @@ fn write_usage(out: &mut String, flag: &Flag) {
 struct AllFlags;
 
 impl Known for AllFlags {
-    fn kind(&self, name: &str) -> Option<Kind> {
+    fn kind(&self, name: &str) -> Option<FlagKind> {
         find(name).map(|flag| flag.kind)
     }
 }
@@ -686,7 +686,7 @@ fn argument(flag: &Flag) -> clap::Arg {
         };
     }
     match flag.kind {
-        Kind::Switch => argument.action(clap::ArgAction::SetTrue),
+        FlagKind::Switch => argument.action(clap::ArgAction::SetTrue),
         _ => argument.action(clap::ArgAction::Set).value_name(flag.value).value_hint(hint(flag.value)),
     }
 }

@@ -7,7 +7,7 @@ use crate::server::base::quote::quote;
 
 /// What a flag takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FlagKind {
     /// `-D`, `-D=false`.
     Switch,
     /// A whole number: `-p 4222`, `-p -1`, `-p 0x107e`, `-p 4_222`.
@@ -19,11 +19,11 @@ pub enum Kind {
 /// A flag's value as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Of a [`Kind::Switch`].
+    /// Of a [`FlagKind::Switch`].
     Switch(bool),
-    /// Of a [`Kind::Number`].
+    /// Of a [`FlagKind::Number`].
     Number(i64),
-    /// Of a [`Kind::Text`].
+    /// Of a [`FlagKind::Text`].
     Text(String),
 }
 
@@ -47,7 +47,7 @@ impl Value {
 /// Tells which flags there are.
 pub trait Known {
     /// What the flag `name` (without dashes) takes; `None`: there is no such flag.
-    fn kind(&self, name: &str) -> Option<Kind>;
+    fn kind(&self, name: &str) -> Option<FlagKind>;
 }
 
 /// A word that cannot be understood; the texts are the reference's.
@@ -63,7 +63,7 @@ pub enum SyntaxError {
     #[error("flag needs an argument: -{0}")]
     Missing(String),
     /// A switch's value is no boolean.
-    #[error("invalid boolean value {} for -{name}: {reason}", quote(.value.as_bytes()))]
+    #[error("invalid boolean value {} for -{name}: {reason}", quote(.value))]
     Switch {
         /// The flag without dashes.
         name: String,
@@ -73,7 +73,7 @@ pub enum SyntaxError {
         reason: ValueError,
     },
     /// A value is no number.
-    #[error("invalid value {} for flag -{name}: {reason}", quote(.value.as_bytes()))]
+    #[error("invalid value {} for flag -{name}: {reason}", quote(.value))]
     Value {
         /// The flag without dashes.
         name: String,
@@ -127,8 +127,8 @@ pub fn parse(args: &[String], known: &impl Known) -> Result<Parsed, SyntaxError>
         };
         let kind = known.kind(name).ok_or_else(|| SyntaxError::Unknown(name.to_owned()))?;
         let value = match (kind, value) {
-            (Kind::Switch, None) => Value::Switch(true),
-            (Kind::Switch, Some(value)) => switch(name, value)?,
+            (FlagKind::Switch, None) => Value::Switch(true),
+            (FlagKind::Switch, Some(value)) => switch(name, value)?,
             (_, Some(value)) => valued(kind, name, value)?,
             (_, None) => {
                 let value = args.next().ok_or_else(|| SyntaxError::Missing(name.to_owned()))?;
@@ -149,8 +149,8 @@ fn switch(name: &str, value: &str) -> Result<Value, SyntaxError> {
     }
 }
 
-fn valued(kind: Kind, name: &str, value: &str) -> Result<Value, SyntaxError> {
-    if kind != Kind::Number {
+fn valued(kind: FlagKind, name: &str, value: &str) -> Result<Value, SyntaxError> {
+    if kind != FlagKind::Number {
         return Ok(Value::Text(value.to_owned()));
     }
     match number(value) {
@@ -189,11 +189,11 @@ fn number(text: &str) -> Result<i64, ValueError> {
 pub fn fuzz_go_style(data: &[u8]) {
     struct All;
     impl Known for All {
-        fn kind(&self, name: &str) -> Option<Kind> {
+        fn kind(&self, name: &str) -> Option<FlagKind> {
             match name.len() % 4 {
-                0 => Some(Kind::Switch),
-                1 => Some(Kind::Number),
-                2 => Some(Kind::Text),
+                0 => Some(FlagKind::Switch),
+                1 => Some(FlagKind::Number),
+                2 => Some(FlagKind::Text),
                 _ => None,
             }
         }
@@ -215,11 +215,11 @@ mod tests {
     struct Flags;
 
     impl Known for Flags {
-        fn kind(&self, name: &str) -> Option<Kind> {
+        fn kind(&self, name: &str) -> Option<FlagKind> {
             match name {
-                "D" | "debug" | "DV" => Some(Kind::Switch),
-                "p" | "port" => Some(Kind::Number),
-                "n" | "name" => Some(Kind::Text),
+                "D" | "debug" | "DV" => Some(FlagKind::Switch),
+                "p" | "port" => Some(FlagKind::Number),
+                "n" | "name" => Some(FlagKind::Text),
                 _ => None,
             }
         }

@@ -35,7 +35,7 @@ pub fn tell(ask: &str, processes: &mut impl Processes) -> Result<(), String> {
     let mut failures = String::new();
     for pid in pids {
         if let Err(reason) = processes.send(pid, signal) {
-            failures.push_str(&format!("\nsignal {} {pid}: {reason}", quote(name.as_bytes())));
+            failures.push_str(&format!("\nsignal {} {pid}: {reason}", quote(name)));
         }
     }
     if failures.is_empty() { Ok(()) } else { Err(failures) }
@@ -74,7 +74,7 @@ fn signal(name: &str) -> Result<Signal, String> {
         "reopen" => Ok(Signal::USR1),
         "reload" => Ok(Signal::HUP),
         "ldm" => Ok(Signal::USR2),
-        _ => Err(format!("unknown signal {}", quote(name.as_bytes()))),
+        _ => Err(format!("unknown signal {}", quote(name))),
     }
 }
 

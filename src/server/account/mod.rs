@@ -5,5 +5,5 @@ mod registry;
 mod mapping;
 
 pub use mapping::Mappings;
-pub use registry::{GLOBAL_ACCOUNT, Registry, SYSTEM_ACCOUNT};
+pub use registry::Registry;
 pub use state::Account;

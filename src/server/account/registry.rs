@@ -3,13 +3,8 @@
 use std::sync::Arc;
 
 use super::state::Account;
+use crate::server::config::options::{GLOBAL_ACCOUNT, SYSTEM_ACCOUNT};
 use crate::server::interest::SharedInterest;
-
-/// The account of clients that belong to no other. Reference: `$G`.
-pub const GLOBAL_ACCOUNT: &str = "$G";
-
-/// The account in which the server itself speaks. Reference: `$SYS`.
-pub const SYSTEM_ACCOUNT: &str = "$SYS";
 
 /// The accounts by name.
 #[derive(Debug)]

@@ -3,18 +3,36 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Shows a duration in Go's notation.
-pub fn go_duration(duration: Duration) -> GoDuration {
-    GoDuration(duration)
+/// Shows a duration, or signed nanoseconds, in Go's notation.
+pub fn go_duration(duration: impl Into<GoDuration>) -> GoDuration {
+    duration.into()
 }
 
 /// A duration that is displayed in Go's notation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GoDuration(Duration);
+pub struct GoDuration {
+    is_negative: bool,
+    nanos: u128,
+}
+
+impl From<Duration> for GoDuration {
+    fn from(duration: Duration) -> Self {
+        Self { is_negative: false, nanos: duration.as_nanos() }
+    }
+}
+
+impl From<i64> for GoDuration {
+    fn from(nanos: i64) -> Self {
+        Self { is_negative: nanos < 0, nanos: nanos.unsigned_abs().into() }
+    }
+}
 
 impl fmt::Display for GoDuration {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = self.0.as_nanos();
+        let Self { is_negative, nanos } = *self;
+        if is_negative {
+            out.write_str("-")?;
+        }
         match nanos {
             0 => out.write_str("0s"),
             1..1_000 => write!(out, "{nanos}ns"),
@@ -74,6 +92,9 @@ mod tests {
             (18_367_001_000_000, "5h6m7.001s"),
         ] {
             assert_eq!(go_duration(Duration::from_nanos(nanos)).to_string(), want);
+        }
+        for (nanos, want) in [(-3_600_000_000_000_i64, "-1h0m0s"), (-5, "-5ns"), (1_500, "1.5µs")] {
+            assert_eq!(go_duration(nanos).to_string(), want);
         }
     }
 }

@@ -5,6 +5,10 @@ use std::io;
 /// `error` as the reference prints it: the system's text with a small first letter and no number
 /// (`no such file or directory`).
 pub fn io_text(error: &io::Error) -> String {
+    // A path with a NUL byte does not even get to the system.
+    if error.kind() == io::ErrorKind::InvalidInput {
+        return "invalid argument".to_owned();
+    }
     let text = error.to_string();
     let Some(code) = error.raw_os_error() else {
         return text;
@@ -31,11 +35,13 @@ mod tests {
             (3, "no such process"),
             (13, "permission denied"),
             (21, "is a directory"),
+            (22, "invalid argument"),
             (98, "address already in use"),
             (111, "connection refused"),
         ] {
             assert_eq!(io_text(&io::Error::from_raw_os_error(code)), want);
         }
         assert_eq!(io_text(&io::Error::other("Odd")), "Odd");
+        assert_eq!(io_text(&io::ErrorKind::InvalidInput.into()), "invalid argument");
     }
 }

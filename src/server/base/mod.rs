@@ -3,6 +3,8 @@
 pub mod clock;
 pub mod duration;
 pub mod rng;
+pub mod size;
+pub mod base64;
 pub mod io_text;
 pub mod quote;
 pub mod buffer;

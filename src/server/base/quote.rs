@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-/// `raw` quoted: printable characters as they are, the rest as `\n`, `\x00`, `\u200b`, `\U000e0001`;
+/// A text, or bytes that may be none, quoted: printable characters as they are, the rest as `\n`, `\x00`, `\u200b`, `\U000e0001`;
 /// bytes that are not UTF-8 as `\xff`.
-pub fn quote(raw: &[u8]) -> String {
+pub fn quote(raw: impl AsRef<[u8]>) -> String {
+    let raw = raw.as_ref();
     let mut out = String::with_capacity(raw.len() + 2);
     out.push('"');
     quote_inside(&mut out, raw);

@@ -30,6 +30,7 @@ pub use listeners::MqttChange;
 
 use super::options::{Options, PORT_RANDOM};
 use super::url::Url;
+use crate::server::base::size::size_text;
 use shown::{Seconds, Shown, quoted_list};
 
 /// What is running, as far as the options do not say it.
@@ -314,7 +315,7 @@ impl Change {
             Self::Mqtt(change) => return notices(change.lines()),
             Self::JetstreamStorage { memory, disk } => {
                 let line =
-                    |key: &str, value: i64| format!("Reloaded: JetStream {key} = {}", shown::bytes(value));
+                    |key: &str, value: i64| format!("Reloaded: JetStream {key} = {}", size_text(value));
                 let memory = memory.map(|value| line("max_mem_store", value));
                 let disk = disk.map(|value| line("max_file_store", value));
                 return notices(memory.into_iter().chain(disk).collect());

@@ -8,13 +8,13 @@ mod operators;
 
 pub use super::unbuilt::unbuilt;
 
-use super::diagnose::quoted;
-use super::duration::format_duration;
 use super::nkey;
 use super::options::{
     Account, GLOBAL_ACCOUNT, Options, Permissions, SYSTEM_ACCOUNT, SubjectPermission, UserIdentity,
 };
 use super::read::check_subjects;
+use crate::server::base::duration::go_duration;
+use crate::server::base::quote::quote;
 
 /// Checks settled options. `version` is the reference's version that this server stands for: an
 /// operator may ask for a newer one.
@@ -79,12 +79,10 @@ fn check_times(options: &Options) -> Result<(), String> {
     if duration.is_zero() || grace < duration {
         return Ok(());
     }
-    let shown =
-        |span: std::time::Duration| format_duration(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX));
     Err(format!(
         "lame duck grace period ({}) should be strictly lower than lame duck duration ({})",
-        shown(grace),
-        shown(duration)
+        go_duration(grace),
+        go_duration(duration)
     ))
 }
 
@@ -102,7 +100,7 @@ fn check_users(options: &Options) -> Result<(), String> {
         let Some(permissions) = &user.permissions else { continue };
         let kind = if matches!(user.identity, UserIdentity::Nkey(_)) { "nkey" } else { "user" };
         check_permissions(permissions).map_err(|text| {
-            format!("invalid permissions for {kind} {}: {text}", quoted(user.identity.name()))
+            format!("invalid permissions for {kind} {}: {text}", quote(user.identity.name()))
         })?;
     }
     Ok(())
@@ -140,7 +138,7 @@ fn check_no_auth_user(options: &Options, user: Option<&str>) -> Result<(), Strin
 fn check_proxies(options: &Options) -> Result<(), String> {
     let keys = options.proxies_trusted.as_deref().unwrap_or_default();
     match keys.iter().find(|key| nkey::public_kind(key).is_none()) {
-        Some(key) => Err(format!("proxy trusted key {} is invalid", quoted(key))),
+        Some(key) => Err(format!("proxy trusted key {} is invalid", quote(key))),
         None => Ok(()),
     }
 }
@@ -151,7 +149,7 @@ fn check_jetstream(options: &Options) -> Result<(), String> {
     if let Some(domain) = &jetstream.domain {
         let derived = format!("$JS.{domain}.API.>");
         if !is_subject(&derived) {
-            return Err(format!("invalid domain name: derived {} is not a valid subject", quoted(&derived)));
+            return Err(format!("invalid domain name: derived {} is not a valid subject", quote(&derived)));
         }
         if domain.contains(['.', '*', '>']) {
             return Err("invalid domain name: may not contain ., * or >".into());
@@ -183,7 +181,7 @@ fn check_default_domains(options: &Options) -> Result<(), String> {
             if !nkey::is_public(name, nkey::KeyKind::Account) {
                 return Err(format!(
                     "default_js_domain contains account name {}, which is not a valid public account nkey",
-                    quoted(name)
+                    quote(name)
                 ));
             }
             continue;
@@ -193,11 +191,11 @@ fn check_default_domains(options: &Options) -> Result<(), String> {
             None if name != GLOBAL_ACCOUNT => {
                 return Err(format!(
                     "in non operator mode, `default_js_domain` references non existing account {}",
-                    quoted(name)
+                    quote(name)
                 ));
             }
             Some(account) if account.jetstream.is_some() && !domain.is_empty() => {
-                let name = quoted(name);
+                let name = quote(name);
                 return Err(format!("default_js_domain contains account name {name} with enabled JetStream"));
             }
             _ => {}
@@ -206,10 +204,10 @@ fn check_default_domains(options: &Options) -> Result<(), String> {
     let system = options.system_account.as_deref().unwrap_or(SYSTEM_ACCOUNT);
     for (name, domain) in domains {
         if name == system {
-            return Err(format!("system account {} can not be in default_js_domain", quoted(name)));
+            return Err(format!("system account {} can not be in default_js_domain", quote(name)));
         }
         if !domain.is_empty() && !is_subject(&format!("$JS.{domain}.API.>")) {
-            let (name, domain) = (quoted(name), quoted(domain));
+            let (name, domain) = (quote(name), quote(domain));
             return Err(format!(
                 "default_js_domain contains account {name} with invalid domain name {domain}"
             ));

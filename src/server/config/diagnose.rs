@@ -51,7 +51,7 @@ impl Diagnostic {
 
     /// `unknown field "key"` at the key, with the nearest of `known` as suggestion.
     pub fn unknown_field(pos: &Pos, key: &str, known: &[&str]) -> Self {
-        Self::error(pos, format!("unknown field {}", quoted(key))).suggest(key, known)
+        Self::error(pos, format!("unknown field {}", quote(key))).suggest(key, known)
     }
 
     /// Adds "did you mean" where one of `known` is near to `word`.
@@ -78,11 +78,6 @@ impl Diagnostic {
             suggestion: None,
         }
     }
-}
-
-/// A text in double quotes, escaped as the reference escapes it in its messages.
-pub fn quoted(text: &str) -> String {
-    quote(text.as_bytes())
 }
 
 /// The texts of the files that a configuration was read from, by name.
@@ -189,23 +184,29 @@ pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, candidate)| candidate)
 }
 
-/// How many letters must be added, removed or replaced to make one word the other (Levenshtein).
+/// How many letters must be added, removed, replaced or swapped with their neighbour to make one word the
+/// other; no letter is touched twice.
 fn distance(word: &[char], candidate: &str) -> usize {
-    let mut row: Vec<usize> = (0..=word.len()).collect();
+    let mut earlier: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=word.len()).collect();
+    let mut letter_above = None;
     for (i, letter) in candidate.chars().flat_map(char::to_lowercase).enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, own) in row.iter_mut().zip(std::iter::once(None).chain(word.iter().map(Some))) {
-            let up = *cell;
-            *cell = match own {
-                None => i + 1,
-                Some(own) => (diagonal + usize::from(*own != letter)).min(up + 1).min(left + 1),
-            };
-            diagonal = up;
-            left = *cell;
+        let mut row = vec![i + 1];
+        let mut own_before = None;
+        for (j, &own) in word.iter().enumerate() {
+            let at = |row: &[usize], place: usize| row.get(place).copied().unwrap_or(usize::MAX - 1);
+            let mut least =
+                (at(&above, j) + usize::from(own != letter)).min(at(&above, j + 1) + 1).min(at(&row, j) + 1);
+            if own_before == Some(letter) && letter_above == Some(own) {
+                least = least.min(at(&earlier, j - 1) + 1);
+            }
+            row.push(least);
+            own_before = Some(own);
         }
+        earlier = std::mem::replace(&mut above, row);
+        letter_above = Some(letter);
     }
-    row.last().copied().unwrap_or(0)
+    above.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -230,6 +231,14 @@ mod tests {
     }
 
     #[test]
+    fn distance_counts_a_swap_of_neighbours_once() {
+        check_distance("prot", "port", 1);
+        check_distance("tsl", "tls", 1);
+        check_distance("abcd", "badc", 2);
+        check_distance("ca", "abc", 3);
+    }
+
+    #[test]
     fn near_misses_are_found_and_far_words_are_not() {
         let known = ["port", "max_payload", "http_port", "tls"];
         for (word, want) in [
@@ -237,7 +246,8 @@ mod tests {
             ("max_paylod", Some("max_payload")),
             ("MAX_PAYLOADS", Some("max_payload")),
             ("htttp_port", Some("http_port")),
-            ("tsl", None),
+            ("prot", Some("port")),
+            ("tsl", Some("tls")),
             ("tl", Some("tls")),
             ("completely_else", None),
             ("", None),

@@ -1,6 +1,7 @@
-//! Durations as configuration files spell them (`1h2m3.5s`), and as messages show them.
+//! Durations as configuration files spell them (`1h2m3.5s`).
 
-use super::diagnose::quoted;
+use crate::server::base::duration::go_duration;
+use crate::server::base::quote::quote;
 
 /// Nanoseconds of one second.
 pub const SECOND: i64 = 1_000_000_000;
@@ -21,7 +22,7 @@ const UNITS: [(&str, u64); 8] = [
 ///
 /// Numbers may have fractions, every number needs a unit, `0` alone does not.
 pub fn parse_duration(text: &str) -> Result<i64, String> {
-    let invalid = || format!("time: invalid duration {}", quoted(text));
+    let invalid = || format!("time: invalid duration {}", quote(text));
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -47,10 +48,10 @@ pub fn parse_duration(text: &str) -> Result<i64, String> {
         let unit_end = after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len());
         let (unit, after) = after.split_at_checked(unit_end).unwrap_or((after, ""));
         if unit.is_empty() {
-            return Err(format!("time: missing unit in duration {}", quoted(text)));
+            return Err(format!("time: missing unit in duration {}", quote(text)));
         }
         let Some((_, nanos)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(format!("time: unknown unit {} in duration {}", quoted(unit), quoted(text)));
+            return Err(format!("time: unknown unit {} in duration {}", quote(unit), quote(text)));
         };
         let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| invalid())? };
         let part = whole
@@ -85,42 +86,10 @@ fn fraction_nanos(digits: &str, unit: u64) -> u64 {
     u64::try_from(value * u128::from(unit) / scale).unwrap_or(0)
 }
 
-/// A duration as the reference shows it: `1h0m0s`, `1.5s`, `20ms`, `0s`.
-pub fn format_duration(nanos: i64) -> String {
-    let sign = if nanos < 0 { "-" } else { "" };
-    let nanos = nanos.unsigned_abs();
-    let second = SECOND as u64;
-    match nanos {
-        0 => "0s".into(),
-        1..1_000 => format!("{sign}{nanos}ns"),
-        1_000..1_000_000 => format!("{sign}{}\u{b5}s", decimal(nanos, 1_000)),
-        1_000_000..1_000_000_000 => format!("{sign}{}ms", decimal(nanos, 1_000_000)),
-        _ => {
-            let (minutes, rest) = (nanos / (60 * second), nanos % (60 * second));
-            let seconds = decimal(rest, second);
-            match (minutes / 60, minutes % 60) {
-                (0, 0) => format!("{sign}{seconds}s"),
-                (0, minutes) => format!("{sign}{minutes}m{seconds}s"),
-                (hours, minutes) => format!("{sign}{hours}h{minutes}m{seconds}s"),
-            }
-        }
-    }
-}
-
-/// `value` in units of `unit`, without trailing zeros.
-fn decimal(value: u64, unit: u64) -> String {
-    let (whole, rest) = (value / unit, value % unit);
-    if rest == 0 {
-        return whole.to_string();
-    }
-    let width = unit.ilog10() as usize;
-    format!("{whole}.{}", format!("{rest:0width$}").trim_end_matches('0'))
-}
-
 /// For the fuzzer: any text is read or refused; what was read is shown and read back the same.
 pub fn fuzz_duration(data: &[u8]) {
     if let Ok(nanos) = parse_duration(&String::from_utf8_lossy(data)) {
-        assert_eq!(parse_duration(&format_duration(nanos)), Ok(nanos));
+        assert_eq!(parse_duration(&go_duration(nanos).to_string()), Ok(nanos));
     }
 }
 
@@ -157,22 +126,6 @@ mod tests {
         check("9999999999h", Err("time: invalid duration \"9999999999h\""));
     }
 
-    #[test]
-    fn durations_are_shown_as_the_reference_shows_them() {
-        for (nanos, want) in [
-            (0, "0s"),
-            (5, "5ns"),
-            (1_500, "1.5\u{b5}s"),
-            (20_000_000, "20ms"),
-            (SECOND * 3 / 2, "1.5s"),
-            (40 * SECOND, "40s"),
-            (60 * SECOND, "1m0s"),
-            (-3600 * SECOND, "-1h0m0s"),
-        ] {
-            assert_eq!(format_duration(nanos), want);
-        }
-    }
-
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(data: Vec<u8>) {
@@ -181,7 +134,7 @@ mod tests {
 
         #[test]
         fn what_is_shown_reads_back_the_same(nanos: i64) {
-            prop_assert_eq!(parse_duration(&format_duration(nanos)), Ok(nanos));
+            prop_assert_eq!(parse_duration(&go_duration(nanos).to_string()), Ok(nanos));
         }
     }
 }

@@ -21,7 +21,7 @@ use super::value::Span;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TokenKind {
     /// Left of a value.
     Key,
     /// Text, quoted or bare, escapes resolved.
@@ -56,7 +56,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token<'a> {
     /// What it is.
-    pub kind: Kind,
+    pub kind: TokenKind,
     /// Its content, or an error's message.
     pub text: Cow<'a, [u8]>,
     /// Line from 1.
@@ -67,7 +67,7 @@ pub struct Token<'a> {
     pub span: Span,
 }
 
-/// Splits a text into tokens. After [`Kind::Eof`] it only repeats that; after [`Kind::Error`] it
+/// Splits a text into tokens. After [`TokenKind::Eof`] it only repeats that; after [`TokenKind::Error`] it
 /// stands still until [`Lexer::resume`].
 #[derive(Debug)]
 pub struct Lexer<'a> {
@@ -157,12 +157,12 @@ impl<'a> Lexer<'a> {
                 State::ItemEnd => self.item_end(),
                 State::Include => self.include(),
                 State::Separator(inside) => self.separator(inside),
-                State::Done => Step::Emit(self.emit(Kind::Eof)),
+                State::Done => Step::Emit(self.emit(TokenKind::Eof)),
             };
             match step {
                 Step::Go => {}
                 Step::Emit(token) => {
-                    if token.kind == Kind::Eof {
+                    if token.kind == TokenKind::Eof {
                         self.state = State::Done;
                     }
                     return token;
@@ -205,7 +205,7 @@ impl<'a> Lexer<'a> {
         self.failed = Some(state);
         self.state = State::Done;
         Token {
-            kind: Kind::Error,
+            kind: TokenKind::Error,
             text: Cow::Owned(message.into_bytes()),
             line: self.cursor.line,
             column: distance(self.cursor.line_start, self.cursor.pos),
@@ -376,7 +376,7 @@ impl<'a> Lexer<'a> {
             };
         }
         self.state = State::Separator(inside);
-        Step::Emit(self.emit(Kind::Key))
+        Step::Emit(self.emit(TokenKind::Key))
     }
 
     fn quoted_key(&mut self, quote: char, inside: Inside) -> Step<'a> {
@@ -397,7 +397,7 @@ impl<'a> Lexer<'a> {
                 _ => self.cursor.next(),
             };
         }
-        let key = self.emit(Kind::Key);
+        let key = self.emit(TokenKind::Key);
         self.cursor.next();
         self.ignore();
         self.state = State::Separator(inside);
@@ -412,7 +412,7 @@ impl<'a> Lexer<'a> {
         match self.cursor.next() {
             c if c.is_whitespace() => self.skip(),
             '=' | ':' => self.skip_to(value),
-            END if inside == Inside::Statement => Step::Emit(self.emit(Kind::Eof)),
+            END if inside == Inside::Statement => Step::Emit(self.emit(TokenKind::Eof)),
             _ => {
                 self.cursor.back();
                 self.go(value)
@@ -444,7 +444,7 @@ impl<'a> Lexer<'a> {
             match self.cursor.next() {
                 END if quote == '"' => return Step::Fail("Unexpected EOF in double quoted include".into()),
                 END => return Step::Fail("Unexpected EOF in quoted include".into()),
-                c if c == quote => return self.finish(Kind::Include, true),
+                c if c == quote => return self.finish(TokenKind::Include, true),
                 _ => {}
             }
         }
@@ -453,8 +453,8 @@ impl<'a> Lexer<'a> {
     fn bare_include(&mut self) -> Step<'a> {
         loop {
             match self.cursor.next() {
-                '\n' | '\r' | END | ';' | '}' | ' ' | '\t' => return self.finish(Kind::Include, false),
-                '\'' => return self.finish(Kind::Include, true),
+                '\n' | '\r' | END | ';' | '}' | ' ' | '\t' => return self.finish(TokenKind::Include, false),
+                '\'' => return self.finish(TokenKind::Include, true),
                 _ => {}
             }
         }
@@ -528,24 +528,24 @@ impl<'a> Lexer<'a> {
     pub(super) fn open_map(&mut self) -> Step<'a> {
         self.ignore();
         self.state = State::MapKey;
-        Step::Emit(self.emit(Kind::MapStart))
+        Step::Emit(self.emit(TokenKind::MapStart))
     }
 
     pub(super) fn open_array(&mut self) -> Step<'a> {
         self.ignore();
         self.state = State::Item;
-        Step::Emit(self.emit(Kind::ArrayStart))
+        Step::Emit(self.emit(TokenKind::ArrayStart))
     }
 
     fn close_map(&mut self) -> Step<'a> {
         self.ignore();
-        let end = self.emit(Kind::MapEnd);
+        let end = self.emit(TokenKind::MapEnd);
         self.emit_and_leave(end)
     }
 
     fn close_array(&mut self) -> Step<'a> {
         self.ignore();
-        let end = self.emit(Kind::ArrayEnd);
+        let end = self.emit(TokenKind::ArrayEnd);
         self.emit_and_leave(end)
     }
 }
@@ -565,7 +565,7 @@ impl<'a> Lexer<'a> {
     }
 
     /// Makes a token of what was read since the last one.
-    pub(super) fn emit(&mut self, kind: Kind) -> Token<'a> {
+    pub(super) fn emit(&mut self, kind: TokenKind) -> Token<'a> {
         let rest = self.pending();
         let text = match self.parts.take() {
             None => Cow::Borrowed(rest),
@@ -589,7 +589,7 @@ impl<'a> Lexer<'a> {
 
     /// Makes a token of all but the last character, which is dropped with `drop_last` and read
     /// again without; then leaves the value.
-    pub(super) fn finish(&mut self, kind: Kind, drop_last: bool) -> Step<'a> {
+    pub(super) fn finish(&mut self, kind: TokenKind, drop_last: bool) -> Step<'a> {
         self.cursor.back();
         let token = self.emit(kind);
         if drop_last {
@@ -612,7 +612,7 @@ impl<'a> Lexer<'a> {
         if self.cursor.pos > self.start {
             return Step::Fail("Unexpected EOF.".into());
         }
-        Step::Emit(self.emit(Kind::Eof))
+        Step::Emit(self.emit(TokenKind::Eof))
     }
 
     pub(super) fn skip(&mut self) -> Step<'a> {

@@ -3,7 +3,7 @@
 //! A bare value is what its shape says: a number, a date, a truth value, a `$variable`, else text.
 
 use super::cursor::END;
-use super::lex::{Kind, Lexer, Step, shown};
+use super::lex::{Lexer, Step, TokenKind, shown};
 
 impl<'a> Lexer<'a> {
     /// A value; blanks in front of it are skipped, a newline is an error.
@@ -39,7 +39,7 @@ impl<'a> Lexer<'a> {
     fn raw_text(&mut self) -> Step<'a> {
         loop {
             match self.cursor.next() {
-                '\'' => return self.finish(Kind::String, true),
+                '\'' => return self.finish(TokenKind::String, true),
                 END => return self.unfinished(),
                 _ => {}
             }
@@ -50,7 +50,7 @@ impl<'a> Lexer<'a> {
     fn escaped_text(&mut self) -> Step<'a> {
         loop {
             match self.cursor.next() {
-                '"' => return self.finish(Kind::String, true),
+                '"' => return self.finish(TokenKind::String, true),
                 END => return self.unfinished(),
                 '\\' => {
                     if let Err(message) = self.escape() {
@@ -68,7 +68,7 @@ impl<'a> Lexer<'a> {
         loop {
             match self.cursor.next() {
                 '\n' | '\r' | END | ';' | ',' | ']' | '}' | ' ' | '\t' => break,
-                '\'' => return self.finish(Kind::String, true),
+                '\'' => return self.finish(TokenKind::String, true),
                 '\\' => {
                     if let Err(message) = self.escape() {
                         return Step::Fail(message);
@@ -79,14 +79,14 @@ impl<'a> Lexer<'a> {
         }
         self.cursor.back();
         let kind = if self.parts.is_some() {
-            Kind::String
+            TokenKind::String
         } else if is_bool(self.pending()) {
-            Kind::Bool
+            TokenKind::Bool
         } else if self.cursor.byte(self.start) == Some(b'$') && self.cursor.pos > self.start {
             self.start += 1;
-            Kind::Variable
+            TokenKind::Variable
         } else {
-            Kind::String
+            TokenKind::String
         };
         let token = self.emit(kind);
         self.emit_and_leave(token)
@@ -151,7 +151,7 @@ impl<'a> Lexer<'a> {
             // last newline the parenthesis stays part of the text, as in the reference.
             self.cursor.back();
             self.cursor.back();
-            let token = self.emit(Kind::String);
+            let token = self.emit(TokenKind::String);
             self.cursor.next();
             self.ignore();
             return self.emit_and_leave(token);
@@ -166,7 +166,7 @@ impl<'a> Lexer<'a> {
                 '-' => return Step::Fail("All ISO8601 dates must be in full Zulu form.".into()),
                 '.' => return self.fraction(),
                 '\n' | '\r' | END | '}' | ';' | ',' | ' ' | '\t' => {
-                    return self.finish(Kind::Integer, false);
+                    return self.finish(TokenKind::Integer, false);
                 }
                 c if is_digit(c) => {}
                 c if is_size(c) => return self.size_suffix(),
@@ -188,7 +188,7 @@ impl<'a> Lexer<'a> {
                 '.' => return self.fraction(),
                 c if is_digit(c) => {}
                 c if is_size(c) => return self.size_suffix(),
-                _ => return self.finish(Kind::Integer, false),
+                _ => return self.finish(TokenKind::Integer, false),
             }
         }
     }
@@ -199,7 +199,7 @@ impl<'a> Lexer<'a> {
             match self.cursor.next() {
                 'b' | 'B' | 'i' | 'I' => {}
                 '\n' | '\r' | END | '}' | ';' | ',' | ' ' | '\t' => {
-                    return self.finish(Kind::Integer, false);
+                    return self.finish(TokenKind::Integer, false);
                 }
                 _ => {
                     self.cursor.back();
@@ -224,7 +224,7 @@ impl<'a> Lexer<'a> {
             match self.cursor.next() {
                 '.' => return self.address(),
                 c if is_digit(c) => {}
-                _ => return self.finish(Kind::Float, false),
+                _ => return self.finish(TokenKind::Float, false),
             }
         }
     }
@@ -235,7 +235,7 @@ impl<'a> Lexer<'a> {
             match self.cursor.next() {
                 '.' | ':' | '-' => {}
                 c if is_digit(c) => {}
-                _ => return self.finish(Kind::String, false),
+                _ => return self.finish(TokenKind::String, false),
             }
         }
     }
@@ -257,7 +257,7 @@ impl<'a> Lexer<'a> {
                 ));
             }
         }
-        let token = self.emit(Kind::Date);
+        let token = self.emit(TokenKind::Date);
         self.emit_and_leave(token)
     }
 }

@@ -18,22 +18,13 @@ impl Loader for Disk {
         std::fs::read(path).map_err(|error| {
             // A folder can be opened but not read.
             let verb = if error.kind() == io::ErrorKind::IsADirectory { "read" } else { "open" };
-            format!("{verb} {path}: {}", reason(&error))
+            format!("{verb} {path}: {}", io_text(&error))
         })
     }
 
     fn variable(&self, name: &str) -> Option<Vec<u8>> {
         use std::os::unix::ffi::OsStringExt;
         std::env::var_os(name).map(OsStringExt::into_vec)
-    }
-}
-
-/// A failure of the system in the reference's words: `no such file or directory`.
-pub fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        // A path with a NUL byte does not even get to the system.
-        io::ErrorKind::InvalidInput => "invalid argument".into(),
-        _ => io_text(error),
     }
 }
 

@@ -19,7 +19,6 @@ pub mod load;
 pub mod url;
 pub mod duration;
 pub mod nkey;
-mod base64;
 mod version;
 pub mod options;
 pub mod read;

@@ -348,8 +348,9 @@ impl Default for Options {
 impl Options {
     /// Fills what was set to zero or depends on other keys. Called once, after file and flags.
     ///
-    /// The reference treats zero like "not given" for the keys named here, so `max_connections: 0`
-    /// means the default, not none.
+    /// The reference treats zero like "not given" for the fields named here. A zero that a file gives its
+    /// own meaning has become another number when the file was read: `max_connections: 0` is -1, which
+    /// lets nobody in.
     pub fn settle(&mut self) {
         if self.host.is_empty() {
             self.host = HOST.into();

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use super::diagnose::{Diagnostic, Sources};
-use super::lex::{Kind, Lexer, Token};
+use super::lex::{Lexer, Token, TokenKind};
 use super::number::{self, Number};
 use super::path;
 use super::value::{Map, Node, Pos, Span, Value};
@@ -179,7 +179,7 @@ impl Parser<'_, '_, '_> {
         loop {
             let token = self.lexer.next_token();
             match token.kind {
-                Kind::Eof => {
+                TokenKind::Eof => {
                     // A last `}` reads as a key: what closes a file that is one JSON object.
                     let last_key = self.keys.last().filter(|_| previous_is_key);
                     if last_key.is_some_and(|key| key.text != "}") {
@@ -189,7 +189,7 @@ impl Parser<'_, '_, '_> {
                     }
                     break;
                 }
-                Kind::Error => {
+                TokenKind::Error => {
                     let message = format!("Parse error on line {}: '{}'", token.line, text(&token.text));
                     self.find(&token, message);
                     if previous_is_key {
@@ -203,7 +203,7 @@ impl Parser<'_, '_, '_> {
                         self.find(&token, format!("nested deeper than {DEPTH_MAX} levels"));
                         break;
                     }
-                    previous_is_key = kind == Kind::Key;
+                    previous_is_key = kind == TokenKind::Key;
                     if let Err(message) = self.token(&token) {
                         self.find(&token, message);
                         self.drop_key();
@@ -220,32 +220,32 @@ impl Parser<'_, '_, '_> {
     /// Takes in one token that is neither the end nor an error.
     fn token(&mut self, token: &Token<'_>) -> Result<(), String> {
         let value = match token.kind {
-            Kind::Key => {
+            TokenKind::Key => {
                 self.keys.push(Key { text: text(&token.text), pos: self.pos(token) });
                 return Ok(());
             }
-            Kind::MapStart => {
+            TokenKind::MapStart => {
                 self.open.push(Open { content: Content::Map(Map::new()), start: token.span.start });
                 return Ok(());
             }
-            Kind::ArrayStart => {
+            TokenKind::ArrayStart => {
                 self.open.push(Open { content: Content::Array(Vec::new()), start: token.span.start });
                 return Ok(());
             }
-            Kind::MapEnd | Kind::ArrayEnd => return self.close(token),
-            Kind::Variable => return self.variable(token),
-            Kind::Include => return self.include(token),
-            Kind::String => Value::String(text(&token.text)),
-            Kind::Bool => {
+            TokenKind::MapEnd | TokenKind::ArrayEnd => return self.close(token),
+            TokenKind::Variable => return self.variable(token),
+            TokenKind::Include => return self.include(token),
+            TokenKind::String => Value::String(text(&token.text)),
+            TokenKind::Bool => {
                 Value::Bool(matches!(token.text.to_ascii_lowercase().as_slice(), b"true" | b"yes" | b"on"))
             }
-            Kind::Integer => match number::integer(&token.text)? {
+            TokenKind::Integer => match number::integer(&token.text)? {
                 Number::Value(value) => Value::Int(value),
                 Number::UnknownSuffix => return Ok(()),
             },
-            Kind::Float => Value::Float(number::float(&token.text)?),
-            Kind::Date => Value::Date(number::date(&token.text)?),
-            Kind::Eof | Kind::Error => return Ok(()),
+            TokenKind::Float => Value::Float(number::float(&token.text)?),
+            TokenKind::Date => Value::Date(number::date(&token.text)?),
+            TokenKind::Eof | TokenKind::Error => return Ok(()),
         };
         let node = self.node(value, token);
         self.set(node);

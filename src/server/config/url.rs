@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::diagnose::quoted;
+use crate::server::base::quote::quote;
 
 /// A URL in its parts; decoded where the standard says so.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,7 +38,7 @@ pub struct UserInfo {
 
 /// A text that is no URL; says what the reference says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("parse {}: {reason}", quoted(.text))]
+#[error("parse {}: {reason}", quote(.text))]
 pub struct UrlError {
     text: String,
     reason: String,
@@ -248,7 +248,7 @@ fn check_port(port: &str) -> Result<(), String> {
         Some(digits) => digits.bytes().all(|b| b.is_ascii_digit()),
         None => port.is_empty(),
     };
-    if fine { Ok(()) } else { Err(format!("invalid port {} after host", quoted(port))) }
+    if fine { Ok(()) } else { Err(format!("invalid port {} after host", quote(port))) }
 }
 
 fn decode(text: &str, part: Part) -> Result<String, String> {
@@ -274,7 +274,7 @@ fn decode(text: &str, part: Part) -> Result<String, String> {
         }
         if matches!(part, Part::Host | Part::Zone) && first < 0x80 && stands_escaped(first, part) {
             let shown = char::from(first).to_string();
-            return Err(format!("invalid character {} in host name", quoted(&shown)));
+            return Err(format!("invalid character {} in host name", quote(&shown)));
         }
         bytes.push(first);
         rest = tail;
@@ -284,7 +284,7 @@ fn decode(text: &str, part: Part) -> Result<String, String> {
 
 fn bad_escape(rest: &[u8]) -> String {
     let shown = rest.get(..3).unwrap_or(rest);
-    format!("invalid URL escape {}", quoted(&String::from_utf8_lossy(shown)))
+    format!("invalid URL escape {}", quote(shown))
 }
 
 fn encode(f: &mut fmt::Formatter<'_>, text: &str, part: Part) -> fmt::Result {

@@ -65,7 +65,7 @@ pub enum TransformError {
         token: String,
     },
     /// A mapping that names a destination twice.
-    #[error("duplicate entry for {}", crate::server::base::quote::quote(.destination.as_bytes()))]
+    #[error("duplicate entry for {}", crate::server::base::quote::quote(.destination))]
     DuplicateDestination {
         /// The destination.
         destination: String,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::server::base::size::size_text;
 use crate::server::config::options::{Options, PAYLOAD_BYTES_HIGH, UserIdentity};
 use crate::server::log::Level;
 
@@ -103,7 +104,7 @@ fn warnings_and_file(options: &Options) -> Vec<(Level, Cow<'static, str>)> {
         lines.push((Level::Warn, Cow::Borrowed("Trusted Operators should utilize a System Account")));
     }
     if options.max_payload > PAYLOAD_BYTES_HIGH {
-        let high = bytes_text(i64::from(PAYLOAD_BYTES_HIGH));
+        let high = size_text(i64::from(PAYLOAD_BYTES_HIGH));
         let text = format!(
             "Maximum payloads over {high} are generally discouraged and could lead to poor performance"
         );
@@ -148,25 +149,6 @@ pub fn node_id(name: &str) -> String {
     let hash = Sha256::digest(name.as_bytes());
     let digit = |byte: &u8| DIGITS.get(usize::from(*byte) % DIGITS.len()).map(|digit| char::from(*digit));
     hash.iter().take(NODE_ID_LEN).filter_map(digit).collect()
-}
-
-/// Bytes for people: `17.66 GB`, in steps of 1024; below that `12 B`.
-pub fn bytes_text(bytes: i64) -> String {
-    const UNITS: [&str; 6] = ["KB", "MB", "GB", "TB", "PB", "EB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
-    let mut figure = bytes as f64 / 1024.0;
-    let mut units = UNITS.iter();
-    let mut unit = units.next().copied().unwrap_or_default();
-    while figure >= 1024.0
-        && let Some(next) = units.next()
-    {
-        figure /= 1024.0;
-        unit = next;
-    }
-    format!("{figure:.2} {unit}")
 }
 
 #[cfg(test)]
@@ -340,21 +322,5 @@ mod tests {
     #[test]
     fn the_node_id_follows_from_the_name() {
         assert_eq!(node_id("srv1"), "8UIcYUaa");
-    }
-
-    #[test]
-    fn bytes_are_shown_in_steps_of_1024_with_two_decimals() {
-        for (bytes, want) in [
-            (-1, "-1 B"),
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.00 KB"),
-            (1536, "1.50 KB"),
-            (8 * 1024 * 1024, "8.00 MB"),
-            (17_660_000_000, "16.45 GB"),
-            (i64::MAX, "8.00 EB"),
-        ] {
-            assert_eq!(bytes_text(bytes), want);
-        }
     }
 }

@@ -35,7 +35,7 @@ use crate::server::protocol::info::Info;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The client port cannot be listened on.
-    #[error("Error listening on port: {address}, {}", quote(.reason.as_bytes()))]
+    #[error("Error listening on port: {address}, {}", quote(.reason))]
     Listen {
         /// Host and port asked for.
         address: String,

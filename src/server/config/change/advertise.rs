@@ -1,6 +1,6 @@
 //! Whether an address to be told to others is one: `host`, `host:port`, `[v6]:port`.
 
-use super::super::diagnose::quoted;
+use crate::server::base::quote::quote;
 
 /// Refuses what is no address, in the reference's words. A missing port is fine.
 pub(super) fn check(address: &str) -> Result<(), String> {
@@ -14,11 +14,11 @@ pub(super) fn check(address: &str) -> Result<(), String> {
     let port = port.trim();
     let digits = port.strip_prefix(['-', '+']).unwrap_or(port);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("strconv.Atoi: parsing {}: invalid syntax", quoted(port)));
+        return Err(format!("strconv.Atoi: parsing {}: invalid syntax", quote(port)));
     }
     match port.parse::<i64>() {
         Ok(_) => Ok(()),
-        Err(_) => Err(format!("strconv.Atoi: parsing {}: value out of range", quoted(port))),
+        Err(_) => Err(format!("strconv.Atoi: parsing {}: value out of range", quote(port))),
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::super::diagnose::quoted;
 use super::super::options::{
     Compression, GLOBAL_ACCOUNT, HandshakeFirst, LeafProxy, LeafRemote, LeafUser, Leafnodes, TLS_TIMEOUT,
     Tls, auth_timeout,
@@ -12,6 +11,7 @@ use super::general::{handshake_first, tls_changed};
 use super::links::{ON_FOR_LEAFNODES, compression_shown, normal};
 use super::shown::{Seconds, Secret, Shown, fields_shown, quoted_list};
 use super::{Change, Comparison, Refusal, port};
+use crate::server::base::quote::quote;
 
 /// What of the `leafnodes` block changes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -239,10 +239,10 @@ fn safe_name(remote: &LeafRemote) -> String {
 
 fn name(remote: &LeafRemote, urls: Vec<String>, nkey: Option<String>) -> String {
     let urls = quoted_list(urls.iter().map(String::as_str));
-    let account = quoted(remote.account.as_deref().unwrap_or(GLOBAL_ACCOUNT));
+    let account = quote(remote.account.as_deref().unwrap_or(GLOBAL_ACCOUNT));
     let credentials = match (&remote.credentials, nkey) {
-        (Some(path), _) => format!(", credentials={}", quoted(&path.display().to_string())),
-        (None, Some(nkey)) => format!(", nkey={}", quoted(&nkey)),
+        (Some(path), _) => format!(", credentials={}", quote(path.display().to_string())),
+        (None, Some(nkey)) => format!(", nkey={}", quote(&nkey)),
         (None, None) => String::new(),
     };
     format!("urls={urls}, account={account}{credentials}")

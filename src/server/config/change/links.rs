@@ -77,7 +77,7 @@ impl Comparison<'_> {
         if let Some(name) = accounts_added.iter().find(|name| !self.knows_account(name)) {
             return Err(Refusal::Invalid(format!(
                 "unable to add account {} to the list of dedicated routes: account missing",
-                super::super::diagnose::quoted(name)
+                crate::server::base::quote::quote(name)
             )));
         }
         let mut accounts_removed = without(&old.accounts, &new.accounts);

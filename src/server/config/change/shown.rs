@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::duration::format_duration;
 use super::super::options::{AuthCallout, StoreCipher, WriteTimeout};
+use crate::server::base::duration::go_duration;
+use crate::server::base::quote::quote;
 
 /// How a value is written behind `old=` and `new=`.
 pub(super) trait Shown {
@@ -166,32 +167,13 @@ pub(super) fn fields_shown(fields: &[&dyn Shown]) -> String {
 
 /// A list of texts, each in quotes.
 pub(super) fn quoted_list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    let quoted: Vec<_> = texts.into_iter().map(super::super::diagnose::quoted).collect();
+    let quoted: Vec<_> = texts.into_iter().map(quote).collect();
     format!("[{}]", quoted.join(" "))
 }
 
 /// `1h0m0s`, `1.5s`, `20ms`, `0s`.
 fn duration(value: Duration) -> String {
-    format_duration(i64::try_from(value.as_nanos()).unwrap_or(i64::MAX))
-}
-
-/// `976.56 KB`: 1024 bytes to a unit, two digits.
-pub(super) fn bytes(value: i64) -> String {
-    const UNITS: [&str; 6] = ["KB", "MB", "GB", "TB", "PB", "EB"];
-    if value < 1024 {
-        return format!("{value} B");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
-    let mut scaled = value as f64;
-    let mut name = "B";
-    for unit in UNITS {
-        if scaled < 1024.0 {
-            break;
-        }
-        scaled /= 1024.0;
-        name = unit;
-    }
-    format!("{scaled:.2} {name}")
+    go_duration(value).to_string()
 }
 
 #[cfg(test)]
@@ -204,21 +186,6 @@ mod tests {
             [(0, "0"), (2_000_000_000, "2"), (500_000_000, "0.5"), (60_000_000_000, "60"), (10_000, "1e-05")]
         {
             assert_eq!(Seconds(Duration::from_nanos(nanos)).shown(), want);
-        }
-    }
-
-    #[test]
-    fn bytes_are_shown_in_units_of_1024() {
-        for (value, want) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.00 KB"),
-            (1_000_000, "976.56 KB"),
-            (2_000_000, "1.91 MB"),
-            (3 << 30, "3.00 GB"),
-            (20_000_000, "19.07 MB"),
-        ] {
-            assert_eq!(bytes(value), want);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{GLOBAL_ACCOUNT, LeafRemote, Options, SYSTEM_ACCOUNT};
 use crate::server::config::read::{check_leaf_users, check_min_version, check_subjects, remote_name};
@@ -59,7 +59,7 @@ fn check_leaf_accounts(options: &Options) -> Result<(), String> {
     let mut all = own.chain(remotes.map(|name| (name, "remote")));
     match all.find(|(name, _)| !exists(name)) {
         Some((name, place)) => {
-            Err(format!("cannot find local account {} specified in leafnode {place}", quoted(name)))
+            Err(format!("cannot find local account {} specified in leafnode {place}", quote(name)))
         }
         None => Ok(()),
     }
@@ -87,7 +87,7 @@ fn check_leaf_operator(options: &Options) -> Result<(), String> {
 fn check_remote(remote: &LeafRemote) -> Result<(), String> {
     let websocket = remote.urls.iter().filter(|url| url.is_websocket()).count();
     if websocket != 0 && websocket != remote.urls.len() {
-        let urls: Vec<String> = remote.urls.iter().map(|url| quoted(&url.redacted().to_string())).collect();
+        let urls: Vec<String> = remote.urls.iter().map(|url| quote(url.redacted().to_string())).collect();
         return Err(format!(
             "remote leaf node configuration cannot have a mix of websocket and non-websocket urls: [{}]",
             urls.join(" ")
@@ -108,14 +108,14 @@ pub(super) fn check_gateway(options: &Options) -> Result<(), String> {
         return Err("gateway name cannot contain spaces".into());
     }
     if gateway.port == 0 {
-        return Err(format!("gateway {} has no port specified (select -1 for random port)", quoted(name)));
+        return Err(format!("gateway {} has no port specified (select -1 for random port)", quote(name)));
     }
     for (at, remote) in gateway.gateways.iter().enumerate() {
         if remote.name.is_empty() {
             return Err(format!("gateway in the list {at} has no name"));
         }
         if remote.urls.is_empty() {
-            return Err(format!("gateway {} has no URL", quoted(&remote.name)));
+            return Err(format!("gateway {} has no URL", quote(&remote.name)));
         }
     }
     Ok(())
@@ -147,8 +147,8 @@ pub(super) fn check_cluster(options: &Options) -> Result<(), String> {
     }
     let mut names = HashSet::new();
     if let Some(twice) = cluster.accounts.iter().find(|name| !names.insert(*name)) {
-        let all: Vec<String> = cluster.accounts.iter().map(|name| quoted(name)).collect();
-        let twice = quoted(twice);
+        let all: Vec<String> = cluster.accounts.iter().map(quote).collect();
+        let twice = quote(twice);
         return Err(format!(
             "found duplicate account name {twice} in pinned accounts list [{}]",
             all.join(" ")

@@ -1,7 +1,7 @@
 //! Rules of the WebSocket and MQTT listeners.
 
 use super::check_no_auth_user;
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::options::Options;
 use crate::server::config::url::Url;
 
@@ -69,7 +69,7 @@ pub(super) fn check_websocket(options: &Options) -> Result<(), String> {
         && options.operators.is_empty()
         && options.trusted_keys.is_empty()
     {
-        let cookie = quoted(cookie);
+        let cookie = quote(cookie);
         return Err(format!(
             "trusted operators or trusted keys configuration is required for JWT authentication via cookie {cookie}"
         ));
@@ -77,10 +77,10 @@ pub(super) fn check_websocket(options: &Options) -> Result<(), String> {
     for name in websocket.headers.keys() {
         let lower = name.to_lowercase();
         if HEADERS_RESERVED.contains(&lower.as_str()) {
-            return Err(format!("websocket: invalid header {} not allowed", quoted(name)));
+            return Err(format!("websocket: invalid header {} not allowed", quote(name)));
         }
         if lower.starts_with("sec-websocket-") {
-            let name = quoted(name);
+            let name = quote(name);
             return Err(format!("websocket: invalid header {name}, \"Sec-WebSocket-\" prefix not allowed"));
         }
     }
@@ -97,9 +97,9 @@ fn check_origin(origin: &str) -> Result<(), String> {
         Err(error) => return fail(error.to_string()),
     };
     if url.scheme.is_empty() && !origin.starts_with('/') {
-        return fail(format!("parse {}: invalid URI for request", quoted(origin)));
+        return fail(format!("parse {}: invalid URI for request", quote(origin)));
     }
-    let shown = quoted(origin);
+    let shown = quote(origin);
     if url.scheme != "http" && url.scheme != "https" {
         return Err(format!(
             "unable to parse allowed origin {shown}: allowed origins must be absolute URLs with http or https scheme"

@@ -1,6 +1,6 @@
 //! Rules of operator mode.
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{Operator, Options, Resolver};
 use crate::server::config::read::sentinel;
@@ -106,14 +106,14 @@ fn check_keys(options: &Options) -> Result<(), String> {
         let own = (!operator.strict_signing_key_usage).then_some(&operator.key);
         for key in own.into_iter().chain(&operator.signing_keys) {
             if !nkey::is_public(key, KeyKind::Operator) {
-                let key = quoted(key);
+                let key = quote(key);
                 return Err(format!("trusted Keys {key} are required to be a valid public operator nkey"));
             }
         }
     }
     for key in &options.resolver_pinned_accounts {
         if !nkey::is_public(key, KeyKind::Account) {
-            return Err(format!("pinned account key {} is not a valid public account nkey", quoted(key)));
+            return Err(format!("pinned account key {} is not a valid public account nkey", quote(key)));
         }
     }
     Ok(())

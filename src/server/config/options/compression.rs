@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::server::config::diagnose::quoted;
-use crate::server::config::duration::format_duration;
+use crate::server::base::duration::go_duration;
+use crate::server::base::quote::quote;
 
 /// Round trip times from which on `s2_auto` compresses harder, unless the file names others.
 pub const RTT_THRESHOLDS: [Duration; 3] =
@@ -64,7 +64,7 @@ impl Compression {
             "fast" | "s2_fast" => CompressionMode::Fast,
             "better" | "s2_better" => CompressionMode::Better,
             "best" | "s2_best" => CompressionMode::Best,
-            _ => return Err(format!("unsupported compression mode {}", quoted(&self.mode))),
+            _ => return Err(format!("unsupported compression mode {}", quote(&self.mode))),
         })
     }
 
@@ -81,7 +81,7 @@ impl Compression {
         }
         let used = self.rtt_thresholds.iter().rposition(|threshold| !threshold.is_zero());
         let used = used.map_or(0, |last| last + 1);
-        let mode = quoted(&self.mode);
+        let mode = quote(&self.mode);
         if used > LEVELS {
             let shown = self.shown();
             return Err(format!(
@@ -95,8 +95,8 @@ impl Compression {
     }
 
     fn shown(&self) -> String {
-        let nanos = |span: &Duration| format_duration(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX));
-        let shown: Vec<String> = self.rtt_thresholds.iter().map(nanos).collect();
+        let shown: Vec<String> =
+            self.rtt_thresholds.iter().map(|span| go_duration(*span).to_string()).collect();
         format!("[{}]", shown.join(" "))
     }
 }

@@ -1,6 +1,7 @@
 //! The `accounts` block.
 
-use crate::server::config::diagnose::{Diagnostic, quoted};
+use crate::server::base::quote::quote;
+use crate::server::config::diagnose::Diagnostic;
 use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{
     Account, AccountJetstream, AccountLimits, ClusterTraffic, GLOBAL_ACCOUNT, MessageTrace, Options, User,
@@ -39,7 +40,7 @@ fn read_names(context: &mut Context<'_>, items: &[Node], out: &mut Options) {
     for item in items {
         let Some(name) = context.str(item) else { continue };
         if name == GLOBAL_ACCOUNT {
-            context.error(&item.pos, format!("{} is a Reserved Account", quoted(name)));
+            context.error(&item.pos, format!("{} is a Reserved Account", quote(name)));
         } else if out.accounts.iter().any(|account| account.name == name) {
             context.error(&item.pos, format!("Duplicate Account Entry: {name}"));
         } else {
@@ -62,7 +63,7 @@ fn read_account(context: &mut Context<'_>, entry: &Entry, out: &mut Options) {
         return context.error(pos, "Expected map entries for accounts");
     };
     if entry.key == GLOBAL_ACCOUNT {
-        return context.error(pos, format!("{} is a Reserved Account", quoted(&entry.key)));
+        return context.error(pos, format!("{} is a Reserved Account", quote(&entry.key)));
     }
     let mut draft = Draft::default();
     draft.account.name.clone_from(&entry.key);
@@ -101,7 +102,7 @@ const KEYS: &[Key<Draft>] = &[
         Some(key) if nkey::is_public(key, KeyKind::Account) => d.account.nkey = Some(key.to_owned()),
         _ => {
             let shown = match &e.node.value {
-                Value::String(key) => quoted(key),
+                Value::String(key) => quote(key),
                 Value::Int(number) => quoted_letter(*number),
                 other => format!("%!q({}={})", other.type_name(), shown(other)),
             };
@@ -125,7 +126,7 @@ const KEYS: &[Key<Draft>] = &[
             return c.error(&e.node.pos, text);
         };
         c.block_or(map, &[LIMIT_KEYS], &mut d.account.limits, |c, e, known| {
-            let text = format!("Unknown field {} parsing account limits", quoted(&e.key));
+            let text = format!("Unknown field {} parsing account limits", quote(&e.key));
             c.push(Diagnostic::error(&e.node.pos, text).suggest(&e.key, known));
         });
     }),
@@ -139,7 +140,7 @@ fn quoted_letter(number: i64) -> String {
     if letter == '\'' {
         return "'\\''".into();
     }
-    let text = quoted(&letter.to_string()).replace("\\\"", "\"");
+    let text = quote(letter.to_string()).replace("\\\"", "\"");
     let inside = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&text);
     format!("'{inside}'")
 }
@@ -223,7 +224,7 @@ fn size(context: &mut Context<'_>, entry: &Entry, out: &mut i64) {
 }
 
 fn expected(context: &mut Context<'_>, entry: &Entry, text: &str) {
-    let (key, value) = (quoted(&entry.key), shown(&entry.node.value));
+    let (key, value) = (quote(&entry.key), shown(&entry.node.value));
     context.error(&entry.node.pos, format!("{text} for {key}, got {value}"));
 }
 
@@ -240,7 +241,7 @@ fn read_trace(context: &mut Context<'_>, entry: &Entry, out: &mut Draft) {
                     "sampling" => sampling = trace_sampling(context, key, node),
                     _ if node.used_as_variable => {}
                     _ => {
-                        let (field, block) = (quoted(key), quoted(&entry.key));
+                        let (field, block) = (quote(key), quote(&entry.key));
                         let text =
                             format!("Unknown field {field} parsing account message trace map/struct {block}");
                         context.push(Diagnostic::error(&node.pos, text).suggest(key, &["dest", "sampling"]));
@@ -252,7 +253,7 @@ fn read_trace(context: &mut Context<'_>, entry: &Entry, out: &mut Draft) {
             }
         }
         other => {
-            let (key, kind) = (quoted(&entry.key), other.type_name());
+            let (key, kind) = (quote(&entry.key), other.type_name());
             let text =
                 format!("Expected account message trace {key} to be a string or a map/struct, got {kind}");
             return context.error(&entry.node.pos, text);
@@ -275,10 +276,10 @@ fn trace_dest(context: &mut Context<'_>, key: &str, node: &Node) -> Option<Strin
     match &node.value {
         Value::String(subject) if is_publishable(subject) => return Some(subject.clone()),
         Value::String(subject) => {
-            context.error(&node.pos, format!("Trace destination {} is not valid", quoted(subject)));
+            context.error(&node.pos, format!("Trace destination {} is not valid", quote(subject)));
         }
         other => {
-            let (key, kind) = (quoted(key), other.type_name());
+            let (key, kind) = (quote(key), other.type_name());
             context.error(&node.pos, format!("Field {key} should be a string, got {kind}"));
         }
     }
@@ -296,10 +297,10 @@ fn trace_sampling(context: &mut Context<'_>, key: &str, node: &Node) -> Option<u
                 Ok(percent @ 1..=100) => return Some(percent),
                 _ => out_of_range(number),
             },
-            Err(_) => format!("Invalid trace destination sampling value {}", quoted(text)),
+            Err(_) => format!("Invalid trace destination sampling value {}", quote(text)),
         },
         other => {
-            let (key, kind) = (quoted(key), other.type_name());
+            let (key, kind) = (quote(key), other.type_name());
             format!("Trace destination sampling field {key} should be an integer or a percentage, got {kind}")
         }
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{
     AuthCallout, Authorization, ConnectionType, Options, Permissions, User, UserIdentity,
@@ -127,7 +127,7 @@ pub(super) fn add_users(context: &mut Context<'_>, pos: &Pos, users: Vec<User>, 
             continue;
         }
         let kind = if matches!(user.identity, UserIdentity::Nkey(_)) { "nkey" } else { "user" };
-        context.error(pos, format!("Duplicate {kind} {} detected", quoted(name)));
+        context.error(pos, format!("Duplicate {kind} {} detected", quote(name)));
     }
 }
 
@@ -218,7 +218,7 @@ fn read_connection_types(context: &mut Context<'_>, node: &Node) -> Vec<Connecti
     let unknown: Vec<String> = names
         .iter()
         .filter(|name| ConnectionType::parse(name).is_none())
-        .map(|name| quoted(&name.to_uppercase()))
+        .map(|name| quote(name.to_uppercase()))
         .collect();
     if !unknown.is_empty() {
         context.error(&node.pos, format!("invalid connection types [{}]", unknown.join(" ")));

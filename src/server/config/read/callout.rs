@@ -1,6 +1,7 @@
 //! `auth_callout`: a service that decides who may connect.
 
-use crate::server::config::diagnose::{Diagnostic, quoted};
+use crate::server::base::quote::quote;
+use crate::server::config::diagnose::Diagnostic;
 use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{AuthCallout, GLOBAL_ACCOUNT, Options};
 use crate::server::config::value::{Entry, Node, Value};
@@ -11,8 +12,7 @@ const KEYS: &[Key<AuthCallout>] = &[
     Key::new(&["issuer"], |c, e, a| {
         let Some(key) = c.str(&e.node) else { return };
         if !nkey::is_public(key, KeyKind::Account) {
-            let text =
-                format!("Expected callout user to be a valid public account nkey, got {}", quoted(key));
+            let text = format!("Expected callout user to be a valid public account nkey, got {}", quote(key));
             c.error(&e.node.pos, text);
         }
         key.clone_into(&mut a.issuer);
@@ -26,7 +26,7 @@ const KEYS: &[Key<AuthCallout>] = &[
     Key::new(&["xkey", "key"], |c, e, a| {
         let Some(key) = c.str(&e.node) else { return };
         if !nkey::is_public(key, KeyKind::Curve) {
-            let text = format!("Expected callout xkey to be a valid public xkey, got {}", quoted(key));
+            let text = format!("Expected callout xkey to be a valid public xkey, got {}", quote(key));
             c.error(&e.node.pos, text);
         }
         a.xkey = Some(key.to_owned());
@@ -44,7 +44,7 @@ pub(super) fn read(context: &mut Context<'_>, node: &Node) -> Option<AuthCallout
     let errors = context.errors();
     let mut callout = AuthCallout::default();
     context.block_or(map, &[KEYS], &mut callout, |context, entry, known| {
-        let text = format!("Unknown field {} parsing authorization callout", quoted(&entry.key));
+        let text = format!("Unknown field {} parsing authorization callout", quote(&entry.key));
         context.push(Diagnostic::error(&entry.node.pos, text).suggest(&entry.key, known));
     });
     if callout.account.is_empty() {
@@ -77,7 +77,7 @@ pub(super) fn check_allowed_accounts(context: &mut Context<'_>, options: &Option
     for name in &callout.allowed_accounts {
         if !options.accounts.iter().any(|account| account.name == *name) {
             let text =
-                format!("auth_callout allowed account {} not found in configured accounts", quoted(name));
+                format!("auth_callout allowed account {} not found in configured accounts", quote(name));
             context.push(Diagnostic::unplaced(text));
         }
     }

@@ -6,8 +6,8 @@
 use nkeys::KeyPair;
 use serde::Deserialize;
 
-use crate::server::config::base64;
-use crate::server::config::diagnose::quoted;
+use crate::server::base::base64::Base64;
+use crate::server::base::quote::quote;
 use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::Operator;
 
@@ -151,10 +151,10 @@ fn decode(token: &str) -> Result<Claims, String> {
     let [header, body, signature] = parts.as_slice() else { return Err("expected 3 chunks".into()) };
     let header: Header = json(header)?;
     if !header.typ.eq_ignore_ascii_case("jwt") {
-        return Err(format!("not supported type {}", quoted(&header.typ)));
+        return Err(format!("not supported type {}", quote(&header.typ)));
     }
     if !matches!(header.alg.to_lowercase().as_str(), "ed25519" | "ed25519-nkey") {
-        return Err(format!("unexpected {} algorithm", quoted(&header.alg)));
+        return Err(format!("unexpected {} algorithm", quote(&header.alg)));
     }
     let claims: Claims = json(body)?;
     // The first version stands its kind outside and signs the body alone.
@@ -187,12 +187,7 @@ fn json<T: for<'de> Deserialize<'de>>(part: &str) -> Result<T, String> {
 }
 
 fn bytes(part: &str) -> Result<Vec<u8>, String> {
-    let part: String = part.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    base64::decode(&part).ok_or_else(|| {
-        let fine = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        let at = part.bytes().position(|b| !fine(b)).unwrap_or(part.len());
-        format!("illegal base64 data at input byte {at}")
-    })
+    Base64::Url.decode(part.as_bytes()).map_err(|at| format!("illegal base64 data at input byte {at}"))
 }
 
 /// The token of a decorated file: the line between two lines of dashes; otherwise all of it.
@@ -240,25 +235,13 @@ mod tests {
         }
     }
 
-    fn base64url(data: &[u8]) -> String {
-        const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        let mut out = String::new();
-        for chunk in data.chunks(3) {
-            let bits = chunk.iter().fold(0u32, |sum, b| sum << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
-            for at in 0..=chunk.len() {
-                out.push(char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]));
-            }
-        }
-        out
-    }
-
     fn token(issuer: &KeyPair, nats: &str) -> String {
         let key = issuer.public_key();
-        let header = base64url(br#"{"typ":"JWT","alg":"ed25519-nkey"}"#);
-        let body = base64url(format!(r#"{{"iss":"{key}","sub":"{key}","nats":{nats}}}"#).as_bytes());
+        let header = Base64::Url.encode(br#"{"typ":"JWT","alg":"ed25519-nkey"}"#);
+        let body = Base64::Url.encode(format!(r#"{{"iss":"{key}","sub":"{key}","nats":{nats}}}"#).as_bytes());
         let signed = format!("{header}.{body}");
         let signature = issuer.sign(signed.as_bytes()).unwrap();
-        format!("{signed}.{}", base64url(&signature))
+        format!("{signed}.{}", Base64::Url.encode(&signature))
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The `cluster` block.
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::duration::{SECOND, parse_duration};
 use crate::server::config::options::{Cluster, Compression, LinkPermissions, Options, Permissions};
 use crate::server::config::value::{Entry, Value};
@@ -138,7 +138,7 @@ pub(super) fn read_compression(
         Value::Bool(false) => "off".clone_into(&mut compression.mode),
         Value::Map(map) => context.block(map, &[KEYS], &mut compression),
         other => {
-            let (key, kind) = (quoted(&entry.key), other.type_name());
+            let (key, kind) = (quote(&entry.key), other.type_name());
             let text = format!("field {key} should be a boolean or a structure, got {kind}");
             return context.error(&entry.node.pos, text);
         }

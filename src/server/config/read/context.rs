@@ -1,6 +1,7 @@
 //! What all readers share: where findings go, and how a block's keys find their readers.
 
-use crate::server::config::diagnose::{Diagnostic, quoted};
+use crate::server::base::quote::quote;
+use crate::server::config::diagnose::Diagnostic;
 use crate::server::config::number::{self, Number};
 use crate::server::config::options::Options;
 use crate::server::config::value::{Entry, Map, Node, Pos, Value};
@@ -64,7 +65,7 @@ impl<'a> Context<'a> {
 
     /// A warning about a key's use.
     pub(super) fn warning_use(&mut self, pos: &Pos, field: &str, text: &str) {
-        self.warning(pos, format!("invalid use of field {}: {text}", quoted(field)));
+        self.warning(pos, format!("invalid use of field {}: {text}", quote(field)));
     }
 
     /// How many errors there are so far.

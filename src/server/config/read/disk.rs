@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::{DirectoryState, Files};
-use crate::server::config::load::reason;
+use crate::server::base::io_text::io_text;
 
 /// This machine.
 pub(super) struct Here;
@@ -13,7 +13,7 @@ impl Files for Here {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         std::fs::read(path).map_err(|error| {
             let verb = if error.kind() == std::io::ErrorKind::IsADirectory { "read" } else { "open" };
-            format!("{verb} {path}: {}", reason(&error))
+            format!("{verb} {path}: {}", io_text(&error))
         })
     }
 

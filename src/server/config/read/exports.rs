@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::duration::parse_duration;
 use crate::server::config::options::{Export, ExportKind, LatencySampling, ResponseType, ServiceLatency};
 use crate::server::config::value::{Entry, Node, Pos, Value};
@@ -75,14 +75,14 @@ fn read_one(context: &mut Context<'_>, item: &Node) -> Option<Export> {
 const KEYS: &[Key<Draft>] = &[
     Key::new(&["stream"], |c, e, d| {
         if d.service.is_some() {
-            let text = format!("Detected stream {} but already saw a service", quoted(&shown(&e.node.value)));
+            let text = format!("Detected stream {} but already saw a service", quote(shown(&e.node.value)));
             return c.error(&e.node.pos, text);
         }
         d.stream = subject(c, e, "stream");
     }),
     Key::new(&["service"], |c, e, d| {
         if d.stream.is_some() {
-            let text = format!("Detected service {} but already saw a stream", quoted(&shown(&e.node.value)));
+            let text = format!("Detected service {} but already saw a stream", quote(shown(&e.node.value)));
             return c.error(&e.node.pos, text);
         }
         d.service = subject(c, e, "service");
@@ -97,7 +97,7 @@ const KEYS: &[Key<Draft>] = &[
                 "stream" => ResponseType::Stream,
                 "chunk" | "chunked" => ResponseType::Chunked,
                 _ => {
-                    c.error(&e.node.pos, format!("Unknown response type: {}", quoted(text)));
+                    c.error(&e.node.pos, format!("Unknown response type: {}", quote(text)));
                     return;
                 }
             },
@@ -118,7 +118,7 @@ const KEYS: &[Key<Draft>] = &[
                     d.threshold = Some((positive(nanos), e.node.pos.clone()));
                     return;
                 }
-                Err(_) => quoted(text),
+                Err(_) => quote(text),
             },
             other => other.type_name().to_owned(),
         };
@@ -200,7 +200,7 @@ fn read_sampling(context: &mut Context<'_>, node: &Node) -> Option<LatencySampli
                 Err(_) => {
                     let text = format!(
                         "Failed to parse latency sample: strconv.Atoi: parsing {}: invalid syntax",
-                        quoted(digits)
+                        quote(digits)
                     );
                     context.error(&node.pos, text);
                     return None;

@@ -1,6 +1,6 @@
 //! General keys: addresses, identity, monitoring, profiles.
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::nkey;
 use crate::server::config::options::Options;
 use crate::server::config::value::{Entry, Map, Node, Value};
@@ -78,7 +78,7 @@ fn read_trusted(context: &mut Context<'_>, entry: &Entry, out: &mut Vec<String>)
     const KEYS: &[Key<String>] = &[Key::new(&["key", "public_key"], |c, e, o| {
         let Some(key) = c.str(&e.node) else { return };
         if nkey::public_kind(key).is_none() {
-            c.error(&e.node.pos, format!("invalid proxy key {}", quoted(key)));
+            c.error(&e.node.pos, format!("invalid proxy key {}", quote(key)));
         }
         *o = key.to_owned();
     })];
@@ -151,7 +151,7 @@ fn read_feature_flags(context: &mut Context<'_>, entry: &Entry, out: &mut Option
             Some(on) => _ = out.feature_flags.insert(key.clone(), on),
             None => {
                 let kind = node.value.type_name();
-                let text = format!("error parsing feature flag {}: expected bool, got {kind}", quoted(key));
+                let text = format!("error parsing feature flag {}: expected bool, got {kind}", quote(key));
                 context.error(&node.pos, text);
             }
         }

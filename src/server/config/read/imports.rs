@@ -1,6 +1,6 @@
 //! `accounts.*.imports`.
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::options::{Import, ImportKind};
 use crate::server::config::value::{Entry, Node, Pos, Value};
 
@@ -26,9 +26,9 @@ pub(super) fn read(context: &mut Context<'_>, node: &Node) -> Vec<Import> {
         if let (Some(twin), Some(subject)) = (twin, local_subject(&import)) {
             let text = format!(
                 "Duplicate service import subject {}, previously used in import for account {}, subject {}",
-                quoted(&subject),
-                quoted(&twin.account),
-                quoted(&twin.subject)
+                quote(&subject),
+                quote(&twin.account),
+                quote(&twin.subject)
             );
             context.error(&item.pos, text);
             continue;

@@ -1,6 +1,6 @@
 //! The `jetstream` block, and `store_dir` beside it.
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::duration::parse_duration;
 use crate::server::config::options::{JetstreamTpm, Options, StoreCipher, SyncInterval};
 use crate::server::config::value::{Entry, Node, Value};
@@ -150,14 +150,14 @@ fn parseable(context: &mut Context<'_>, entry: &Entry, out: &mut i64) {
     match entry.node.value.as_int() {
         Some(number) => *out = number,
         None => {
-            let (key, value) = (quoted(&entry.key), shown(&entry.node.value));
+            let (key, value) = (quote(&entry.key), shown(&entry.node.value));
             context.error(&entry.node.pos, format!("Expected a parseable size for {key}, got {value}"));
         }
     }
 }
 
 fn not_absolute(context: &mut Context<'_>, entry: &Entry, bounds: &str) {
-    let (key, value) = (quoted(&entry.key), shown(&entry.node.value));
+    let (key, value) = (quote(&entry.key), shown(&entry.node.value));
     context.error(&entry.node.pos, format!("Expected an absolute size for {key}{bounds}, got {value}"));
 }
 
@@ -186,7 +186,7 @@ fn size_of_text(text: &str) -> Result<i64, String> {
             PosOverflow | NegOverflow => "value out of range",
             _ => "invalid syntax",
         };
-        format!("strconv.ParseInt: parsing {}: {reason}", quoted(digits))
+        format!("strconv.ParseInt: parsing {}: {reason}", quote(digits))
     })?;
     let shift = match unit {
         'K' => 10,
@@ -203,7 +203,7 @@ fn read_cipher(context: &mut Context<'_>, entry: &Entry, out: &mut Options) {
     out.jetstream.cipher = match name.to_lowercase().as_str() {
         "chacha" | "chachapoly" => Some(StoreCipher::Chacha),
         "aes" => Some(StoreCipher::Aes),
-        _ => return context.error(&entry.node.pos, format!("Unknown cipher type: {}", quoted(name))),
+        _ => return context.error(&entry.node.pos, format!("Unknown cipher type: {}", quote(name))),
     };
 }
 

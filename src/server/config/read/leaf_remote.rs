@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{GLOBAL_ACCOUNT, LeafProxy, LeafRemote};
 use crate::server::config::url::Url;
@@ -46,7 +46,7 @@ const KEYS: &[Key<Draft>] = &[
     Key::new(&["nkey", "seed"], |c, e, d| {
         let Some(seed) = c.str(&e.node) else { return };
         if nkey::seed_kind(seed) != Some(KeyKind::User) {
-            c.error(&e.node.pos, format!("Remote leafnode nkey is not a valid seed: {}", quoted(seed)));
+            c.error(&e.node.pos, format!("Remote leafnode nkey is not a valid seed: {}", quote(seed)));
         } else if d.remote.credentials.is_some() {
             c.error(&e.node.pos, BOTH_KEYS);
         } else {
@@ -128,13 +128,13 @@ fn read_one(context: &mut Context<'_>, item: &Node) -> Option<(LeafRemote, Pos)>
 
 /// What a remote is known by: URLs, account, credentials; passwords hidden on demand.
 pub(in crate::server::config) fn name(remote: &LeafRemote, redacted: bool) -> String {
-    let shown = |url: &Url| quoted(&if redacted { url.redacted() } else { url.clone() }.to_string());
+    let shown = |url: &Url| quote(if redacted { url.redacted() } else { url.clone() }.to_string());
     let urls: Vec<String> = remote.urls.iter().map(shown).collect();
-    let account = quoted(remote.account.as_deref().unwrap_or(GLOBAL_ACCOUNT));
+    let account = quote(remote.account.as_deref().unwrap_or(GLOBAL_ACCOUNT));
     let key = match (&remote.credentials, &remote.nkey) {
-        (Some(path), _) => format!(", credentials={}", quoted(&path.to_string_lossy())),
+        (Some(path), _) => format!(", credentials={}", quote(&*path.to_string_lossy())),
         (None, Some(_)) if redacted => ", nkey=\"[REDACTED]\"".into(),
-        (None, Some(seed)) => format!(", nkey={}", quoted(seed)),
+        (None, Some(seed)) => format!(", nkey={}", quote(seed)),
         (None, None) => String::new(),
     };
     format!("urls=[{}], account={account}{key}", urls.join(" "))

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{LeafUser, Leafnodes, Options};
 use crate::server::config::value::{Entry, Node, Value};
@@ -123,7 +123,7 @@ pub(in crate::server::config) fn check_users(leafnodes: &Leafnodes) -> Result<()
     let mut names = HashSet::new();
     match leafnodes.users.iter().find(|user| !names.insert(&user.username)) {
         Some(user) => {
-            Err(format!("duplicate user {} detected in leafnode authorization", quoted(&user.username)))
+            Err(format!("duplicate user {} detected in leafnode authorization", quote(&user.username)))
         }
         None => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! Keys of limits and times that hold for every client connection.
 
-use crate::server::config::duration::{SECOND, format_duration, parse_duration};
+use crate::server::base::duration::go_duration;
+use crate::server::config::duration::{SECOND, parse_duration};
 use crate::server::config::value::Entry;
 
 use super::context::{Context, Key, TopKeys};
@@ -40,7 +41,7 @@ pub(super) const KEYS: TopKeys = &[
     Key::new(&["lame_duck_duration"], |c, e, o| {
         let Some(nanos) = lame_duck_nanos(c, e) else { return };
         if nanos < LAME_DUCK_SECONDS_MIN * SECOND {
-            let shown = format_duration(nanos);
+            let shown = go_duration(nanos);
             let text = format!("invalid lame_duck_duration of {shown}, minimum is 30 seconds");
             return c.error(&e.node.pos, text);
         }

@@ -1,7 +1,7 @@
 //! Keys of logging and of the files a server writes about itself.
 
 use super::context::{Context, Key, TopKeys};
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::options::Options;
 use crate::server::config::value::Entry;
 
@@ -38,7 +38,7 @@ fn log_format(context: &mut Context<'_>, entry: &Entry, options: &mut Options) {
         Some("text") => options.log_json = false,
         Some("json") => options.log_json = true,
         Some(other) => {
-            let text = format!("log_format must be \"text\" or \"json\", not {}", quoted(other));
+            let text = format!("log_format must be \"text\" or \"json\", not {}", quote(other));
             context.error(&entry.node.pos, text);
         }
     }

@@ -1,6 +1,6 @@
 //! `mappings`, of accounts and of the global account.
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::options::{Mapping, MappingDestination, Options};
 use crate::server::config::value::{Entry, Node, Pos, Value};
 
@@ -20,7 +20,7 @@ pub(super) fn read(context: &mut Context<'_>, entry: &Entry) -> Vec<Mapping> {
     let mut mappings = Vec::new();
     for source in context.plain_map(&entry.node).into_iter().flatten() {
         if !is_subject(&source.key) {
-            let text = format!("Subject {} is not a valid subject", quoted(&source.key));
+            let text = format!("Subject {} is not a valid subject", quote(&source.key));
             context.error(&entry.node.pos, text);
             continue;
         }
@@ -41,10 +41,10 @@ fn read_source(context: &mut Context<'_>, source: &str, node: &Node) -> Option<M
     };
     if let Err(reason) = check(source, &destinations) {
         let to = match &node.value {
-            Value::String(subject) => format!(" to {}", quoted(subject)),
+            Value::String(subject) => format!(" to {}", quote(subject)),
             _ => String::new(),
         };
-        let text = format!("Error adding mapping for {}{to} : {reason}", quoted(source));
+        let text = format!("Error adding mapping for {}{to} : {reason}", quote(source));
         context.error(&node.pos, text);
         return None;
     }
@@ -74,7 +74,7 @@ fn read_destination(context: &mut Context<'_>, node: &Node, pos: &Pos) -> Option
             }
             // Refused even where it serves as a variable.
             _ => {
-                let text = format!("Unknown field {} for mapping destination", quoted(key));
+                let text = format!("Unknown field {} for mapping destination", quote(key));
                 context.error(&node.pos, text);
             }
         }
@@ -84,7 +84,7 @@ fn read_destination(context: &mut Context<'_>, node: &Node, pos: &Pos) -> Option
         return None;
     }
     let Some(weight) = weight else {
-        let subject = quoted(&destination.subject);
+        let subject = quote(&destination.subject);
         context.error(pos, format!("Missing weight for mapping destination {subject}"));
         return None;
     };
@@ -97,7 +97,7 @@ fn read_weight(context: &mut Context<'_>, node: &Node) -> Option<u8> {
         Value::String(text) => {
             let digits = text.strip_suffix('%').unwrap_or(text);
             let Ok(number) = digits.parse::<i64>() else {
-                let text = format!("Invalid weight {} for mapping destination", quoted(digits));
+                let text = format!("Invalid weight {} for mapping destination", quote(digits));
                 context.error(&node.pos, text);
                 return None;
             };
@@ -124,7 +124,7 @@ fn check(source: &str, destinations: &[MappingDestination]) -> Result<(), String
     for (at, destination) in destinations.iter().enumerate() {
         let before = destinations.iter().take(at);
         if before.clone().any(|other| other.subject == destination.subject) {
-            return Err(format!("duplicate entry for {}", quoted(&destination.subject)));
+            return Err(format!("duplicate entry for {}", quote(&destination.subject)));
         }
         let same_cluster = before.filter(|other| other.cluster == destination.cluster);
         let weight: u32 = same_cluster.map(|other| u32::from(other.weight)).sum();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::duration::{SECOND, parse_duration};
 use crate::server::config::options::{Ocsp, OcspCache, OcspCacheStore, OcspMode, OcspPeer, Options};
 use crate::server::config::value::{Entry, Value};
@@ -136,7 +136,7 @@ const PEER_KEYS: &[Key<OcspPeer>] = &[
 
 /// A key that the block does not know, or that it knows with another type.
 fn unknown(context: &mut Context<'_>, entry: &Entry, block: &str) {
-    let text = format!("error parsing {block} config, unknown field [{}]", quoted(&entry.key));
+    let text = format!("error parsing {block} config, unknown field [{}]", quote(&entry.key));
     context.error(&entry.node.pos, text);
 }
 

@@ -1,6 +1,7 @@
 //! Permissions of users, accounts and routes.
 
-use crate::server::config::diagnose::{Diagnostic, quoted};
+use crate::server::base::quote::quote;
+use crate::server::config::diagnose::Diagnostic;
 use crate::server::config::duration::parse_duration;
 use crate::server::config::options::{Permissions, ResponsePermission, SubjectPermission};
 use crate::server::config::value::{Entry, Node, Value};
@@ -34,7 +35,7 @@ pub(super) fn read(context: &mut Context<'_>, node: &Node) -> Option<Permissions
     };
     let mut permissions = Permissions::default();
     context.block_or(map, &[KEYS], &mut permissions, |context, entry, known| {
-        let text = format!("Unknown field {} parsing permissions", quoted(&entry.key));
+        let text = format!("Unknown field {} parsing permissions", quote(&entry.key));
         context.push(Diagnostic::error(&entry.node.pos, text).suggest(&entry.key, known));
     });
     // Whoever may answer may not publish anything else, unless it is allowed by name.
@@ -67,7 +68,7 @@ fn read_rule(context: &mut Context<'_>, node: &Node, queues: bool) -> Option<Opt
             _ => {
                 let text = format!(
                     "Unknown field name {} parsing subject permissions, only 'allow' or 'deny' are permitted",
-                    quoted(key)
+                    quote(key)
                 );
                 context.push(Diagnostic::error(&node.pos, text).suggest(key, &["allow", "deny"]));
             }
@@ -147,7 +148,7 @@ fn read_responses(context: &mut Context<'_>, node: &Node) -> Option<ResponsePerm
     };
     let mut responses = ResponsePermission::default();
     context.block_or(map, &[RESPONSE_KEYS], &mut responses, |context, entry, known| {
-        let text = format!("Unknown field {} parsing permissions", quoted(&entry.key));
+        let text = format!("Unknown field {} parsing permissions", quote(&entry.key));
         context.push(Diagnostic::error(&entry.node.pos, text).suggest(&entry.key, known));
     });
     Some(responses)

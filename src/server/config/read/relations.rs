@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::options::{
     Account, Export, ExportKind, GLOBAL_ACCOUNT, Import, ImportKind, LatencySampling, Options, ResponseType,
     ServiceLatency,
@@ -48,7 +48,7 @@ pub(super) fn check(context: &mut Context<'_>, pos: &Pos, options: &Options) {
     if context.no_system_account {
         for export in options.accounts.iter().flat_map(|account| &account.exports) {
             if let ExportKind::Service { latency: Some(_), .. } = export.kind {
-                let subject = quoted(&export.subject);
+                let subject = quote(&export.subject);
                 let text =
                     format!("Error adding service latency sampling for {subject}: system account not setup");
                 context.error(pos, text);
@@ -124,10 +124,10 @@ impl<'a> World<'a> {
             if self.offers.contains_key(name.as_str()) {
                 admitted.push(name.as_str());
             } else {
-                fail(format!("{} account not defined for {kind} export", quoted(name)));
+                fail(format!("{} account not defined for {kind} export", quote(name)));
             }
         }
-        let subject = quoted(&export.subject);
+        let subject = quote(&export.subject);
         let position = usize::try_from(export.account_token_position).unwrap_or(usize::MAX);
         if position > 0 && export.subject.split('.').nth(position - 1) != Some("*") {
             return fail(format!("Error adding {kind} export {subject}: sublist: invalid subject"));
@@ -152,7 +152,7 @@ impl<'a> World<'a> {
         if let Some(latency) = latency
             && let Err(reason) = check_latency(latency, response_type, offer)
         {
-            let results = quoted(&latency.subject);
+            let results = quote(&latency.subject);
             fail(format!(
                 "Error adding service latency sampling for {subject} on subject {results}: {reason}"
             ));
@@ -165,7 +165,7 @@ impl<'a> World<'a> {
             ImportKind::Service { .. } => ("service", "service import"),
         };
         if !self.offers.contains_key(import.account.as_str()) {
-            return Err(format!("{} account not defined for {kind} import", quoted(&import.account)));
+            return Err(format!("{} account not defined for {kind} import", quote(&import.account)));
         }
         let result = match &import.kind {
             ImportKind::Stream { prefix, to, .. } => {
@@ -173,7 +173,7 @@ impl<'a> World<'a> {
             }
             ImportKind::Service { .. } => self.import_service(&account.name, import),
         };
-        result.map_err(|reason| format!("Error adding {doing} {}: {reason}", quoted(&import.subject)))
+        result.map_err(|reason| format!("Error adding {doing} {}: {reason}", quote(&import.subject)))
     }
 
     fn import_stream(
@@ -204,7 +204,7 @@ impl<'a> World<'a> {
         let mut seen = to.clone();
         if !is_literal(from) && to != from {
             check_import(from, &to).map_err(|reason| {
-                let (from, to) = (quoted(from), quoted(&to));
+                let (from, to) = (quote(from), quote(&to));
                 format!("failed to create mapping transform for stream import subject from {from} to {to}: {reason}")
             })?;
             seen = with_wildcards(&to);
@@ -234,16 +234,16 @@ impl<'a> World<'a> {
         if let Some(twin) = imports.iter().find(|link| link.account == import.account && link.to == local) {
             return Err(format!(
                 "duplicate service import subject {}, previously used in import for account {}, subject {}",
-                quoted(&local),
-                quoted(&twin.account),
-                quoted(&twin.from)
+                quote(&local),
+                quote(&twin.account),
+                quote(&twin.from)
             ));
         }
         let mut link = Link { account: import.account.clone(), from: remote.to_owned(), to: local.clone() };
         if wild && remote != local {
             let remote = with_wildcards(remote);
             check_import(&remote, &local).map_err(|reason| {
-                let (from, to) = (quoted(&local), quoted(&remote));
+                let (from, to) = (quote(&local), quote(&remote));
                 format!("failed to create mapping transform for service import subject from {from} to {to}: {reason}")
             })?;
             link.from = remote;

@@ -1,6 +1,6 @@
 //! Operator mode: `operator`, `trusted_keys`, `resolver` and what belongs to it.
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::duration::parse_duration;
 use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{DirResolver, Options, Resolver};
@@ -77,7 +77,7 @@ fn read_trusted_keys(context: &mut Context<'_>, entry: &Entry, out: &mut Options
     let last = entry.node.value.as_array().and_then(<[_]>::last);
     let pos = last.map_or(&entry.node.pos, |item| &item.pos);
     for key in keys.iter().filter(|key| !nkey::is_public(key, KeyKind::Operator)) {
-        context.error(pos, format!("trust key {} required to be a valid public operator nkey", quoted(key)));
+        context.error(pos, format!("trust key {} required to be a valid public operator nkey", quote(key)));
     }
     out.trusted_keys = keys;
 }

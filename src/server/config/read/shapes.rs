@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::duration::{SECOND, parse_duration};
 use crate::server::config::options::WriteTimeout;
 use crate::server::config::url::Url;
@@ -121,10 +121,10 @@ impl Context<'_> {
         let refusal = match &node.value {
             Value::Int(port) => return Some((String::new(), saturated(*port))),
             Value::String(text) => match split_host_port(text) {
-                None => format!("could not parse address string {}", quoted(text)),
+                None => format!("could not parse address string {}", quote(text)),
                 Some((host, port)) => match port.parse::<i64>() {
                     Ok(number) => return Some((host.to_owned(), saturated(number))),
-                    Err(_) => format!("could not parse port {}", quoted(port)),
+                    Err(_) => format!("could not parse port {}", quote(port)),
                 },
             },
             other => format!("expected port or host:port, got {}", other.type_name()),
@@ -194,7 +194,7 @@ impl Context<'_> {
         let text = text.trim();
         let url = Url::parse(text).ok();
         if url.is_none() {
-            self.error(pos, format!("error parsing {kind} url [{}]", quoted(text)));
+            self.error(pos, format!("error parsing {kind} url [{}]", quote(text)));
         }
         url
     }

@@ -1,6 +1,6 @@
 //! Validity of the subjects and queue names that a configuration file holds.
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::protocol::subject;
 use crate::server::protocol::transform::{self, Transform, Use, with_references};
 
@@ -61,7 +61,7 @@ fn wildcard_argument(token: &str) -> Option<&str> {
 /// Checks subjects of permissions; where queues are allowed, also `subject queue`.
 pub(in crate::server::config) fn check_subjects(subjects: &[String], queues: bool) -> Result<(), String> {
     for subject in subjects.iter().filter(|subject| !is_subject(subject)) {
-        let refusal = |text: &str| Err(format!("subject {} is not a valid subject", quoted(text)));
+        let refusal = |text: &str| Err(format!("subject {} is not a valid subject", quote(text)));
         let mut parts = subject.split_whitespace();
         let (Some(first), Some(queue), None, true) = (parts.next(), parts.next(), parts.next(), queues)
         else {
@@ -71,7 +71,7 @@ pub(in crate::server::config) fn check_subjects(subjects: &[String], queues: boo
             return refusal(first);
         }
         if !is_subject(queue) {
-            return Err(format!("queue {} is not a valid queue", quoted(queue)));
+            return Err(format!("queue {} is not a valid queue", quote(queue)));
         }
     }
     Ok(())

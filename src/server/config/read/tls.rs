@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::server::config::diagnose::quoted;
+use crate::server::base::quote::quote;
 use crate::server::config::duration::parse_duration;
 use crate::server::config::options::{
     CertificatePair, CipherSuite, Curve, HandshakeFirst, Options, TLS_TIMEOUT, Tls, TlsVersion,
@@ -147,7 +147,7 @@ pub(super) fn read_proxy(context: &mut Context<'_>, entry: &Entry) -> Option<(Tl
         let name = entry.key.to_lowercase();
         let is_known = KEYS.iter().any(|key| key.names().contains(&name.as_str()));
         if !is_known || NOT_FOR_PROXIES.contains(&name.as_str()) {
-            let text = format!("{} is not supported for proxy TLS", quoted(&entry.key));
+            let text = format!("{} is not supported for proxy TLS", quote(&entry.key));
             context.error(&entry.node.pos, text);
         } else {
             known.insert(entry.key.clone(), entry.node.clone());
@@ -186,7 +186,7 @@ fn read_map(context: &mut Context<'_>, entry: &Entry, map: &Map, place: Place) -
 /// An unknown key in a block that refuses also those that serve as variables; with a suggestion.
 fn unknown(context: &mut Context<'_>, entry: &Entry, known: &[&str], text: &str) {
     use crate::server::config::diagnose::Diagnostic;
-    let text = format!("{text} {}", quoted(&entry.key));
+    let text = format!("{text} {}", quote(&entry.key));
     context.push(Diagnostic::error(&entry.node.pos, text).suggest(&entry.key, known));
 }
 
@@ -234,7 +234,7 @@ fn read_certificate(context: &mut Context<'_>, item: &Node) -> Option<Certificat
             "cert_file" => pair.cert_file = path.into(),
             "key_file" => pair.key_file = path.into(),
             _ => {
-                let text = format!("error parsing tls certs config, unknown field {}", quoted(key));
+                let text = format!("error parsing tls certs config, unknown field {}", quote(key));
                 context.error(&node.pos, text);
                 return None;
             }
@@ -337,12 +337,12 @@ fn read_handshake_first(context: &mut Context<'_>, entry: &Entry, out: &mut Draf
             ("auto" | "auto_fallback", _) => HandshakeFirst::Fallback(HANDSHAKE_FALLBACK),
             (_, Ok(nanos)) => positive(nanos).map_or(HandshakeFirst::On, HandshakeFirst::Fallback),
             (_, Err(_)) => {
-                let text = format!("field {}'s value {} is invalid", quoted(&entry.key), quoted(text));
+                let text = format!("field {}'s value {} is invalid", quote(&entry.key), quote(text));
                 return context.error(&entry.node.pos, text);
             }
         },
         other => {
-            let (key, kind) = (quoted(&entry.key), other.type_name());
+            let (key, kind) = (quote(&entry.key), other.type_name());
             return context
                 .error(&entry.node.pos, format!("field {key} should be a boolean or a string, got {kind}"));
         }

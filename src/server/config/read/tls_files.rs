@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::Files;
-use crate::server::config::base64;
+use crate::server::base::base64::Base64;
 use crate::server::config::options::Tls;
 
 /// Checks all files of a block; the refusal is the reference's.
@@ -112,7 +112,7 @@ fn blocks(file: &[u8]) -> Vec<Block> {
                 body.push_str(line.trim());
             }
         }
-        if ended && let Some(contents) = base64::decode(&body) {
+        if ended && let Ok(contents) = Base64::Standard.decode(body.as_bytes()) {
             found.push(Block { kind: kind.to_owned(), contents });
         }
     }

@@ -2,7 +2,6 @@
 
 use proptest::prelude::*;
 
-use super::base64::{from_base64, to_base64};
 use super::*;
 
 #[track_caller]
@@ -207,7 +206,7 @@ fn wrong_kinds_are_told_with_field_and_type() {
             "{\"import\":{\"Deny\":[\"a\",{}]}}",
             "json: cannot unmarshal object into Sample.import.Deny.1 of type string",
         ),
-        ("{\"bytes\":\"a\"}", "illegal base64 data at input byte 1"),
+        ("{\"bytes\":\"a\"}", "illegal base64 data at input byte 0"),
     ] {
         let mut sample = Sample::default();
         assert_eq!(
@@ -234,19 +233,6 @@ fn written_text_escapes_markup_and_control_characters() {
         String::from_utf8(out).unwrap(),
         "\"a\\u003cb\\u003e\\u0026\\\"\\\\\\n\\r\\t\\b\\f\\u0001\x7f\\u2028\u{e9}\""
     );
-}
-
-#[test]
-fn base64_comes_back() {
-    for bytes in [b"".as_slice(), b"f", b"fo", b"foo", b"foob", b"\xff\x00\xfe"] {
-        let mut text = Vec::new();
-        to_base64(bytes, &mut text);
-        assert_eq!(from_base64(&text).as_deref(), Ok(bytes));
-    }
-    assert_eq!(from_base64(b"Zm9v\r\nYg==\n"), Ok(b"foob".to_vec()));
-    for bad in [b"Zg=".as_slice(), b"Zg==x", b"Z===", b"=", b"Zm9v!"] {
-        assert!(from_base64(bad).is_err());
-    }
 }
 
 proptest! {

@@ -1,8 +1,8 @@
 //! A document into fields.
 
 use super::JsonError;
-use super::base64::from_base64;
 use super::value::Value;
+use crate::server::base::base64::Base64;
 
 /// A field of a document, ready to take a value.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ fn fill(slot: Slot<'_>, value: Value<'_>, path: &str, mistakes: &mut Mistakes) {
         }
         Slot::Texts(_) => mistakes.wrong(kind.to_owned(), path, "[]string"),
         Slot::Bytes(target) => match value.text() {
-            Some(text) => match from_base64(text.as_bytes()) {
+            Some(text) => match Base64::Standard.decode(text.as_bytes()) {
                 Ok(bytes) => *target = bytes,
                 Err(at) => {
                     mistakes.first.get_or_insert(JsonError::Base64(at));

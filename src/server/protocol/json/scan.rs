@@ -2,7 +2,7 @@
 //! fits nowhere.
 
 use super::JsonError;
-use crate::server::base::quote::quote;
+use crate::server::base::quote::{quote, quote_inside};
 
 /// Deepest nesting. Reference: 10,000.
 const DEPTH_MAX: usize = 10_000;
@@ -18,9 +18,9 @@ fn quote_character(text: &[u8]) -> String {
         '"' => "'\"'".to_owned(),
         _ => {
             let mut buffer = [0; 4];
-            let quoted = quote(character.encode_utf8(&mut buffer).as_bytes());
-            let inside = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-            format!("'{}'", inside.unwrap_or_default())
+            let mut out = "'".to_owned();
+            quote_inside(&mut out, character.encode_utf8(&mut buffer).as_bytes());
+            out + "'"
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Fields into a document.
 
-use super::base64::to_base64;
 use super::read::SubjectPermission;
+use crate::server::base::base64::Base64;
 use crate::server::protocol::encode;
 
 /// Writes one object, fields in the order they are given.
@@ -98,7 +98,7 @@ impl<'o> ObjectWriter<'o> {
         if !value.is_empty() {
             self.name(name);
             self.out.push(b'"');
-            to_base64(value, self.out);
+            Base64::Standard.encode_into(value, self.out);
             self.out.push(b'"');
         }
     }
