@@ -332,7 +332,7 @@ mod tests {
         let reader = std::thread::spawn(move || read(&mut peer, 900 << 10).len());
         let transport = outbound.change(|pending| pending.transport.clone()).unwrap();
         let mut rest = Chunks::default();
-        while outbound.write_directly(&transport, &mut staged(b""), &mut rest).unwrap().is_some() {
+        while outbound.write_directly(&transport, &staged(b""), &mut rest).unwrap().is_some() {
             outbound.change(|pending| {
                 pending.in_flight_bytes = 0;
                 rest.append(&mut pending.chunks);
