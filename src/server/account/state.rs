@@ -1,7 +1,7 @@
 //! One account: who in it subscribed to what, and where its messages are sent on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -18,8 +18,9 @@ pub struct Account {
     interest: Arc<SharedInterest>,
     /// When a client at its limit of subscriptions was last reported; nanoseconds.
     limit_reported: AtomicU64,
-    /// Absent while there are none: publishing asks each time.
     mappings: ArcSwapOption<Mappings>,
+    /// Whether there are mappings. Every message asks, and a look at them costs as much as its parsing.
+    is_mapped: AtomicBool,
 }
 
 /// How often the log says that a client is at its limit of subscriptions. Reference: 2 s an account.
@@ -33,6 +34,7 @@ impl Account {
             interest: Arc::new(interest),
             limit_reported: AtomicU64::new(0),
             mappings: ArcSwapOption::empty(),
+            is_mapped: AtomicBool::new(false),
         }
     }
 
@@ -53,11 +55,17 @@ impl Account {
 
     /// Puts other subject mappings in force.
     pub fn set_mappings(&self, mappings: Mappings) {
-        self.mappings.store((!mappings.is_empty()).then(|| Arc::new(mappings)));
+        let is_mapped = !mappings.is_empty();
+        self.mappings.store(is_mapped.then(|| Arc::new(mappings)));
+        self.is_mapped.store(is_mapped, Ordering::Release);
     }
 
     /// Where a message to `subject` goes, if not there; see [`Mappings::map`].
+    #[inline]
     pub fn map(&self, subject: &[u8], rng: &mut Rng) -> Option<Vec<u8>> {
+        if !self.is_mapped.load(Ordering::Acquire) {
+            return None;
+        }
         self.mappings.load().as_ref()?.map(subject, rng)
     }
 

@@ -27,8 +27,8 @@ impl ClientSession {
         if let Some(mapped) = &mapped {
             self.trace_mapping(publish.subject, mapped);
         }
-        let publish = &Publish { subject: mapped.as_deref().unwrap_or(publish.subject), ..*publish };
-        if let Some(refusal) = self.refusal(publish) {
+        let (subject, reply) = (mapped.as_deref().unwrap_or(publish.subject), publish.reply);
+        if let Some(refusal) = refusal(subject, reply) {
             self.log_refused_publish(&refusal);
             self.say(refusal, courier);
             return false;
@@ -37,8 +37,8 @@ impl ClientSession {
             self.say_ok(courier);
         }
         let message = Message {
-            subject: publish.subject,
-            reply: publish.reply,
+            subject,
+            reply,
             header_bytes: publish.header_len,
             header_text: publish.header_text,
             size_text: publish.size_text,
@@ -46,7 +46,7 @@ impl ClientSession {
             tail: publish.tail,
         };
         let origin = Origin { outbound: &self.outbound, account: &self.account, echo: self.profile.echo };
-        let awaits_count = self.profile.no_responders && !publish.reply.is_empty();
+        let awaits_count = self.profile.no_responders && !reply.is_empty();
         let manner = Manner {
             repeats: publish.repeats,
             at_once: awaits_count || self.profile.verbose,
@@ -56,38 +56,37 @@ impl ClientSession {
         };
         let delivered = courier.deliver(&origin, &message, manner);
         if delivered.count == 0 && awaits_count {
-            self.say_no_responders(publish, courier);
+            self.say_no_responders(subject, reply, courier);
         }
         delivered.stage_full
     }
 
-    /// Why a publish is refused, if it is.
-    fn refusal<'a>(&self, publish: &Publish<'a>) -> Option<WireError<'a>> {
-        let Publish { subject, reply, .. } = *publish;
-        // Nearly no subject begins like the reserved ones.
-        if matches!(subject.first(), Some(b'_' | b'$'))
-            && (goes_beyond(subject, GATEWAY_REPLY_PREFIX) || subject.starts_with(RAFT_PREFIX))
-        {
-            return Some(WireError::PublishDenied { subject });
-        }
-        let reserved = [SERVICE_REPLY_PREFIX, ACK_PREFIX, GATEWAY_REPLY_PREFIX];
-        if matches!(reply.first(), Some(b'_' | b'$'))
-            && (reply.starts_with(SERVICE_REPLY_PREFIX)
-                || reserved.iter().any(|prefix| goes_beyond(reply, prefix)))
-        {
-            return Some(WireError::ReplyDenied { reply });
-        }
-        None
-    }
-
     /// Tells a requester that nobody received its request, on the subscription that awaits the reply.
-    fn say_no_responders(&mut self, publish: &Publish<'_>, courier: &mut Courier) {
-        let waiting = self.account.interest().matches(publish.reply);
+    fn say_no_responders(&self, subject: &[u8], reply: &[u8], courier: &mut Courier) {
+        let waiting = self.account.interest().matches(reply);
         let own = waiting.plain.iter().find(|held| std::sync::Arc::ptr_eq(held.target(), &self.outbound));
         let Some(own) = own else { return };
         let out = courier.stage(&self.outbound).own();
-        encode::no_responders(out, publish.reply, own.sid(), publish.subject);
+        encode::no_responders(out, reply, own.sid(), subject);
     }
+}
+
+/// Why a publish is refused, if it is.
+fn refusal<'a>(subject: &'a [u8], reply: &'a [u8]) -> Option<WireError<'a>> {
+    // Nearly no subject begins like the reserved ones.
+    if matches!(subject.first(), Some(b'_' | b'$'))
+        && (goes_beyond(subject, GATEWAY_REPLY_PREFIX) || subject.starts_with(RAFT_PREFIX))
+    {
+        return Some(WireError::PublishDenied { subject });
+    }
+    let reserved = [SERVICE_REPLY_PREFIX, ACK_PREFIX, GATEWAY_REPLY_PREFIX];
+    if matches!(reply.first(), Some(b'_' | b'$'))
+        && (reply.starts_with(SERVICE_REPLY_PREFIX)
+            || reserved.iter().any(|prefix| goes_beyond(reply, prefix)))
+    {
+        return Some(WireError::ReplyDenied { reply });
+    }
+    None
 }
 
 /// Whether `subject` has the prefix and something behind it.
