@@ -9,7 +9,7 @@
 //! ```text
 //! none --second message for the same receivers--> gathering --another--> gathering
 //!   ^                                                 |
-//!   '-- other receivers, anything else staged, flush -'
+//!   '-- other sender or receivers, anything staged, flush -'
 //! ```
 
 use std::sync::Arc;
@@ -52,7 +52,8 @@ impl Run {
             || manner.log.is_some()
             || message.payload.len() > PAYLOAD_BYTES_MAX
             || !result.queues.is_empty();
-        if self.sender.is_some() && (apart || !self.receivers.are(result)) {
+        let goes_on = |sender: &Sender| !apart && sender.is(origin, manner) && self.receivers.are(result);
+        if self.sender.as_ref().is_some_and(|sender| !goes_on(sender)) {
             self.end(stage);
         }
         if apart || (self.sender.is_none() && !self.begins(result, origin, manner)) {
@@ -111,7 +112,7 @@ impl Run {
         for bucket in receivers.sid_lengths() {
             for subscription in receivers.result.plain.iter().filter(|sub| length_bucket(sub) == bucket) {
                 let (target, standing) = (subscription.target(), subscription.target().standing());
-                if sender.is_without_echo(target) || standing.loses(sender.drops_for_stalling) {
+                if sender.hears_no_echo(target) || standing.loses(sender.drops_for_stalling) {
                     continue;
                 }
                 let (granted, is_last) = subscription.deliver_many(block.messages() as u64);
@@ -120,7 +121,8 @@ impl Run {
                     continue;
                 }
                 if block.has_headers() && !standing.takes_headers() {
-                    block.write_without_headers(subscription.sid(), granted, stage.slot(target));
+                    let bytes = block.write_without_headers(subscription.sid(), granted, stage.slot(target));
+                    stage.add(bytes);
                 } else {
                     put(stage, target, block.addressed(subscription.sid(), granted));
                 }
@@ -135,25 +137,34 @@ impl Run {
 /// Who sends a run, and how: what its messages have in common beside their receivers.
 #[derive(Debug)]
 struct Sender {
-    /// The sender's own queue, which gets nothing: it wants no echo.
-    no_echo: Option<Arc<Outbound>>,
+    outbound: Arc<Outbound>,
     account: Arc<Account>,
-    logger: Logger,
+    echo: bool,
     drops_for_stalling: bool,
+    logger: Logger,
 }
 
 impl Sender {
     fn new(origin: &Origin<'_>, manner: &Manner<'_>) -> Self {
         Self {
-            no_echo: (!origin.echo).then(|| Arc::clone(origin.outbound)),
+            outbound: Arc::clone(origin.outbound),
             account: Arc::clone(origin.account),
-            logger: manner.logger.clone(),
+            echo: origin.echo,
             drops_for_stalling: manner.drops_for_stalling,
+            logger: manner.logger.clone(),
         }
     }
 
-    fn is_without_echo(&self, target: &Arc<Outbound>) -> bool {
-        self.no_echo.as_ref().is_some_and(|own| Arc::ptr_eq(own, target))
+    #[inline]
+    fn is(&self, origin: &Origin<'_>, manner: &Manner<'_>) -> bool {
+        Arc::ptr_eq(&self.outbound, origin.outbound)
+            && Arc::ptr_eq(&self.account, origin.account)
+            && self.echo == origin.echo
+            && self.drops_for_stalling == manner.drops_for_stalling
+    }
+
+    fn hears_no_echo(&self, target: &Arc<Outbound>) -> bool {
+        !self.echo && Arc::ptr_eq(&self.outbound, target)
     }
 }
 

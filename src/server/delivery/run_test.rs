@@ -20,7 +20,7 @@ use crate::server::outbound::{Outbound, OutboundRules, OutboundStats};
 use crate::server::protocol::op::Kind;
 
 const TARGETS: usize = 5;
-/// The sender's own queue is this target.
+/// The sender's own queue is this target, at first.
 const SENDER: usize = 0;
 const SUBJECTS: [&str; 3] = ["a.b", "a.c", "x"];
 const PATTERNS: [&str; 6] = ["a.*", "a.b", "a.c", "x", ">", "a.>"];
@@ -46,6 +46,8 @@ enum Step {
     },
     /// The sender is told something.
     Answer,
+    /// Another connection publishes from now on.
+    Sender(usize),
     /// A subscription gets so many more and ends.
     Limit {
         subscription: usize,
@@ -72,6 +74,7 @@ struct Side {
     targets: Vec<(Arc<Outbound>, PeerStream)>,
     received: Vec<Vec<u8>>,
     subscriptions: Vec<Subscription>,
+    sender: usize,
     echo: bool,
     /// Messages are delivered one by one.
     at_once: bool,
@@ -132,6 +135,7 @@ impl Side {
             targets,
             received: vec![Vec::new(); TARGETS],
             subscriptions: Vec::new(),
+            sender: SENDER,
             echo: scene.echo,
             at_once,
             drops_for_stalling: false,
@@ -179,7 +183,8 @@ impl Side {
             payload,
             tail: if is_verbatim { &tail } else { b"" },
         };
-        let origin = Origin { outbound: &self.targets[SENDER].0, account: &self.account, echo: self.echo };
+        let origin =
+            Origin { outbound: &self.targets[self.sender].0, account: &self.account, echo: self.echo };
         let manner = Manner {
             repeats,
             at_once: self.at_once,
@@ -227,9 +232,10 @@ impl Side {
                 }
             }
             Step::Answer => {
-                let sender = Arc::clone(&self.targets[SENDER].0);
+                let sender = Arc::clone(&self.targets[self.sender].0);
                 self.courier.stage(&sender).own().extend_from_slice(b"+OK\r\n");
             }
+            Step::Sender(target) => self.sender = target,
             Step::Limit { subscription, more } => {
                 if let Some(subscription) = self.subscriptions.get(subscription) {
                     subscription.set_max(subscription.delivered() + more);
@@ -302,6 +308,7 @@ fn any_step() -> impl Strategy<Value = Step> {
                 Step::Publish { subject, header_bytes, body_bytes, reply, times }
             }),
         2 => Just(Step::Answer),
+        1 => (0_usize..2).prop_map(Step::Sender),
         2 => (0_usize..8, 0_u64..12).prop_map(|(subscription, more)| Step::Limit { subscription, more }),
         1 => (0_usize..8).prop_map(Step::Unsubscribe),
         1 => (1..TARGETS).prop_map(Step::Close),
@@ -331,6 +338,12 @@ proptest! {
 fn run_over_several_subjects_keeps_their_order() {
     let steps = (0..20).map(|at| publish(at % 2, 1)).collect();
     check(&scene(vec![wish(1, 0, 0), wish(2, 0, 1)], steps));
+}
+
+#[test]
+fn messages_of_two_senders_are_no_run() {
+    let steps = (0..10).flat_map(|at| [Step::Sender(at % 2), publish(0, 1)]).collect();
+    check(&Scene { echo: false, ..scene(vec![wish(0, 1, 0), wish(1, 1, 0), wish(2, 1, 0)], steps) });
 }
 
 #[test]

@@ -111,8 +111,10 @@ impl Block {
         }
     }
 
-    /// Stages the first `messages` for a receiver that understands no headers: without them.
-    pub fn write_without_headers(&mut self, sid: &[u8], messages: usize, staged: &mut Staged) {
+    /// Stages the first `messages` for a receiver that understands no headers: without them. Returns
+    /// the bytes staged.
+    pub fn write_without_headers(&mut self, sid: &[u8], messages: usize, staged: &mut Staged) -> usize {
+        let before = staged.own().len();
         let addressed = self.addressed(sid, messages).messages;
         let mut start = 0;
         for mark in self.marks.iter().take(addressed as usize) {
@@ -134,6 +136,7 @@ impl Block {
             staged.count_message(body.len() - encode::CRLF.len());
             start = end;
         }
+        staged.own().len() - before
     }
 
     fn readdress(&mut self, sid: &[u8]) {
@@ -265,7 +268,8 @@ mod tests {
     #[test]
     fn headers_are_left_out_where_they_are_not_understood() {
         let (mut block, mut staged) = (block(), Staged::default());
-        block.write_without_headers(b"22", 2, &mut staged);
+        let bytes = block.write_without_headers(b"22", 2, &mut staged);
+        assert_eq!(bytes, staged.own().len());
         assert_eq!(staged.own(), b"MSG a.b 22 1\r\nx\r\nMSG a.b 22 r 1\r\ny\r\n");
         assert_eq!(staged.counts(), (2, 2));
     }
