@@ -171,7 +171,7 @@ fn every_task_and_every_lock_is_on_the_concurrency_page() {
                     && !text.contains(&format!("a {lock}"))
                     && !text.contains(&format!("&{lock}"))
             };
-            if LOCKS.iter().any(|lock| has(lock)) {
+            if LOCKS.iter().any(has) {
                 offences.push(source.at(line, "docs/concurrency.md doesn't list its lock"));
             }
         }
