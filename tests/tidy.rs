@@ -20,8 +20,11 @@ const SEEN_FROM_OUTSIDE: [&str; 2] = ["base", "protocol"];
 /// What starts a task or a thread.
 const STARTS: [&str; 4] = ["spawn(", "spawn_blocking(", "spawn_local(", "thread::Builder"];
 
+/// What a lock's type looks like.
+const LOCKS: [&str; 4] = ["Mutex<", "RwLock<", "OnceLock<", "watch::Sender<"];
+
 #[test]
-fn a_layer_imports_only_layers_before_it() {
+fn a_layer_imports_only_earlier_layers() {
     let layers = layers();
     let mut offences = Vec::new();
     for source in Source::all("src/server") {
@@ -32,13 +35,13 @@ fn a_layer_imports_only_layers_before_it() {
             match layers.iter().position(|layer| *layer == name) {
                 Some(other) if other <= own => {}
                 Some(_) => offences
-                    .push(source.at(line, &format!("`{}` imports `{name}`, a layer above it", layers[own]))),
+                    .push(source.at(line, &format!("`{}` imports `{name}`, a later layer", layers[own]))),
                 None => offences.push(source.at(line, &format!("`{name}` is no layer"))),
             }
         }
-        for above in ["cmd", "admin", "parity"] {
-            for line in source.lines_with(&format!("crate::{above}")) {
-                offences.push(source.at(line, &format!("the server imports `{above}`")));
+        for outside in ["cmd", "admin", "parity"] {
+            for line in source.lines_with(&format!("crate::{outside}")) {
+                offences.push(source.at(line, &format!("the server imports `{outside}`")));
             }
         }
     }
@@ -150,23 +153,87 @@ fn every_script_belongs_to_a_row() {
 }
 
 #[test]
-fn every_task_is_on_the_concurrency_page() {
+fn every_task_and_every_lock_is_on_the_concurrency_page() {
     let page = fs::read_to_string(root().join("docs/concurrency.md")).expect("docs/concurrency.md");
     let mut offences = Vec::new();
     for source in Source::all("src/server") {
         let name = source.path.trim_start_matches("src/server/");
-        if name.ends_with("task.rs") && !page.contains(&format!("`{name}`")) {
+        if page.contains(&format!("`{name}`")) {
+            continue;
+        }
+        if name.ends_with("task.rs") {
             offences.push(source.at(1, "docs/concurrency.md doesn't list it"));
+        }
+        for (line, text) in source.own_lines() {
+            // Who borrows another file's lock has none.
+            let has = |lock: &&str| {
+                text.contains(*lock)
+                    && !text.contains(&format!("a {lock}"))
+                    && !text.contains(&format!("&{lock}"))
+            };
+            if LOCKS.iter().any(has) {
+                offences.push(source.at(line, "docs/concurrency.md doesn't list its lock"));
+            }
         }
     }
     for (number, line) in page.lines().enumerate().filter(|(_, line)| line.starts_with('|')) {
-        for name in line.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs")) {
+        for name in named_files(line) {
             if !root().join("src/server").join(name).exists() {
                 offences.push(format!("docs/concurrency.md:{}: there is no {name}", number + 1));
             }
         }
     }
     report(&offences);
+}
+
+#[test]
+fn the_map_of_what_stands_is_complete_and_true() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md");
+    let mut offences = Vec::new();
+    let (mut mapped, mut folder) = (Vec::new(), None);
+    for (number, line) in page.lines().enumerate() {
+        // `### src/server/base/` opens a map of that folder; any other heading ends it.
+        if line.starts_with('#') {
+            folder = line.strip_prefix("### `").and_then(|name| name.strip_suffix("/`")).map(Path::new);
+            continue;
+        }
+        let Some(folder) = folder else { continue };
+        // Names stand in front; what a file is follows behind two blanks or more.
+        let names = line.split("   ").next().unwrap_or_default();
+        for name in names.split_whitespace().filter(|name| name.ends_with(".rs")) {
+            let path = folder.join(name);
+            if !root().join(&path).exists() {
+                offences.push(format!("docs/architecture.md:{}: there is no {}", number + 1, path.display()));
+            }
+            mapped.push(path);
+        }
+    }
+    for source in Source::all("src") {
+        if !source.path.ends_with("_test.rs") && !mapped.iter().any(|path| *path == Path::new(&source.path)) {
+            offences.push(source.at(1, "docs/architecture.md doesn't name it"));
+        }
+    }
+    report(&offences);
+}
+
+#[test]
+fn tables_of_what_stands_name_files_that_exist() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md");
+    let mut offences = Vec::new();
+    for (number, line) in page.lines().enumerate().filter(|(_, line)| line.starts_with('|')) {
+        for name in named_files(line).filter(|_| !line.contains("planned")) {
+            let places = ["src/server", "src", ""].map(|folder| root().join(folder).join(name));
+            if !places.iter().any(|place| place.exists()) {
+                offences.push(format!("docs/architecture.md:{}: there is no {name}", number + 1));
+            }
+        }
+    }
+    report(&offences);
+}
+
+/// The source files that a line of a page names between backticks.
+fn named_files(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs") && !name.contains(['<', '*']))
 }
 
 #[track_caller]

@@ -10,13 +10,9 @@ use super::{Io, Program, tls_help};
 use crate::server::base::clock::{Clock, SystemClock, Timestamp};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
-use crate::server::config::check;
-use crate::server::config::options::Options;
 use crate::server::log::{self, LogError, Logger, Settings};
-use crate::server::run::ports::{self, Bound, Listeners, PortsFile};
 use crate::server::run::signal::{Order, Signals};
-use crate::server::run::version;
-use crate::server::run::{Life, Server};
+use crate::server::run::{Life, Prepared, Server, called_by};
 
 /// What the words ask for.
 #[derive(Debug)]
@@ -152,34 +148,24 @@ fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
         Err(error) => return refuse_file(program, &error, io),
     };
     let _ = write!(io.err, "{}", loaded.warnings);
-    if let Err(text) = startable(&loaded.options) {
-        return refuse(program, &text, io);
-    }
+    let prepared = match Prepared::new(loaded.options) {
+        Ok(prepared) => prepared,
+        Err(refusal) => return refuse(program, &refusal.to_string(), io),
+    };
     hide_from_others();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let settings = Settings::from_options(&loaded.options, &called_by());
+    let settings = Settings::from_options(prepared.options(), &called_by());
     let (logger, thread) = match log::start(&settings, Arc::clone(&clock)) {
         Ok(started) => started,
         Err(error) => return refuse_log(&error, clock.now(), io),
     };
-    let code = run_server(&source, loaded.options, &logger);
+    let code = run_server(&source, prepared, &logger);
     // Writes what is still queued.
     drop(thread);
     code
 }
 
-/// What must hold before anything starts or changes: the rules between keys, and that natsx can do all that is
-/// asked for. Mistakes that the log tells of are left for it.
-fn startable(options: &Options) -> Result<(), String> {
-    check::check(options, version::REFERENCE)?;
-    let is_told_by_log = check::check_monitoring(options).is_err();
-    match check::unbuilt(options) {
-        Some(text) if !is_told_by_log => Err(text),
-        _ => Ok(()),
-    }
-}
-
-fn run_server(source: &Source, options: Options, logger: &Logger) -> u8 {
+fn run_server(source: &Source, prepared: Prepared, logger: &Logger) -> u8 {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -189,7 +175,7 @@ fn run_server(source: &Source, options: Options, logger: &Logger) -> u8 {
     };
     tell_panics(logger.clone());
     runtime.block_on(async {
-        match start_and_obey(source, options, logger).await {
+        match start_and_obey(source, prepared, logger).await {
             Ok(()) => 0,
             Err(text) => {
                 logger.fatal(format_args!("{text}"));
@@ -205,10 +191,9 @@ fn tell_panics(logger: Logger) {
 }
 
 /// Runs the server until it has stopped, doing what signals ask. An error is the log's last line.
-async fn start_and_obey(source: &Source, options: Options, logger: &Logger) -> Result<(), String> {
+async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) -> Result<(), String> {
     let mut signals = Signals::listen().map_err(|error| io_text(&error))?;
-    let server = Server::start(options, logger.clone()).await.map_err(|error| error.to_string())?;
-    let mut ports_file = write_ports_file(&server, logger);
+    let server = Server::start_prepared(prepared, logger.clone()).await.map_err(|error| error.to_string())?;
     // A lame duck is one from the signal on, before its task has run for the first time.
     let mut stage = Life::Running;
     loop {
@@ -221,7 +206,7 @@ async fn start_and_obey(source: &Source, options: Options, logger: &Logger) -> R
         match trapped.order(stage) {
             Some(Order::Stop) => server.stop().await,
             Some(Order::Reopen) => logger.reopen(),
-            Some(Order::Reload) => reload(source, &server, &mut ports_file, logger).await,
+            Some(Order::Reload) => reload(source, &server, logger).await,
             Some(Order::LameDuck) => {
                 stage = Life::LameDuck;
                 let server = server.clone();
@@ -231,57 +216,18 @@ async fn start_and_obey(source: &Source, options: Options, logger: &Logger) -> R
             None => {}
         }
     }
-    remove_ports_file(ports_file, logger);
     Ok(())
 }
 
-/// The ports file, where the options ask for one. Failing to write it is an error in the log, no more.
-fn write_ports_file(server: &Server, logger: &Logger) -> Option<PortsFile> {
-    let options = server.options();
-    let folder = options.ports_file_dir.as_ref()?;
-    let nats = server
-        .client_addresses()
-        .first()
-        .map(|address| Bound { is_tls: options.tls.is_some(), address: *address });
-    let document = ports::document(&Listeners { nats, ..Listeners::default() }, &ports::own_addresses());
-    match PortsFile::write(folder, &called_by(), std::process::id(), &document) {
-        Ok(file) => Some(file),
-        Err(text) => {
-            logger.error(format_args!("{text}"));
-            None
-        }
-    }
-}
-
 /// Reads file and flags again and puts them into force.
-async fn reload(source: &Source, server: &Server, ports_file: &mut Option<PortsFile>, logger: &Logger) {
-    let folder = server.options().ports_file_dir.clone();
+async fn reload(source: &Source, server: &Server, logger: &Logger) {
     let outcome = match source.load_again() {
-        Ok(loaded) => match startable(&loaded.options) {
-            Ok(()) => server.reload(loaded.options, &called_by()).await.map_err(|error| error.to_string()),
-            Err(text) => Err(text),
-        },
+        Ok(loaded) => server.reload(loaded.options).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    match outcome {
-        Ok(()) if server.options().ports_file_dir != folder => {
-            remove_ports_file(ports_file.take(), logger);
-            *ports_file = write_ports_file(server, logger);
-        }
-        Ok(()) => {}
-        Err(refused) => logger.error(format_args!("Failed to reload server configuration: {refused}")),
+    if let Err(refused) = outcome {
+        logger.error(format_args!("Failed to reload server configuration: {refused}"));
     }
-}
-
-fn remove_ports_file(file: Option<PortsFile>, logger: &Logger) {
-    if let Some(Err(text)) = file.map(|file| file.remove()) {
-        logger.error(format_args!("{text}"));
-    }
-}
-
-/// The path that this process was called by: it names the process in the syslog and in the ports file.
-fn called_by() -> String {
-    std::env::args_os().next().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// A log that cannot be opened is told with a date instead of the program's name, as the reference does.

@@ -1,7 +1,7 @@
-//! The server, in layers: a folder imports only folders declared before it.
+//! The server, in layers: a folder imports only earlier ones.
 //!
-//! `tests/tidy.rs` holds the same order and fails, with file and line, on an import that points
-//! down the list. News travels upwards through queues that the upper layer handed down.
+//! `tests/tidy.rs` holds the same order and fails, with file and line, on an import of a later layer. News for
+//! a later layer travels through a queue that this one handed to the earlier.
 
 pub mod base;
 pub mod protocol;

@@ -21,6 +21,7 @@ trials! { Nothing => [
     both_kinds_of_client_reach_each_other,
     servers_of_one_process_share_nothing,
     new_options_are_taken_while_it_runs,
+    its_pid_and_ports_files_are_written_moved_and_removed,
     options_that_need_a_restart_are_refused,
     a_stop_closes_clients_and_ends,
     a_port_in_use_is_an_error_value,
@@ -135,7 +136,7 @@ fn new_options_are_taken_while_it_runs() {
         let server = start(options()).await;
         let mut raw = tcp_client(&server);
         let new = Options { max_payload: 3, ..options() };
-        server.reload(new, "embedder").await.expect("a payload limit can change");
+        server.reload(new).await.expect("a payload limit can change");
         assert_eq!(server.options().max_payload, 3);
         raw.send("PUB a 4\r\n");
         assert_eq!(raw.closed(), ["-ERR 'Maximum Payload Violation'"]);
@@ -143,11 +144,37 @@ fn new_options_are_taken_while_it_runs() {
     });
 }
 
+fn its_pid_and_ports_files_are_written_moved_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = |name: &str| {
+        let folder = dir.path().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    };
+    let names = |name: &str| {
+        let entries = std::fs::read_dir(folder(name)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let with = |name: &str| {
+        let folder = folder(name);
+        Options { pid_file: Some(folder.join("pid")), ports_file_dir: Some(folder), ..options() }
+    };
+    let ports_files = |name: &str| names(name).iter().filter(|file| file.ends_with(".ports")).count();
+    block_on(async {
+        let server = start(with("one")).await;
+        assert_eq!((ports_files("one"), names("one").len()), (1, 2));
+        server.reload(with("two")).await.expect("files can move");
+        assert_eq!((names("one"), ports_files("two")), (vec!["pid".to_owned()], 1));
+        server.stop().await;
+        assert_eq!(names("two"), ["pid"]);
+    });
+}
+
 fn options_that_need_a_restart_are_refused() {
     block_on(async {
         let server = start(options()).await;
         let new = Options { server_name: "other".to_owned().into(), max_payload: 3, ..options() };
-        let error = server.reload(new, "embedder").await.unwrap_err().to_string();
+        let error = server.reload(new).await.unwrap_err().to_string();
         assert!(error.starts_with("config reload not supported for ServerName"), "{error}");
         assert_ne!(server.options().max_payload, 3);
         server.stop().await;

@@ -9,6 +9,8 @@ trials! { Nothing => [
     a_new_max_payload_holds_for_open_clients,
     a_new_max_control_line_holds_for_open_clients,
     a_lower_max_connections_closes_surplus_clients,
+    max_connections_of_zero_or_less_closes_everybody,
+    the_ports_file_moves_with_its_directory,
     debug_and_trace_are_switched,
     logtime_is_switched,
     the_log_file_is_changed,
@@ -82,6 +84,34 @@ fn a_lower_max_connections_closes_surplus_clients() {
     for line in closed.into_iter().flatten() {
         assert_eq!(line, "-ERR 'maximum connections exceeded'");
     }
+}
+
+fn max_connections_of_zero_or_less_closes_everybody() {
+    for max in ["0", "-1"] {
+        let server = Server::start("max_connections: 10");
+        let mut clients: Vec<Raw> = (0..3).map(|_| Raw::connect(&server)).collect();
+        server.reload(&format!("max_connections: {max}"));
+        for raw in &mut clients {
+            let lines = raw.closed();
+            // A client whose socket is gone first sees no reason.
+            assert!(lines.is_empty() || lines == ["-ERR 'maximum connections exceeded'"], "{lines:?}");
+        }
+        server.wait_log("Closed 3 connections to fall within max_connections");
+    }
+}
+
+fn the_ports_file_moves_with_its_directory() {
+    let server = Server::start("ports_file_dir: \"$DIR\"");
+    let file = |folder: &str| {
+        let name = std::fs::read_link(format!("/proc/{}/exe", server.pid())).unwrap();
+        let name = name.file_name().unwrap().to_string_lossy().into_owned();
+        server.dir().join(folder).join(format!("{name}_{}.ports", server.pid()))
+    };
+    crate::harness::eventually("the ports file", || file("").exists().then_some(()));
+    std::fs::create_dir(server.dir().join("other")).unwrap();
+    server.reload("ports_file_dir: \"$DIR/other\"");
+    crate::harness::eventually("the other ports file", || file("other").exists().then_some(()));
+    assert!(!file("").exists());
 }
 
 fn debug_and_trace_are_switched() {

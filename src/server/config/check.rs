@@ -6,22 +6,38 @@ mod links;
 mod listeners;
 mod operators;
 
-pub use super::unbuilt::unbuilt;
-
 use super::nkey;
 use super::options::{
     Account, GLOBAL_ACCOUNT, Options, Permissions, SYSTEM_ACCOUNT, SubjectPermission, UserIdentity,
 };
 use super::read::check_subjects;
+use super::unbuilt::unbuilt;
 use crate::server::base::duration::go_duration;
 use crate::server::base::quote::quote;
 
-/// Checks settled options. `version` is the reference's version that this server stands for: an
-/// operator may ask for a newer one.
+/// Why a server may not run with its options.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// They contradict each other, or ask for what natsx cannot do yet.
+    #[error("{0}")]
+    Options(String),
+    /// Monitoring is asked for in a way that cannot be. The reference notices when it has begun to start.
+    #[error("Can't start monitoring: {0}")]
+    Monitoring(String),
+}
+
+/// Whether a server may start, or go on, with these settled options: the one place that says so. `version`
+/// is the reference's version that this server stands for: an operator may ask for a newer one.
 ///
 /// # Errors
-/// The reference's text for the first rule that is broken.
-pub fn check(options: &Options, version: &str) -> Result<(), String> {
+/// The reference's text for the first rule that is broken; then what natsx cannot do yet.
+pub fn may_start(options: &Options, version: &str) -> Result<(), Refusal> {
+    check(options, version).map_err(Refusal::Options)?;
+    check_monitoring(options).map_err(Refusal::Monitoring)?;
+    unbuilt(options).map_or(Ok(()), |text| Err(Refusal::Options(text)))
+}
+
+fn check(options: &Options, version: &str) -> Result<(), String> {
     check_times(options)?;
     check_sizes(options)?;
     if options.server_name.as_ref().is_some_and(|name| name.contains(' ')) {
@@ -62,8 +78,8 @@ pub fn check_jetstream_accounts(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-/// What makes the monitoring listener impossible.
-pub fn check_monitoring(options: &Options) -> Result<(), String> {
+/// Monitoring has one port, and with TLS it needs the certificate of the client listener.
+fn check_monitoring(options: &Options) -> Result<(), String> {
     let (http, https) = (options.http_port, options.https_port);
     if http != 0 && https != 0 {
         return Err(format!("can't specify both HTTP ({http}) and HTTPs ({https}) ports"));

@@ -1,7 +1,7 @@
 //! Rules between keys as a table: a configuration, and what the reference says when it is started.
 //! The table lies in `tests/fixtures/config/keys/start.txt`; `FTL` marks what only its log says.
 
-use super::{check, check_jetstream_accounts, check_monitoring};
+use super::{Refusal, check, check_jetstream_accounts, check_monitoring, may_start};
 use crate::server::config::options::{Operator, Options, Resolver};
 use crate::server::config::parse::{Loader, parse};
 use crate::server::config::read::{DirectoryState, Files, read};
@@ -46,7 +46,7 @@ fn verdict(text: &str) -> Option<String> {
         return Some(text);
     }
     if let Err(text) = check_monitoring(&options) {
-        return Some(format!("FTL Can't start monitoring: {text}"));
+        return Some(format!("FTL {}", Refusal::Monitoring(text)));
     }
     check_jetstream_accounts(&options).err().map(|text| format!("FTL {text}"))
 }
@@ -181,4 +181,18 @@ fn an_operator_may_ask_for_a_version() {
         let want = want.map_or(Ok(()), |text| Err(format!("operator {key} {text}")));
         assert_eq!(check(&options, VERSION), want, "{asked}");
     }
+}
+
+#[test]
+fn rules_are_judged_before_monitoring_and_that_before_what_is_not_built() {
+    let mut options = Options { prof_port: 1, ..Options::default() };
+    let refused = |options: &Options| may_start(options, VERSION).map_err(|refusal| refusal.to_string());
+    let unbuilt = "the configuration uses `prof_port`, which natsx cannot do yet";
+    assert_eq!(refused(&options), Err(unbuilt.to_owned()));
+    (options.http_port, options.https_port) = (1, 2);
+    let monitoring = "Can't start monitoring: can't specify both HTTP (1) and HTTPs (2) ports";
+    assert_eq!(refused(&options), Err(monitoring.to_owned()));
+    options.server_name = Some("a b".to_owned());
+    assert_eq!(refused(&options), Err("server name cannot contain spaces".to_owned()));
+    assert_eq!(refused(&Options::default()), Ok(()));
 }

@@ -38,7 +38,7 @@ const UNBUILT: &[(&str, IsUsed)] = &[
 ];
 
 /// One sentence that names the first thing asked for that is not built; `None` when all is.
-pub fn unbuilt(options: &Options) -> Option<String> {
+pub(super) fn unbuilt(options: &Options) -> Option<String> {
     let (name, _) = UNBUILT.iter().find(|(_, is_used)| is_used(options))?;
     Some(format!("the configuration uses `{name}`, which natsx cannot do yet"))
 }

@@ -8,10 +8,13 @@ mod lame_duck;
 mod stop;
 mod reload;
 pub mod banner;
-pub mod ports;
+mod ports;
+mod files;
 pub mod signal;
 
+pub use files::called_by;
+pub use ports::fuzz_own_addresses;
 pub use reload::ReloadError;
 pub use server::{Life, Server};
-pub use start::StartError;
+pub use start::{Prepared, StartError};
 pub use version::{GIT_COMMIT, REFERENCE as REFERENCE_VERSION};

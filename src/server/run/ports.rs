@@ -17,14 +17,14 @@ const PID_FILE_MODE: u32 = 0o600;
 const PORTS_FILE_MODE: u32 = 0o666;
 
 /// Writes the id `pid` of this process to `path`, digits only. The error is the reference's fatal line.
-pub fn write_pid(path: &Path, pid: u32) -> Result<(), String> {
+pub(super) fn write_pid(path: &Path, pid: u32) -> Result<(), String> {
     write_file(path, PID_FILE_MODE, pid.to_string().as_bytes())
         .map_err(|error| format!("Could not write pidfile: open {}: {}", path.display(), io_text(&error)))
 }
 
 /// One kind of listener: its scheme and the address it bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bound {
+pub(super) struct Bound {
     /// It speaks TLS.
     pub is_tls: bool,
     /// With the port that the system gave.
@@ -33,7 +33,7 @@ pub struct Bound {
 
 /// The listeners of a server; those that it doesn't have are `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Listeners {
+pub(super) struct Listeners {
     /// Clients.
     pub nats: Option<Bound>,
     /// Monitoring over HTTP.
@@ -61,7 +61,7 @@ struct Document {
 }
 
 /// The ports file's text. A listener on all addresses is listed with each of `own`, the machine's.
-pub fn document(listeners: &Listeners, own: &[IpAddr]) -> String {
+pub(super) fn document(listeners: &Listeners, own: &[IpAddr]) -> String {
     let urls = |bound: Option<Bound>, plain: &str, tls: &str| match bound {
         Some(bound) => urls(bound, if bound.is_tls { tls } else { plain }, own),
         None => Vec::new(),
@@ -85,14 +85,14 @@ fn urls(bound: Bound, scheme: &str, own: &[IpAddr]) -> Vec<String> {
 
 /// The ports file that was written; removed when told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PortsFile {
+pub(super) struct PortsFile {
     path: PathBuf,
 }
 
 impl PortsFile {
     /// Writes `document` to `<name>_<pid>.ports` in `folder`; `called_by` is the path that the process
     /// was called by. The error is the reference's log line.
-    pub fn write(folder: &Path, called_by: &str, pid: u32, document: &str) -> Result<Self, String> {
+    pub(super) fn write(folder: &Path, called_by: &str, pid: u32, document: &str) -> Result<Self, String> {
         let name = called_by.rsplit('/').find(|part| !part.is_empty()).unwrap_or("natsx");
         let path = folder.join(format!("{name}_{pid}.ports"));
         match write_file(&path, PORTS_FILE_MODE, document.as_bytes()) {
@@ -106,7 +106,7 @@ impl PortsFile {
 
     /// Removes the file. The error is the reference's log line.
     #[expect(clippy::disallowed_methods, reason = "the ports file is this file's job")]
-    pub fn remove(&self) -> Result<(), String> {
+    pub(super) fn remove(&self) -> Result<(), String> {
         std::fs::remove_file(&self.path).map_err(|error| {
             let path = self.path.display();
             format!("Error cleaning up ports file {path}: remove {path}: {}", io_text(&error))
@@ -123,7 +123,7 @@ fn write_file(path: &Path, mode: u32, text: &[u8]) -> io::Result<()> {
 /// The machine's own addresses, by interface as the system lists them; IPv6 behind IPv4. Empty where the
 /// system doesn't tell.
 #[expect(clippy::disallowed_methods, reason = "the system's tables are files")]
-pub fn own_addresses() -> Vec<IpAddr> {
+pub(super) fn own_addresses() -> Vec<IpAddr> {
     let four = std::fs::read_to_string("/proc/net/fib_trie").unwrap_or_default();
     let six = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
     let mut all = ipv4_addresses(&four);

@@ -3,14 +3,16 @@
 //! The new options are checked and compared first; nothing is touched before it is known that all of
 //! it can be done. Accept loops are held meanwhile: whoever connects is met by the new options.
 
-use std::path::Path;
+use std::net::SocketAddr;
 
 use tokio::sync::watch;
 
-use super::ports;
+use super::files;
+use super::ports::PortsFile;
 use super::server::Server;
-use super::start;
+use super::start::{self, Prepared, StartError};
 use crate::server::config::change::{self, Change, Effects, LogLine, Ports, Refusal, Running};
+use crate::server::config::check;
 use crate::server::config::options::Options;
 use crate::server::log::Settings;
 use crate::server::net::listen_task::Gate;
@@ -22,8 +24,11 @@ use crate::server::protocol::info::Info;
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// The new options contradict each other, or ask for what is not built.
-    #[error("{0}")]
-    Options(String),
+    #[error(transparent)]
+    Options(#[from] check::Refusal),
+    /// A value of them cannot be used.
+    #[error(transparent)]
+    Value(#[from] StartError),
     /// A running server cannot change that.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -32,23 +37,23 @@ pub enum ReloadError {
 impl Server {
     /// Puts `new` into force; on an error everything stays as it is.
     ///
-    /// `new` is settled, with the command line's flags over it. `called_by` is the path that this
-    /// process was called by, for the log.
-    pub async fn reload(&self, new: Options, called_by: &str) -> Result<(), ReloadError> {
-        let _one_at_a_time = self.inner.reloading.lock().await;
+    /// `new` is settled, with the command line's flags over it.
+    pub async fn reload(&self, new: Options) -> Result<(), ReloadError> {
+        let mut ports_file = self.inner.ports_file.lock().await;
         let _held = HeldGate::hold(&self.inner.gate);
         let old = self.options();
-        start::check(&new).map_err(ReloadError::Options)?;
+        // What a start would tell its log of, a running server refuses to change.
+        let Prepared { options: new, .. } = Prepared::new(new)?;
         let changes = change::changes(&old, &new, &self.running())?;
-        let info = self.info_for(&new).map_err(ReloadError::Options)?;
-        let mappings = start::mappings(&new).map_err(|error| ReloadError::Options(error.to_string()))?;
-        let settings = Settings::from_options(&new, called_by);
+        let address = start::advertised(&new, self.port())?;
+        let mappings = start::mappings(&new).map_err(StartError::from)?;
+        let settings = Settings::from_options(&new, &files::called_by());
         let digest = new.config_digest.clone();
         self.inner.client.conn.options.swap(new);
         self.inner.client.accounts.global().set_mappings(mappings);
         let logger = &self.inner.client.conn.logger;
         for change in &changes {
-            self.apply(change, &info);
+            self.apply(change, &address, &mut ports_file);
             for line in change.log_lines() {
                 match line {
                     LogLine::Notice(text) => logger.notice(format_args!("{text}")),
@@ -69,43 +74,47 @@ impl Server {
         Ok(())
     }
 
+    /// The port where clients connect.
+    fn port(&self) -> u16 {
+        self.inner.addresses.first().map_or(0, SocketAddr::port)
+    }
+
     fn running(&self) -> Running {
-        let client = self.inner.addresses.first().map_or(0, |address| i32::from(address.port()));
-        Running { ports: Ports { client, ..Ports::default() }, ..Running::default() }
+        Running { ports: Ports { client: self.port().into(), ..Ports::default() }, ..Running::default() }
     }
 
-    /// INFO as the new options have it.
-    fn info_for(&self, new: &Options) -> Result<Info, String> {
-        let mut info = Info::clone(&self.inner.client.info.load());
-        let port = self.inner.addresses.first().map_or(0, std::net::SocketAddr::port);
-        (info.host, info.port) = start::advertised(new, port).map_err(|error| error.to_string())?;
-        info.max_payload = new.max_payload;
-        Ok(info)
-    }
-
-    /// Does what a change asks for beyond the new options being in force.
-    fn apply(&self, change: &Change, info: &Info) {
-        let client = &self.inner.client;
+    /// Does what a change asks for beyond the new options being in force. `address` is what clients are told.
+    fn apply(&self, change: &Change, address: &(String, i64), ports_file: &mut Option<PortsFile>) {
+        let connections = &self.inner.client.conn.table;
         match change {
             Change::ClientAdvertise(_) => {
-                client.info.store(info.clone().into());
-                client.conn.table.all().iter().for_each(|connection| connection.notify(Notices::INFO));
+                self.change_info(|info| (info.host, info.port) = address.clone());
+                connections.all().iter().for_each(|connection| connection.notify(Notices::INFO));
             }
-            Change::MaxPayload(_) => client.info.store(info.clone().into()),
+            Change::MaxPayload(bytes) => self.change_info(|info| info.max_payload = *bytes),
             Change::MaxConnections(max) => self.close_surplus(*max),
-            Change::PidFile(Some(path)) => self.write_pid(path),
+            Change::PidFile(Some(path)) => self.rewrite_pid(path),
+            Change::PortsFileDir { .. } => self.move_ports(ports_file),
             // The options in force are all that is needed, here or where connections take them up;
             // what belongs to blocks that are not built cannot have changed.
             _ => {}
         }
     }
 
-    /// Closes connections beyond the new maximum, the newest first.
+    /// Changes some of INFO's fields; the others keep what anybody else puts there meanwhile.
+    fn change_info(&self, change: impl Fn(&mut Info)) {
+        self.inner.client.info.rcu(|info| {
+            let mut info = Info::clone(info);
+            change(&mut info);
+            info
+        });
+    }
+
+    /// Closes connections beyond the new maximum; those that came first stay. Zero and less lets nobody stay.
     fn close_surplus(&self, max: i64) {
         let conn = &self.inner.client.conn;
-        let Some(max) = usize::try_from(max).ok().filter(|&max| max > 0) else { return };
         let connections = conn.table.all();
-        let surplus = connections.get(max..).unwrap_or_default();
+        let surplus = connections.get(usize::try_from(max).unwrap_or(0)..).unwrap_or_default();
         if surplus.is_empty() {
             return;
         }
@@ -114,12 +123,6 @@ impl Server {
         }
         conn.logger
             .notice(format_args!("Closed {} connections to fall within max_connections", surplus.len()));
-    }
-
-    fn write_pid(&self, path: &Path) {
-        if let Err(error) = ports::write_pid(path, std::process::id()) {
-            self.inner.client.conn.logger.error(format_args!("Failed to write pidfile: {error}"));
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, watch};
 
+use super::ports::PortsFile;
 use crate::server::client::ClientContext;
 use crate::server::config::options::Options;
 use crate::server::net::listen_task::Gate;
@@ -40,8 +41,8 @@ pub(super) struct Inner {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) gate: watch::Sender<Gate>,
     pub(super) life: watch::Sender<Life>,
-    /// Held while a reload runs: one at a time.
-    pub(super) reloading: Mutex<()>,
+    /// The ports file there is. Held for a whole reload, so that there is one at a time.
+    pub(super) ports_file: Mutex<Option<PortsFile>>,
 }
 
 impl Server {

@@ -1,4 +1,4 @@
-//! The order of a server's birth: what is built, what is said, what listens.
+//! The order of a server's birth: what is judged, what is said, what is built, what listens.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::accept::{self, ClientAccept};
 use super::banner::{self, Identity};
-use super::ports;
+use super::files;
 use super::server::{Inner, Life, Server};
 use super::version;
 use crate::server::account::{Mappings, Registry};
@@ -30,6 +30,7 @@ use crate::server::log::Logger;
 use crate::server::net::advertise;
 use crate::server::net::listen_task::{self, Gate};
 use crate::server::protocol::info::Info;
+use crate::server::protocol::transform::TransformError;
 
 /// Why a server did not start; the text is the reference's last log line.
 #[derive(Debug, thiserror::Error)]
@@ -43,14 +44,14 @@ pub enum StartError {
         reason: String,
     },
     /// The options contradict each other, or ask for what natsx cannot do yet.
-    #[error("{0}")]
-    Options(String),
+    #[error(transparent)]
+    Refused(#[from] check::Refusal),
+    /// A subject mapping is none.
+    #[error(transparent)]
+    Mapping(#[from] TransformError),
     /// The pid file cannot be written.
     #[error("{0}")]
     PidFile(String),
-    /// Monitoring is asked for in a way that cannot be.
-    #[error("Can't start monitoring: {0}")]
-    Monitoring(String),
     /// `client_advertise` is no host and port.
     #[error("Error setting server INFO with ClientAdvertise value of {value}, err={error}")]
     Advertise {
@@ -61,21 +62,56 @@ pub enum StartError {
     },
 }
 
+/// Options that have been judged, while nothing has been done yet.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(super) options: Options,
+    /// A mistake that the log tells of, behind the first lines.
+    told_by_log: Option<check::Refusal>,
+}
+
+impl Prepared {
+    /// Judges settled options, for a start and for a reload.
+    ///
+    /// # Errors
+    /// What must not even begin to start.
+    pub fn new(options: Options) -> Result<Self, check::Refusal> {
+        let told_by_log = match check::may_start(&options, version::REFERENCE) {
+            Ok(()) => None,
+            Err(refusal @ check::Refusal::Monitoring(_)) => Some(refusal),
+            Err(refusal) => return Err(refusal),
+        };
+        Ok(Self { options, told_by_log })
+    }
+
+    /// The options.
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+}
+
 impl Server {
     /// Starts a server: when this returns, clients can connect.
     ///
     /// `options` are settled. The runtime that calls this is the one it runs on.
     pub async fn start(options: Options, logger: Logger) -> Result<Self, StartError> {
+        Self::start_prepared(Prepared::new(options)?, logger).await
+    }
+
+    /// Starts a server with options that have been judged before there was a log.
+    pub async fn start_prepared(prepared: Prepared, logger: Logger) -> Result<Self, StartError> {
+        let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
         let without_cache = options.no_sublist_cache;
         let server_id = KeyPair::new_server().public_key();
         announce(&options, &server_id, &logger);
         if let Some(path) = &options.pid_file {
-            ports::write_pid(path, std::process::id()).map_err(StartError::PidFile)?;
+            files::write_pid(path).map_err(StartError::PidFile)?;
         }
-        check_monitoring(&options)?;
-        check(&options).map_err(StartError::Options)?;
+        if let Some(refusal) = told_by_log {
+            return Err(refusal.into());
+        }
         let port = listen_port(&options)?;
         let listeners = listen_task::listen(&options.host, port)
             .await
@@ -117,8 +153,10 @@ impl Server {
             spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));
         }
         client.conn.logger.notice(format_args!("Server is ready"));
-        let reloading = Mutex::new(());
-        Ok(Self { inner: Arc::new(Inner { client, addresses, gate, life, reloading }) })
+        let ports_file = files::write_ports(&client.conn.options(), &addresses, &client.conn.logger);
+        Ok(Self {
+            inner: Arc::new(Inner { client, addresses, gate, life, ports_file: Mutex::new(ports_file) }),
+        })
     }
 
     /// A connection to this server inside the process: the other end of a stream, as a client has it.
@@ -152,19 +190,6 @@ fn announce(options: &Options, server_id: &str, logger: &Logger) {
     for (level, text) in banner::lines(options, &identity) {
         logger.log(level, format_args!("{text}"));
     }
-}
-
-/// Monitoring has one port, and with TLS it needs the certificate of the client listener.
-fn check_monitoring(options: &Options) -> Result<(), StartError> {
-    let Options { http_port, https_port, .. } = options;
-    if *http_port != 0 && *https_port != 0 {
-        let text = format!("can't specify both HTTP ({http_port}) and HTTPs ({https_port}) ports");
-        return Err(StartError::Monitoring(text));
-    }
-    if *https_port != 0 && options.tls.is_none() {
-        return Err(StartError::Monitoring("TLS cert and key required for HTTPS".to_owned()));
-    }
-    Ok(())
 }
 
 /// The port to listen on; 0 is one that the system chooses.
@@ -218,43 +243,26 @@ pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), 
 }
 
 /// The mappings of the global account.
-pub(super) fn mappings(options: &Options) -> Result<Mappings, StartError> {
+pub(super) fn mappings(options: &Options) -> Result<Mappings, TransformError> {
     Mappings::new(&options.mappings, options.cluster.name.as_deref())
-        .map_err(|error| StartError::Options(error.to_string()))
-}
-
-/// Rules between options that a file alone does not break, and what natsx cannot do yet.
-pub(super) fn check(options: &Options) -> Result<(), String> {
-    check::check(options, version::REFERENCE)?;
-    check::unbuilt(options).map_or(Ok(()), Err)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn check_refused(change: impl Fn(&mut Options), want: &str) {
-        let mut options = Options::default();
-        change(&mut options);
-        let refused = check_monitoring(&options).and_then(|()| listen_port(&options));
-        assert_eq!(refused.map_err(|error| error.to_string()), Err(want.to_owned()));
-    }
-
     #[test]
-    fn http_and_https_at_once_are_refused() {
-        check_refused(
-            |options| (options.http_port, options.https_port) = (1, 2),
-            "Can't start monitoring: can't specify both HTTP (1) and HTTPs (2) ports",
-        );
-    }
-
-    #[test]
-    fn https_without_tls_is_refused() {
-        check_refused(
-            |options| options.https_port = 1,
-            "Can't start monitoring: TLS cert and key required for HTTPS",
-        );
+    fn a_mistake_in_monitoring_is_left_for_the_log_and_others_refuse_at_once() {
+        let wrong = |change: fn(&mut Options)| {
+            let mut options = Options::default();
+            change(&mut options);
+            Prepared::new(options)
+        };
+        let prepared = wrong(|options| options.https_port = 1).unwrap();
+        let want = "Can't start monitoring: TLS cert and key required for HTTPS";
+        assert_eq!(prepared.told_by_log.map(|refusal| refusal.to_string()).as_deref(), Some(want));
+        assert!(wrong(|options| options.server_name = Some("a b".to_owned())).is_err());
+        assert!(wrong(|options| options.http_port = 1).is_err());
     }
 
     #[test]
@@ -263,7 +271,8 @@ mod tests {
             (70000, "Error listening on port: 0.0.0.0:70000, \"listen tcp: address 70000: invalid port\""),
             (-5, "Error listening on port: 0.0.0.0:-5, \"listen tcp: address -5: invalid port\""),
         ] {
-            check_refused(|options| options.port = port, want);
+            let refused = listen_port(&Options { port, ..Options::default() });
+            assert_eq!(refused.map_err(|error| error.to_string()), Err(want.to_owned()));
         }
     }
 

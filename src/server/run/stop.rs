@@ -29,6 +29,7 @@ impl Server {
             outbound.request_close(CloseReason::ServerShutdown);
         }
         let _ = timeout(LAST_CONNECTIONS_MAX, conn.table.emptied()).await;
+        self.remove_ports(&mut *self.inner.ports_file.lock().await);
         conn.logger.notice(format_args!("Server Exiting.."));
         self.advance(Life::Stopped);
     }
