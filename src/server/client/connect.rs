@@ -66,16 +66,19 @@ impl ClientSession {
         error.closes().unwrap_or(CloseReason::ProtocolViolation)
     }
 
-    /// Puts what the client said of itself into its label: `… - "v1.2:rust:name"`.
+    /// Puts what the client said of itself into its label: `… - "v1.2:rust:name" - "$G/user:ann"`.
     fn relabel(&self) {
         let Names { name, lang, version } = self.profile.names();
         let version = if version.is_empty() { String::new() } else { format!("v{version}") };
         let parts = [&*version, &*lang, &*name];
         let said = parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(":");
-        if !said.is_empty() {
-            let label = format!("{} - {}", self.outbound.label(), quote(said.as_bytes()));
-            self.outbound.set_label(label.into());
+        let who = self.profile.identity().map(|who| format!("{}/{who}", self.account.name()));
+        let additions = [Some(said).filter(|said| !said.is_empty()), who];
+        let mut label = self.outbound.label().to_string();
+        for addition in additions.into_iter().flatten() {
+            label = format!("{label} - {}", quote(addition.as_bytes()));
         }
+        self.outbound.set_label(label.into());
     }
 
     /// Stages the INFO that greets a client. Behind a proxy its address is not known yet.

@@ -77,6 +77,17 @@ impl Profile {
         self.names.as_deref().cloned().unwrap_or_default()
     }
 
+    /// What the client said to be known by, as the log shows it: `user:ann`.
+    pub(super) fn identity(&self) -> Option<String> {
+        let said = self.whole.as_ref()?;
+        match (&*said.nkey, &*said.user, &*said.auth_token) {
+            ("", "", "") => None,
+            ("", "", _) => Some("token".to_owned()),
+            ("", user, _) => Some(format!("user:{user}")),
+            (nkey, _, _) => Some(format!("nkey:{nkey}")),
+        }
+    }
+
     /// Whether the client chose an account, which is refused.
     pub(super) fn chose_account(&self) -> bool {
         self.whole.as_ref().is_some_and(|said| said.new_account || !said.account.is_empty())
@@ -124,6 +135,20 @@ mod tests {
             .unwrap();
         assert!(profile.whole.is_none());
         assert!(size_of::<Profile>() <= 40, "{}", size_of::<Profile>());
+    }
+
+    #[test]
+    fn identity_is_the_nkey_before_the_user_before_the_token() {
+        for (json, want) in [
+            (r#"{"name":"me"}"#, None),
+            (r#"{"auth_token":"secret"}"#, Some("token")),
+            (r#"{"user":"ann","pass":"secret","auth_token":"secret"}"#, Some("user:ann")),
+            (r#"{"user":"ann","nkey":"UX"}"#, Some("nkey:UX")),
+        ] {
+            let mut profile = Profile::default();
+            profile.merge(json.as_bytes()).unwrap();
+            assert_eq!(profile.identity().as_deref(), want, "{json}");
+        }
     }
 
     #[test]

@@ -29,8 +29,8 @@ impl ClientSession {
         }
         let (subject, reply) = (mapped.as_deref().unwrap_or(publish.subject), publish.reply);
         if let Some(refusal) = refusal(subject, reply) {
-            self.log_refused_publish(&refusal);
             self.say(refusal, courier);
+            self.log_refused_publish(&refusal);
             return false;
         }
         if self.profile.verbose {

@@ -180,7 +180,7 @@ impl ClientSession {
                     }
                 }
                 Ok(Step::More { need }) => break Consumed { bytes, need },
-                Err(error) => return Err(self.give_up(&error, courier)),
+                Err(error) => return Err(self.give_up(error, rest, bytes, courier)),
             }
         };
         if heard {
@@ -197,12 +197,26 @@ impl ClientSession {
         })
     }
 
-    /// The peer broke the protocol: says so to it and to the log.
-    fn give_up(&mut self, error: &ParseError, courier: &mut Courier) -> CloseReason {
-        self.error(format_args!("{error}"));
+    /// The peer broke the protocol with what `rest` begins with, `consumed` bytes into its input: says
+    /// so to it and to the log.
+    fn give_up(
+        &mut self,
+        mut error: ParseError,
+        rest: &[u8],
+        consumed: usize,
+        courier: &mut Courier,
+    ) -> CloseReason {
+        if self.trace.is_some() {
+            self.trace_refused(&error, rest);
+        }
+        // The reference counts from the start of what it has read.
+        if let ParseError::UnknownOperation { offset, .. } = &mut error {
+            *offset += consumed;
+        }
         if let Some(wire) = error.wire() {
             self.say(wire, courier);
         }
+        self.error(format_args!("{error}"));
         error.reason()
     }
 

@@ -20,17 +20,17 @@ impl ClientSession {
         let Subscribe { subject, queue, sid } = *subscribe;
         self.forget_exhausted();
         if queue == Some(SYSTEM_QUEUE) {
-            self.log_refused_subscription(subscribe);
             self.say(WireError::SubscribeDenied { subject, queue, sid: None }, courier);
+            self.log_refused_subscription(subscribe);
             return;
         }
         if self.exceeds_tokens(subject) {
+            self.say(WireError::TooManyTokens { subject }, courier);
             self.error(format_args!(
                 "Subscription Violation Too Many Tokens - Subject {}, SID {}",
                 quote(subject),
                 String::from_utf8_lossy(sid)
             ));
-            self.say(WireError::TooManyTokens { subject }, courier);
             return;
         }
         if self.subscriptions_max.is_some_and(|max| self.sids.len() >= max) {

@@ -3,7 +3,7 @@
 use super::session::ClientSession;
 use crate::server::base::quote::quote;
 use crate::server::log::trace_line::{self, Direction};
-use crate::server::protocol::error::WireError;
+use crate::server::protocol::error::{ParseError, WireError};
 use crate::server::protocol::op::{Op, Publish, Subscribe};
 
 impl ClientSession {
@@ -15,16 +15,17 @@ impl ClientSession {
             Op::Connect(json) => trace_line::connect(json),
             Op::Ping => trace_line::operation(Direction::In, "PING", None),
             Op::Pong => trace_line::operation(Direction::In, "PONG", None),
-            Op::Ok => trace_line::operation(Direction::In, "+OK", None),
-            Op::Err(text) => trace_line::operation(Direction::In, "-ERR", Some(text)),
-            Op::Info(json) => trace_line::operation(Direction::In, "INFO", Some(json)),
             Op::Subscribe(_) => trace_line::operation(Direction::In, "SUB", Some(args)),
             Op::Unsubscribe(_) => trace_line::operation(Direction::In, "UNSUB", Some(args)),
             Op::Publish(Publish { header_len: None, .. }) => {
                 trace_line::operation(Direction::In, "PUB", Some(args))
             }
             Op::Publish(_) => trace_line::operation(Direction::In, "HPUB", Some(args)),
-            Op::LinkSubscribe(_)
+            // Not shown by the reference, or not said by clients.
+            Op::Ok
+            | Op::Err(_)
+            | Op::Info(_)
+            | Op::LinkSubscribe(_)
             | Op::LinkUnsubscribe(_)
             | Op::LinkMessage(_)
             | Op::AccountInterest(_)
@@ -37,6 +38,19 @@ impl ClientSession {
             {
                 self.trace_text(&text);
             }
+        }
+    }
+
+    /// Traces an operation whose line was read, and then refused; `input` begins with it.
+    pub(super) fn trace_refused(&self, error: &ParseError, input: &[u8]) {
+        let is_whole_line = matches!(
+            error,
+            ParseError::Arguments(_) | ParseError::HeadersNotSupported | ParseError::PayloadTooLarge { .. }
+        );
+        if is_whole_line {
+            let word = input.split(|byte| matches!(byte, b' ' | b'\t')).next().unwrap_or_default();
+            let word = String::from_utf8_lossy(word).to_uppercase();
+            self.trace_text(&trace_line::operation(Direction::In, &word, Some(arguments(input))));
         }
     }
 

@@ -82,8 +82,19 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Accepts until the gate shuts.
-pub async fn run(listener: TcpListener, mut gate: watch::Receiver<Gate>, mut accept: impl Accept) {
+/// Accepts until the gate shuts. The socket is closed before the gate's receiver is dropped: who waits
+/// for the receivers to go knows that nobody can connect any more.
+pub async fn run(listener: TcpListener, mut gate: watch::Receiver<Gate>, accept: impl Accept) {
+    accept_until_shut(&listener, &mut gate, accept).await;
+    drop(listener);
+    drop(gate);
+}
+
+async fn accept_until_shut(
+    listener: &TcpListener,
+    gate: &mut watch::Receiver<Gate>,
+    mut accept: impl Accept,
+) {
     let mut backoff = BACKOFF_MIN;
     loop {
         let state = *gate.borrow_and_update();

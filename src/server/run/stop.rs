@@ -24,7 +24,7 @@ impl Server {
         }
         let conn = &self.inner.client.conn;
         conn.logger.notice(format_args!("Initiating Shutdown..."));
-        self.inner.gate.send_replace(Gate::Shut);
+        self.shut_listeners().await;
         for outbound in conn.table.all() {
             outbound.request_close(CloseReason::ServerShutdown);
         }
@@ -42,7 +42,7 @@ impl Server {
         }
         let conn = &self.inner.client.conn;
         conn.logger.notice(format_args!("Entering lame duck mode, stop accepting new clients"));
-        self.inner.gate.send_replace(Gate::Shut);
+        self.shut_listeners().await;
         let clients = conn.table.all();
         if clients.is_empty() {
             self.stop().await;
@@ -68,6 +68,13 @@ impl Server {
             }
         }
         self.stop().await;
+    }
+
+    /// Closes all listeners; completes when nobody can connect any more.
+    async fn shut_listeners(&self) {
+        self.inner.gate.send_replace(Gate::Shut);
+        // Each listener holds a receiver of the gate for as long as it holds its socket.
+        self.inner.gate.closed().await;
     }
 
     /// Waits for `span`; true where the server stops meanwhile.
