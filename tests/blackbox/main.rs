@@ -34,6 +34,9 @@ mod proxy;
 mod examples;
 mod config_check;
 mod twins;
+mod accept;
+mod cost;
+mod mapping;
 mod embedded;
 
 fn main() {
@@ -55,6 +58,9 @@ fn main() {
         examples::trials(),
         config_check::trials(),
         twins::trials(),
+        accept::trials(),
+        cost::trials(),
+        mapping::trials(),
         embedded::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();

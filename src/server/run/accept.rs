@@ -31,7 +31,7 @@ impl Accept for ClientAccept {
 
     fn failed_for_now(&mut self, error: &io::Error, pause: Duration) {
         self.context.conn.logger.error(format_args!(
-            "Temporary Client Accept Error ({}), sleeping {}ms",
+            "Temporary Client Accept Error(accept4: {}), sleeping {}ms",
             io_text(error),
             pause.as_millis()
         ));
