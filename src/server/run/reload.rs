@@ -85,11 +85,10 @@ impl Server {
 
     /// Does what a change asks for beyond the new options being in force. `address` is what clients are told.
     fn apply(&self, change: &Change, address: &(String, i64), ports_file: &mut Option<PortsFile>) {
-        let connections = &self.inner.client.conn.table;
         match change {
+            // As the reference: those who are connected already are not told.
             Change::ClientAdvertise(_) => {
                 self.change_info(|info| (info.host, info.port) = address.clone());
-                connections.all().iter().for_each(|connection| connection.notify(Notices::INFO));
             }
             Change::MaxPayload(bytes) => self.change_info(|info| info.max_payload = *bytes),
             Change::MaxConnections(max) => self.close_surplus(*max),
