@@ -104,8 +104,10 @@ mod tests {
         for rest in [vec![1; 10], vec![1; SCRATCH_BYTES]] {
             input.keep(&rest, rest.len() + 1);
             assert!((rest.len()..=rest.len() + 1).contains(&input.rest.capacity()));
-            assert_eq!(input.take(), rest);
             input.keep(&[], 0);
+            assert_eq!(input.rest.capacity(), 0);
+            input.keep(&rest, rest.len() + 1);
+            assert_eq!(input.take(), rest);
             assert_eq!(input.rest.capacity(), 0);
         }
     }
