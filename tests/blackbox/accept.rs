@@ -41,7 +41,7 @@ fn a_lack_of_descriptors_is_waited_out_from_10_ms_to_a_second() {
         let mark = server.log_mark();
         exhaust_descriptors(&server);
         let mut raw = Raw::open(server.addr());
-        for pause in [10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
+        for pause in [10, 20, 40, 80, 160, 320, 640, 1000] {
             let want = format!("too many open files), sleeping {pause}ms");
             let line = server.wait_log_after(mark, &want);
             assert!(line.contains("[ERR] Temporary Client Accept Error(accept"), "{line}");

@@ -4,13 +4,14 @@ use std::net::TcpStream;
 
 use crate::harness::raw::QUIET;
 use crate::harness::trial::trials;
-use crate::harness::{Raw, Server, Signal, eventually, run};
+use crate::harness::{Raw, Server, Signal, Start, eventually, run};
 
 trials! { Nothing => [
     new_connections_are_refused_while_old_ones_work,
     a_client_of_protocol_1_is_told,
     a_client_of_protocol_0_hears_nothing,
     clients_are_closed_after_the_grace_period_and_the_server_exits,
+    clients_are_closed_one_after_the_other,
     without_clients_the_exit_is_immediate,
     a_termination_is_ignored_on_the_way_down,
     a_second_lame_duck_signal_is_ignored,
@@ -69,6 +70,24 @@ fn clients_are_closed_after_the_grace_period_and_the_server_exits() {
     for raw in &mut clients {
         assert_eq!(raw.closed(), Vec::<String>::new());
         assert_eq!(raw.info_field("ldm"), Some(true.into()));
+    }
+    assert_eq!(server.wait_exit().code(), Some(0));
+}
+
+/// Each close is followed by a pause of half a second to a second: the others are served meanwhile.
+fn clients_are_closed_one_after_the_other() {
+    let mut server = Start::config(QUICK).args(&["-D"]).start();
+    let mut clients: Vec<Raw> = (0..3).map(|_| Raw::connect(&server)).collect();
+    server.signal(Signal::LameDuck);
+    let mut mark = 0;
+    while !clients.is_empty() {
+        let line = server.wait_log_after(mark, "Client connection closed: Server Shutdown");
+        mark = 1 + server.log().iter().position(|said| *said == line).unwrap();
+        let gone = clients.iter().position(|raw| line.contains(&format!(":{} - cid:", raw.local_port())));
+        assert_eq!(clients.remove(gone.unwrap()).closed(), Vec::<String>::new());
+        for raw in &mut clients {
+            raw.sync();
+        }
     }
     assert_eq!(server.wait_exit().code(), Some(0));
 }

@@ -27,6 +27,9 @@ trials! { Nothing => [
     an_unknown_flag_shows_the_usage_with_exit_0,
     an_unknown_command_is_refused,
     flags_win_over_the_configuration_file,
+    the_address_that_clients_are_told_is_a_flag_too,
+    warnings_alone_do_not_stop_a_start,
+    keys_are_taken_in_any_case,
     flags_may_have_one_dash_or_two,
 ], Natsx => [
     secrets_are_not_seen_in_the_process_list,
@@ -239,6 +242,39 @@ fn flags_win_over_the_configuration_file() {
     assert_eq!(raw.info_field("max_payload"), Some(200.into()));
     server.wait_log("<<- [CONNECT ");
     assert!(!server.logged("[DBG]"), "the file's debug won");
+}
+
+fn the_address_that_clients_are_told_is_a_flag_too() {
+    let server =
+        Start::config("client_advertise: \"file:1\"").args(&["--client_advertise", "a.b:99"]).start();
+    let raw = Raw::greeted(&server);
+    assert_eq!((raw.info_field("host"), raw.info_field("port")), (Some("a.b".into()), Some(99.into())));
+}
+
+/// Only `-t` takes a warning for a mistake.
+fn warnings_alone_do_not_stop_a_start() {
+    let config = "write_deadline: 10\nmax_payload: 100";
+    let server = Server::start(config);
+    server.wait_log(
+        "server.conf:1:0: invalid use of field \"write_deadline\": write_deadline should be converted",
+    );
+    assert_eq!(Raw::connect(&server).info_field("max_payload"), Some(100.into()));
+    expect_end(
+        &["-t", "-c", server.config_path().to_str().unwrap()],
+        1,
+        "write_deadline should be converted",
+    );
+}
+
+fn keys_are_taken_in_any_case() {
+    for key in ["MAX_PAYLOAD", "Max_Payload", "max_payload", "mAx_pAyLoAd"] {
+        let server = Server::start(&format!("{key}: 100"));
+        assert_eq!(Raw::greeted(&server).info_field("max_payload"), Some(100.into()), "{key}");
+    }
+    let mappings = Server::start("Mappings: { a: [ { Destination: b, WEIGHT: 100 } ] }");
+    let mut raw = Raw::connect(&mappings);
+    raw.send("SUB b 1\r\nPUB a 1\r\nx\r\n");
+    raw.expect_message("b", "x");
 }
 
 fn flags_may_have_one_dash_or_two() {

@@ -13,6 +13,7 @@ trials! { Nothing => [
     the_first_info_has_no_address_and_the_second_has,
     a_malformed_preamble_closes_and_is_logged,
     other_kinds_of_address_are_refused,
+    a_preamble_that_does_not_end_is_waited_for_and_given_up,
     a_preamble_may_come_byte_by_byte_and_with_the_first_operations,
     without_the_option_a_preamble_is_an_unknown_operation,
 ] }
@@ -153,6 +154,22 @@ fn other_kinds_of_address_are_refused() {
         &version_2(PROXY, 0x12, &ADDRESSES_4),
         &version_2(PROXY, 0x31, &[0; 216]),
     ]);
+}
+
+/// Five seconds, by the unit tests; here that it ends at all.
+fn a_preamble_that_does_not_end_is_waited_for_and_given_up() {
+    let server = server();
+    let mut silent = Raw::greeted(&server);
+    let mut half = Raw::greeted(&server);
+    half.send("PROXY TCP4 192");
+    for raw in [&mut half, &mut silent] {
+        assert_eq!(raw.closed(), Vec::<String>::new());
+        let from = format!("Error reading PROXY protocol header from 127.0.0.1:{}: ", raw.local_port());
+        server.wait_log(&from);
+    }
+    server.wait_log(": i/o timeout");
+    server.wait_log("Client connection closed: Protocol Violation");
+    assert_eq!(address_after(&server, b"PROXY TCP4 192.0.2.7 198.51.100.9 1 2\r\n"), "192.0.2.7");
 }
 
 fn a_preamble_may_come_byte_by_byte_and_with_the_first_operations() {

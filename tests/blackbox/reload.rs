@@ -13,6 +13,9 @@ trials! { Nothing => [
     the_ports_file_moves_with_its_directory,
     debug_and_trace_are_switched,
     logtime_is_switched,
+    logtime_utc_is_switched,
+    the_remote_syslog_is_changed,
+    producers_are_no_longer_held_back,
     the_log_file_is_changed,
     a_new_pid_file_is_written,
     a_change_that_needs_a_restart_refuses_the_whole_reload,
@@ -136,6 +139,74 @@ fn logtime_is_switched() {
     server.signal(Signal::Reopen);
     let line = server.wait_log_after(mark, "Trapped");
     assert_eq!(line, format!("[{}] [INF] Trapped \"user defined signal 1\" signal", server.pid()));
+}
+
+/// Fourteen hours ahead all year, by the machine's table of zones (package tzdata).
+const ZONE: &str = "Pacific/Kiritimati";
+
+/// The hour in the stamp of a line.
+fn hour(line: &str) -> i32 {
+    line.split_ascii_whitespace().nth(2).and_then(|time| time.split(':').next()?.parse().ok()).unwrap()
+}
+
+fn logtime_utc_is_switched() {
+    let server = Start::config("logtime_utc: false").env("TZ", ZONE).start();
+    let local = hour(&server.wait_log("Server is ready"));
+    server.reload("logtime_utc: true");
+    let mark = server.log_mark();
+    server.signal(Signal::Reopen);
+    let utc = hour(&server.wait_log_after(mark, "Trapped"));
+    // The hour may strike in between.
+    assert!([13, 14].contains(&(local - utc).rem_euclid(24)), "local {local}, UTC {utc}");
+}
+
+fn the_remote_syslog_is_changed() {
+    let sockets = [(); 2].map(|()| std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+    let [one, two] = sockets.each_ref().map(|socket| {
+        socket.set_read_timeout(Some(crate::harness::wait::PATIENCE)).unwrap();
+        format!("remote_syslog: \"udp://{}\"", socket.local_addr().unwrap())
+    });
+    let hear = |socket: &std::net::UdpSocket, text: &str| {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = socket.recv(&mut buffer).expect("a datagram from the server");
+            if String::from_utf8_lossy(&buffer[..length]).contains(text) {
+                return;
+            }
+        }
+    };
+    let server = Start::config(&one).log(Log::Elsewhere).start();
+    hear(&sockets[0], "Server is ready");
+    server.rewrite(&two);
+    server.signal(Signal::Reload);
+    hear(&sockets[1], "Reloaded server configuration");
+    server.signal(Signal::Reopen);
+    hear(&sockets[1], "Trapped");
+}
+
+/// What a receiver that is behind cannot take is dropped from now on.
+fn producers_are_no_longer_held_back() {
+    let limits = "max_pending: 4mb\nwrite_deadline: 60s\n";
+    let server = Server::start(limits);
+    let mut sleeper = Raw::connect(&server);
+    sleeper.send("SUB flood 1\r\n");
+    sleeper.sync();
+    let mut publisher = Raw::connect(&server);
+    server.reload(&format!("{limits}no_fast_producer_stall: true"));
+    // More than the sockets and the queue hold: with the old setting the receiver would be closed.
+    let chunk = format!("PUB flood 65536\r\n{}\r\n", "x".repeat(65536));
+    for _ in 0..1000 {
+        publisher.send(&chunk);
+        publisher.sync();
+    }
+    assert!(!server.logged("Slow Consumer Detected") && !server.logged("Producer was stalled"));
+    let mut got = 0;
+    sleeper.send("PING\r\n");
+    while sleeper.line() != "PONG" {
+        got += 1;
+        sleeper.line();
+    }
+    assert!(got > 0 && got < 1000, "{got} came");
 }
 
 fn the_log_file_is_changed() {

@@ -9,6 +9,8 @@ trials! { Nothing => [
     retry_keeps_a_slow_consumer_that_makes_progress,
     retry_closes_a_slow_consumer_without_progress,
     a_producer_is_held_back_at_three_quarters_of_max_pending,
+    a_producer_waits_ten_milliseconds_a_read_however_many_messages_it_held,
+    a_stalled_producer_is_told_of_once_a_second,
     without_producer_stall_messages_to_a_slow_consumer_are_dropped,
     a_slow_consumer_does_not_hold_up_the_others,
     an_error_is_delivered_before_its_connection_closes,
@@ -115,6 +117,46 @@ fn a_producer_is_held_back_at_three_quarters_of_max_pending() {
     }
     server.wait_log("Producer was stalled for a total of ");
     assert!(!server.logged("Slow Consumer Detected"), "closed before the producer was held back");
+}
+
+/// Publishes bursts, each of one read and 500 messages, until the producer is held back; it waits 2 ms
+/// for each message to a receiver that is behind, were there no limit for all of them.
+fn stalled(server: &Server) -> (Raw, Raw, String) {
+    let sleeper = sleeper(server);
+    let mut publisher = Raw::connect(server);
+    let burst = format!("PUB flood 100\r\n{}\r\n", "x".repeat(100)).repeat(500);
+    for _ in 0..FLOOD_BYTES / burst.len() {
+        publisher.send(&burst);
+        publisher.sync();
+        if server.logged("Producer was stalled") {
+            break;
+        }
+    }
+    server.wait_log("Producer was stalled for a total of ");
+    (sleeper, publisher, burst)
+}
+
+fn a_producer_waits_ten_milliseconds_a_read_however_many_messages_it_held() {
+    let server = Server::start("max_pending: 16mb\nwrite_deadline: 60s");
+    let _stalled = stalled(&server);
+    let line = server.wait_log("Producer was stalled for a total of ");
+    // The reference names the account behind it.
+    let total = line.split("total of ").nth(1).and_then(|total| total.split(' ').next()).unwrap();
+    let millis = total.strip_suffix("ms").and_then(|millis| millis.parse::<u64>().ok());
+    // A second, were each message waited for; a busy machine wakes late.
+    assert!(millis.is_some_and(|millis| (5..500).contains(&millis)), "{line}");
+}
+
+fn a_stalled_producer_is_told_of_once_a_second() {
+    const BURSTS: usize = 40;
+    let server = Server::start("max_pending: 16mb\nwrite_deadline: 60s");
+    let (_sleeper, mut publisher, burst) = stalled(&server);
+    for _ in 0..BURSTS {
+        publisher.send(&burst);
+        publisher.sync();
+    }
+    let lines = server.log().iter().filter(|line| line.contains("Producer was stalled")).count();
+    assert!(lines < BURSTS / 2, "{lines} lines about {BURSTS} stalls");
 }
 
 fn without_producer_stall_messages_to_a_slow_consumer_are_dropped() {

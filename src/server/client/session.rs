@@ -405,6 +405,61 @@ fn ping_rules(options: &Options) -> PingRules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::account::Registry;
+    use crate::server::base::clock::{Clock, SystemClock};
+    use crate::server::base::rng::Rng;
+    use crate::server::base::timers::Timers;
+    use crate::server::config::shared::Shared;
+    use crate::server::conn::{Context, SlowConsumers, Table};
+    use crate::server::interest::SharedInterest;
+    use crate::server::log::{Levels, Logger, Recorder};
+
+    /// A client of a server with these options, accepted now, and the server's log.
+    fn client(options: Options) -> (ClientSession, Timestamp, Recorder) {
+        let clock = SystemClock::new();
+        let now = clock.now();
+        let (logger, log) = Logger::recorded(Levels::default(), Arc::new(clock.clone()));
+        let conn = Context {
+            clock,
+            timers: Arc::new(Timers::default()),
+            logger,
+            options: Shared::new(options),
+            table: Table::default(),
+            slow: SlowConsumers::default(),
+        };
+        let context = ClientContext {
+            conn: Arc::new(conn),
+            accounts: Registry::new(SharedInterest::new),
+            info: arc_swap::ArcSwap::default(),
+            lame_duck: false.into(),
+        };
+        let outbound = Arc::new(Outbound::detached(1));
+        let peer = "192.0.2.1:7".parse().ok();
+        (ClientSession::new(Arc::new(context), outbound, peer, now), now, log)
+    }
+
+    #[test]
+    fn preamble_is_waited_for_five_seconds() {
+        let (mut session, accepted, log) = client(Options { proxy_protocol: true, ..Options::default() });
+        let mut courier = Courier::new(Rng::seeded(1));
+        let due = accepted + Duration::from_secs(5);
+        assert_eq!(session.deadline(), Some(due));
+        assert_eq!(session.due(accepted + Duration::from_millis(4999), &mut courier), Ok(()));
+        assert_eq!(session.due(due, &mut courier), Err(CloseReason::ProtocolViolation));
+        let lines = log.lines();
+        let want = "Error reading PROXY protocol header from 192.0.2.1:7: failed to read protocol version: i/o timeout";
+        assert!(lines.iter().any(|line| line.ends_with(want)), "{lines:?}");
+    }
+
+    #[test]
+    fn five_seconds_do_not_matter_once_the_preamble_is_there() {
+        let (mut session, accepted, _) = client(Options { proxy_protocol: true, ..Options::default() });
+        let mut courier = Courier::new(Rng::seeded(1));
+        let preamble = b"PROXY TCP4 192.0.2.7 198.51.100.9 1 2\r\n";
+        assert!(session.received(accepted, preamble, &mut courier).is_ok());
+        assert_eq!(session.due(accepted + Duration::from_secs(5), &mut courier), Ok(()));
+        assert_eq!(session.peer, "192.0.2.7:1".parse().ok());
+    }
 
     #[test]
     fn idle_client_is_small() {

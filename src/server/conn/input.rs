@@ -96,6 +96,22 @@ mod tests {
         assert!(whole[..10].iter().all(|&byte| byte == 1) && whole[10..].iter().all(|&byte| byte == 2));
     }
 
+    /// A buffer is as large as what it holds, up to one operation, and goes with it.
+    #[test]
+    fn nothing_is_allocated_once_all_is_handled() {
+        let mut input = Input::default();
+        assert_eq!(input.rest.capacity(), 0);
+        for rest in [vec![1; 10], vec![1; SCRATCH_BYTES]] {
+            input.keep(&rest, rest.len() + 1);
+            assert!((rest.len()..=rest.len() + 1).contains(&input.rest.capacity()));
+            input.keep(&[], 0);
+            assert_eq!(input.rest.capacity(), 0);
+            input.keep(&rest, rest.len() + 1);
+            assert_eq!(input.take(), rest);
+            assert_eq!(input.rest.capacity(), 0);
+        }
+    }
+
     #[test]
     fn failed_read_leaves_what_was_there() {
         let mut input = Input::default();
