@@ -22,7 +22,7 @@ pub mod nkey;
 mod version;
 pub mod options;
 pub mod read;
-mod unbuilt;
+pub mod unbuilt;
 pub mod check;
 pub mod shared;
 pub mod change;

@@ -37,6 +37,24 @@ const UNBUILT: &[(&str, IsUsed)] = &[
     ("prof_port", |o| o.prof_port != 0),
 ];
 
+/// Keys that belong to what is not built and change nothing without it: a server may start with them,
+/// and says so.
+const WITHOUT_EFFECT: &[(&str, IsUsed)] = &[
+    ("max_closed_clients", |o| o.max_closed_clients != Options::default().max_closed_clients),
+    ("connect_error_reports", |o| o.connect_error_reports != Options::default().connect_error_reports),
+    ("reconnect_error_reports", |o| o.reconnect_error_reports != Options::default().reconnect_error_reports),
+    ("http_base_path", |o| o.http_base_path.is_some()),
+    ("server_tags", |o| !o.server_tags.is_empty()),
+    ("server_metadata", |o| !o.server_metadata.is_empty()),
+    ("no_system_account", |o| o.no_system_account),
+    ("prof_block_rate", |o| o.prof_block_rate != 0),
+];
+
+/// The keys in use that have no effect yet.
+pub fn without_effect(options: &Options) -> impl Iterator<Item = &'static str> {
+    WITHOUT_EFFECT.iter().filter(|(_, is_used)| is_used(options)).map(|(name, _)| *name)
+}
+
 /// One sentence that names the first thing asked for that is not built; `None` when all is.
 pub(super) fn unbuilt(options: &Options) -> Option<String> {
     let (name, _) = UNBUILT.iter().find(|(_, is_used)| is_used(options))?;
@@ -47,6 +65,16 @@ pub(super) fn unbuilt(options: &Options) -> Option<String> {
 mod tests {
     use super::*;
     use crate::server::config::options::{Account, Jetstream, Tls};
+
+    #[test]
+    fn keys_without_effect_are_named() {
+        let mut options = Options::default();
+        options.settle();
+        assert_eq!(without_effect(&options).count(), 0);
+        (options.no_system_account, options.max_closed_clients) = (true, 5);
+        let named: Vec<_> = without_effect(&options).collect();
+        assert_eq!(named, ["max_closed_clients", "no_system_account"]);
+    }
 
     #[test]
     fn a_server_without_special_wishes_can_start() {

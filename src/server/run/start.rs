@@ -24,6 +24,7 @@ use crate::server::client::ClientContext;
 use crate::server::config::check;
 use crate::server::config::options::{Options, PORT_RANDOM};
 use crate::server::config::shared::Shared;
+use crate::server::config::unbuilt;
 use crate::server::conn::{Context, SlowConsumers, Table};
 use crate::server::interest::SharedInterest;
 use crate::server::log::Logger;
@@ -189,6 +190,9 @@ fn announce(options: &Options, server_id: &str, logger: &Logger) {
     };
     for (level, text) in banner::lines(options, &identity) {
         logger.log(level, format_args!("{text}"));
+    }
+    for key in unbuilt::without_effect(options) {
+        logger.warn(format_args!("`{key}` has no effect: what it is for is not built yet"));
     }
 }
 
