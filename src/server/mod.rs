@@ -11,6 +11,7 @@ pub mod net;
 pub mod outbound;
 pub mod interest;
 pub mod account;
+pub mod auth;
 pub mod delivery;
 pub mod conn;
 pub mod client;

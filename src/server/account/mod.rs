@@ -6,4 +6,4 @@ mod mapping;
 
 pub use mapping::Mappings;
 pub use registry::Registry;
-pub use state::Account;
+pub use state::{Account, AccountFull, Membership};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::slow::SlowConsumers;
 use super::table::Table;
+use super::verify_task::Verifiers;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
 use crate::server::config::options::Options;
@@ -25,6 +26,8 @@ pub struct Context {
     pub table: Table,
     /// Receivers that did not keep up.
     pub slow: SlowConsumers,
+    /// Who does what takes long before a connection is let in.
+    pub verifiers: Verifiers,
 }
 
 impl Context {

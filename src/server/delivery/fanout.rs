@@ -6,6 +6,7 @@ use super::courier::Courier;
 use super::message::{Message, Origin};
 use super::trace::DeliveryLog;
 use crate::server::account::Account;
+use crate::server::base::clock::Timestamp;
 use crate::server::interest::{Delivery, Subscription};
 use crate::server::log::{Logger, trace_line};
 use crate::server::outbound::{SharedPayload, Stage};
@@ -28,6 +29,8 @@ pub struct Manner<'a> {
     pub at_once: bool,
     /// Receivers that are behind lose the message instead of stalling its producer.
     pub drops_for_stalling: bool,
+    /// When it is delivered: requests may be answered for some time.
+    pub now: Timestamp,
     /// Where it is said that a subscription has got all it asked for.
     pub logger: &'a Logger,
     /// Where deliveries are traced, if they are.
@@ -37,7 +40,7 @@ pub struct Manner<'a> {
 impl Courier {
     /// Stages `message` for everybody in its account who wants it.
     pub fn deliver(&mut self, origin: &Origin<'_>, message: &Message<'_>, manner: Manner<'_>) -> Delivered {
-        let Self { stage, cache, rng, run } = self;
+        let Self { stage, cache, rng, run, .. } = self;
         let result = cache.lookup(origin.account.interest(), message.subject);
         if result.is_empty() {
             return Delivered::default();
@@ -82,6 +85,9 @@ impl Round<'_> {
         if standing.loses(self.manner.drops_for_stalling) {
             return false;
         }
+        if standing.is_guarded() && target.keeps_out(self.message.subject, subscription.queue()) {
+            return false;
+        }
         let delivery = subscription.deliver_one();
         if delivery == Delivery::Exhausted {
             return false;
@@ -94,6 +100,9 @@ impl Round<'_> {
         if let Some(log) = self.manner.log {
             let line = staged.own().get(before..).unwrap_or_default();
             log.delivered(target, line, self.message, takes_headers);
+        }
+        if standing.is_guarded() {
+            target.note_reply(self.message.reply, self.manner.now);
         }
         if delivery == Delivery::DeliverLast {
             exhaust(self.origin.account, subscription, self.manner.logger);

@@ -4,6 +4,7 @@
 //! it can be done. Accept loops are held meanwhile: whoever connects is met by the new options.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
@@ -46,11 +47,15 @@ impl Server {
         let Prepared { options: new, .. } = Prepared::new(new)?;
         let changes = change::changes(&old, &new, &self.running())?;
         let address = start::advertised(&new, self.port())?;
-        let mappings = start::mappings(&new).map_err(StartError::from)?;
         let settings = Settings::from_options(&new, &files::called_by());
         let digest = new.config_digest.clone();
-        self.inner.client.conn.options.swap(new);
-        self.inner.client.accounts.global().set_mappings(mappings);
+        let client = &self.inner.client;
+        client.accounts.configure(&new).map_err(StartError::from)?;
+        let policy = self.inner.policies.build(&new, &client.accounts, Some(&client.policy.load()));
+        let auth_required = policy.is_required();
+        client.conn.options.swap(new);
+        client.policy.store(Arc::new(policy));
+        self.change_info(|info| info.auth_required = auth_required);
         let logger = &self.inner.client.conn.logger;
         for change in &changes {
             self.apply(change, &address, &mut ports_file);

@@ -14,18 +14,20 @@ use super::banner::{self, Identity};
 use super::files;
 use super::server::{Inner, Life, Server};
 use super::version;
-use crate::server::account::{Mappings, Registry};
+use crate::server::account::Registry;
+use crate::server::auth::PolicyBuilder;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
+use crate::server::base::rng::Rng;
 use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
 use crate::server::config::check;
-use crate::server::config::options::{Options, PORT_RANDOM};
+use crate::server::config::options::{Options, PORT_RANDOM, SYSTEM_ACCOUNT};
 use crate::server::config::shared::Shared;
 use crate::server::config::unbuilt;
-use crate::server::conn::{Context, SlowConsumers, Table};
+use crate::server::conn::{Context, SlowConsumers, Table, Verifiers};
 use crate::server::interest::SharedInterest;
 use crate::server::log::Logger;
 use crate::server::net::advertise;
@@ -120,7 +122,7 @@ impl Server {
         let addresses: Vec<SocketAddr> =
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let port = addresses.first().map_or(port, SocketAddr::port);
-        let info = greeting(&options, server_id, port)?;
+        let mut info = greeting(&options, server_id, port)?;
         logger.notice(format_args!(
             "Listening for client connections on {}",
             advertise::join(&options.host, port)
@@ -128,7 +130,14 @@ impl Server {
         if options.proxy_protocol {
             logger.notice(format_args!("PROXY protocol enabled for client connections"));
         }
-        let mappings = mappings(&options)?;
+        let interest: fn() -> SharedInterest =
+            if without_cache { SharedInterest::without_cache } else { SharedInterest::new };
+        let system = options.configured_system_account().unwrap_or(SYSTEM_ACCOUNT);
+        let accounts = Registry::with_system(interest, system);
+        accounts.configure(&options)?;
+        let policies = PolicyBuilder::new(&format!("nats-{}", Rng::from_entropy().token(8)));
+        let policy = policies.build(&options, &accounts, None);
+        info.auth_required = policy.is_required();
         let conn = Arc::new(Context {
             clock: clock.clone(),
             timers: Arc::clone(&timers),
@@ -136,16 +145,15 @@ impl Server {
             options: Shared::new(options),
             table: Table::default(),
             slow: SlowConsumers::default(),
+            verifiers: Verifiers::default(),
         });
         let client = Arc::new(ClientContext {
             conn,
-            accounts: Registry::new(|| {
-                if without_cache { SharedInterest::without_cache() } else { SharedInterest::new() }
-            }),
+            accounts,
+            policy: ArcSwap::from_pointee(policy),
             info: ArcSwap::from_pointee(info),
             lame_duck: AtomicBool::new(false),
         });
-        client.accounts.global().set_mappings(mappings);
         let (gate, _) = watch::channel(Gate::Open);
         let (life, _) = watch::channel(Life::Running);
         spawn_until_stopped(life.subscribe(), timer_task::run(timers, clock));
@@ -156,7 +164,7 @@ impl Server {
         client.conn.logger.notice(format_args!("Server is ready"));
         let ports_file = files::write_ports(&client.conn.options(), &addresses, &client.conn.logger);
         Ok(Self {
-            inner: Arc::new(Inner { client, addresses, gate, life, ports_file: Mutex::new(ports_file) }),
+            inner: Arc::new(Inner { client, policies, addresses, gate, life, ports_file: Mutex::new(ports_file) }),
         })
     }
 
@@ -244,11 +252,6 @@ pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), 
     advertise::split(value, port)
         .map(|(host, port)| (host, i64::from(port)))
         .map_err(|error| StartError::Advertise { value: value.clone(), error })
-}
-
-/// The mappings of the global account.
-pub(super) fn mappings(options: &Options) -> Result<Mappings, TransformError> {
-    Mappings::new(&options.mappings, options.cluster.name.as_deref())
 }
 
 #[cfg(test)]
