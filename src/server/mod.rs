@@ -13,6 +13,7 @@ pub mod outbound;
 pub mod interest;
 pub mod account;
 pub mod delivery;
+pub mod resolver;
 pub mod conn;
 pub mod client;
 pub mod run;
