@@ -11,6 +11,7 @@ pub mod log;
 pub mod net;
 pub mod outbound;
 pub mod interest;
+pub mod events;
 pub mod account;
 pub mod delivery;
 pub mod resolver;
