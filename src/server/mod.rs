@@ -5,14 +5,17 @@
 
 pub mod base;
 pub mod protocol;
+pub mod jwt;
 pub mod config;
 pub mod log;
 pub mod net;
 pub mod outbound;
 pub mod interest;
+pub mod events;
 pub mod account;
 pub mod auth;
 pub mod delivery;
+pub mod resolver;
 pub mod conn;
 pub mod client;
 pub mod run;

@@ -4,8 +4,8 @@ use super::*;
 use crate::server::account::Registry;
 use crate::server::auth::{PolicyBuilder, Secret};
 use crate::server::base::base64::Base64;
+use crate::server::base::clock::SystemClock;
 use crate::server::config::options::{self, ConnectionType, Options, UserIdentity};
-use crate::server::interest::SharedInterest;
 use crate::server::protocol::connect::ConnectOptions;
 
 fn user(name: &str, password: &str) -> options::User {
@@ -23,8 +23,7 @@ fn nkey(key: &nkeys::KeyPair) -> options::User {
 }
 
 fn policy(options: &Options) -> Arc<Policy> {
-    let accounts = Registry::new(SharedInterest::new);
-    accounts.configure(options).unwrap();
+    let accounts = Registry::new(options, Arc::new(SystemClock::new())).unwrap();
     Arc::new(PolicyBuilder::new("nats-anybody").build(options, &accounts, None))
 }
 
@@ -235,7 +234,7 @@ fn what_a_reload_leaves_as_it_is_need_not_be_proven_again() {
 
 #[test]
 fn users_that_stay_keep_their_identity_over_a_reload() {
-    let accounts = Registry::new(SharedInterest::new);
+    let accounts = Registry::new(&Options::default(), Arc::new(SystemClock::new())).unwrap();
     let permissions = options::Permissions {
         publish: Some(options::SubjectPermission { allow: None, deny: vec!["a".to_owned()] }),
         ..options::Permissions::default()

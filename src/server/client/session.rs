@@ -102,8 +102,7 @@ impl ClientSession {
             _ => Phase::Active,
         };
         Self {
-            account: Membership::enter(context.accounts.global())
-                .unwrap_or_else(|_| Membership::uncounted(context.accounts.global())),
+            account: Membership::uncounted(context.accounts.global()),
             permissions: None,
             repeat_allowed: false,
             filters_deliveries: false,
@@ -365,6 +364,9 @@ impl Session for ClientSession {
         }
         if notices.contains(Notices::OPTIONS) {
             self.take_options(now);
+            if self.account.is_removed() {
+                return Err(CloseReason::ClientClosed);
+            }
             self.judge_again(now, courier)?;
         }
         if notices.contains(Notices::INFO) && self.takes_async_info() && self.first_ping_answered {
@@ -463,7 +465,6 @@ mod tests {
     use crate::server::base::timers::Timers;
     use crate::server::config::shared::Shared;
     use crate::server::conn::{Context, SlowConsumers, Table, Verifiers};
-    use crate::server::interest::SharedInterest;
     use crate::server::log::{Levels, Logger, Recorder};
 
     /// A client of a server with these options, accepted now, and the server's log.
@@ -480,9 +481,8 @@ mod tests {
             slow: SlowConsumers::default(),
             verifiers: Verifiers::default(),
         };
-        let accounts = Registry::new(SharedInterest::new);
         let options = conn.options.get();
-        accounts.configure(&options).unwrap();
+        let accounts = Registry::new(&options, Arc::new(conn.clock.clone())).unwrap();
         let policy = PolicyBuilder::new("nats-anybody").build(&options, &accounts, None);
         let context = ClientContext {
             conn: Arc::new(conn),

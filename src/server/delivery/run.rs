@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use super::fanout::{Manner, exhaust};
+use super::fanout::{Home, Manner, exhaust};
 use super::message::{Message, Origin};
 use crate::server::account::Account;
 use crate::server::base::clock::Timestamp;
@@ -122,7 +122,9 @@ impl Run {
                 }
                 let (granted, is_last) = subscription.deliver_many(block.messages() as u64);
                 let granted = usize::try_from(granted).unwrap_or(usize::MAX);
+                let home = Home::Here(sender.account.interest());
                 if granted == 0 {
+                    exhaust(home, subscription, &sender.logger);
                     continue;
                 }
                 if block.has_headers() && !standing.takes_headers() {
@@ -132,7 +134,7 @@ impl Run {
                     put(stage, target, block.addressed(subscription.sid(), granted));
                 }
                 if is_last {
-                    exhaust(&sender.account, subscription, &sender.logger);
+                    exhaust(home, subscription, &sender.logger);
                 }
             }
         }
@@ -148,7 +150,9 @@ fn deliver_guarded(block: &Block, sender: &Sender, subscription: &Subscription, 
             continue;
         }
         let delivery = subscription.deliver_one();
+        let home = Home::Here(sender.account.interest());
         if delivery == Delivery::Exhausted {
+            exhaust(home, subscription, &sender.logger);
             return;
         }
         let staged = stage.slot(target);
@@ -158,7 +162,7 @@ fn deliver_guarded(block: &Block, sender: &Sender, subscription: &Subscription, 
         stage.add(written);
         target.note_reply(message.reply, sender.now);
         if delivery == Delivery::DeliverLast {
-            exhaust(&sender.account, subscription, &sender.logger);
+            exhaust(home, subscription, &sender.logger);
         }
     }
 }

@@ -50,7 +50,8 @@ impl Server {
         let settings = Settings::from_options(&new, &files::called_by());
         let digest = new.config_digest.clone();
         let client = &self.inner.client;
-        client.accounts.configure(&new).map_err(StartError::from)?;
+        // The sessions of accounts that are gone see it when they take up the new options.
+        client.accounts.update(&new).map_err(StartError::from)?;
         let policy = self.inner.policies.build(&new, &client.accounts, Some(&client.policy.load()));
         let auth_required = policy.is_required();
         client.conn.options.swap(new);

@@ -24,11 +24,10 @@ use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
 use crate::server::config::check;
-use crate::server::config::options::{Options, PORT_RANDOM, SYSTEM_ACCOUNT};
+use crate::server::config::options::{Options, PORT_RANDOM};
 use crate::server::config::shared::Shared;
 use crate::server::config::unbuilt;
 use crate::server::conn::{Context, SlowConsumers, Table, Verifiers};
-use crate::server::interest::SharedInterest;
 use crate::server::log::Logger;
 use crate::server::net::advertise;
 use crate::server::net::listen_task::{self, Gate};
@@ -49,7 +48,7 @@ pub enum StartError {
     /// The options contradict each other, or ask for what natsx cannot do yet.
     #[error(transparent)]
     Refused(#[from] check::Refusal),
-    /// A subject mapping is none.
+    /// A subject mapping or an import is none.
     #[error(transparent)]
     Mapping(#[from] TransformError),
     /// The pid file cannot be written.
@@ -106,7 +105,6 @@ impl Server {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
-        let without_cache = options.no_sublist_cache;
         let server_id = KeyPair::new_server().public_key();
         announce(&options, &server_id, &logger);
         if let Some(path) = &options.pid_file {
@@ -130,11 +128,7 @@ impl Server {
         if options.proxy_protocol {
             logger.notice(format_args!("PROXY protocol enabled for client connections"));
         }
-        let interest: fn() -> SharedInterest =
-            if without_cache { SharedInterest::without_cache } else { SharedInterest::new };
-        let system = options.configured_system_account().unwrap_or(SYSTEM_ACCOUNT);
-        let accounts = Registry::with_system(interest, system);
-        accounts.configure(&options)?;
+        let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
         let policies = PolicyBuilder::new(&format!("nats-{}", Rng::from_entropy().token(8)));
         let policy = policies.build(&options, &accounts, None);
         info.auth_required = policy.is_required();
