@@ -27,7 +27,8 @@ impl Membership {
     /// There is no room; the old place is kept.
     pub fn move_to(&mut self, account: &Arc<Account>) -> Result<(), AccountFull> {
         let stays = self.counts && Arc::ptr_eq(&self.account, account);
-        let has_room = if stays { !account.connections().are_too_many() } else { account.connections().admit() };
+        let has_room =
+            if stays { !account.connections().are_too_many() } else { account.connections().admit() };
         if !has_room {
             return Err(AccountFull);
         }

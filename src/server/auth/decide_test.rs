@@ -35,8 +35,15 @@ fn login_over(
 ) -> (Result<Identity, RefusalReason>, Vec<Note>) {
     let (mut said, mut notes) = (ConnectOptions::default(), Vec::new());
     said.merge(json.as_bytes()).unwrap();
-    let applicant =
-        Applicant { said: &said, nonce: "nonce", connection, certificate: None, peer: None, id: 1, held: None };
+    let applicant = Applicant {
+        said: &said,
+        nonce: "nonce",
+        connection,
+        certificate: None,
+        peer: None,
+        id: 1,
+        held: None,
+    };
     let mut decision = decide(policy, &applicant, &mut notes);
     if let Decision::Pending(work) = decision {
         decision = work.run();
@@ -75,7 +82,9 @@ fn one_user_or_one_token_is_compared() {
     options.authorization.password = Some("hush".to_owned());
     let one = policy(&options);
     check(&one, r#"{"user":"ann","pass":"hush"}"#, Some("user:ann"));
-    for wrong in [r#"{"user":"ann","pass":"loud"}"#, r#"{"user":"bob","pass":"hush"}"#, "{}", r#"{"pass":"hush"}"#] {
+    for wrong in
+        [r#"{"user":"ann","pass":"loud"}"#, r#"{"user":"bob","pass":"hush"}"#, "{}", r#"{"pass":"hush"}"#]
+    {
         check(&one, wrong, None);
     }
     let mut options = Options::default();
@@ -93,7 +102,9 @@ fn users_are_found_by_name_and_their_passwords_compared() {
     assert!(policy.is_required() && policy.tells_required());
     check(&policy, r#"{"user":"ann","pass":"hush"}"#, Some("user:ann"));
     check(&policy, r#"{"user":"bob","pass":"hush"}"#, Some("user:bob"));
-    for wrong in [r#"{"user":"ann"}"#, r#"{"user":"bob","pass":"loud"}"#, r#"{"user":"eve","pass":"hush"}"#, "{}"] {
+    for wrong in
+        [r#"{"user":"ann"}"#, r#"{"user":"bob","pass":"loud"}"#, r#"{"user":"eve","pass":"hush"}"#, "{}"]
+    {
         check(&policy, wrong, None);
     }
 }
@@ -117,8 +128,7 @@ fn who_gives_nothing_becomes_the_user_for_everybody() {
 #[test]
 fn a_hashed_password_lets_nobody_in_for_nothing() {
     let hashed = user("ann", &bcrypt::hash("hush", 4).unwrap());
-    let options =
-        Options { users: vec![hashed], no_auth_user: Some("ann".to_owned()), ..Options::default() };
+    let options = Options { users: vec![hashed], no_auth_user: Some("ann".to_owned()), ..Options::default() };
     check(&policy(&options), "{}", None);
 }
 
@@ -143,8 +153,7 @@ fn holders_of_keys_sign_the_nonce() {
 fn a_key_for_everybody_needs_no_signature() {
     let pair = nkeys::KeyPair::new_user();
     let key = pair.public_key();
-    let options =
-        Options { users: vec![nkey(&pair)], no_auth_user: Some(key.clone()), ..Options::default() };
+    let options = Options { users: vec![nkey(&pair)], no_auth_user: Some(key.clone()), ..Options::default() };
     let policy = policy(&options);
     check(&policy, "{}", Some(&format!("nkey:{key}")));
     check(&policy, &format!(r#"{{"nkey":"{key}"}}"#), Some(&format!("nkey:{key}")));
@@ -153,12 +162,10 @@ fn a_key_for_everybody_needs_no_signature() {
 
 #[test]
 fn users_may_be_bound_to_kinds_of_connections() {
-    let bound = options::User { allowed_connection_types: vec![ConnectionType::InProcess], ..user("ann", "p") };
-    let policy = policy(&Options {
-        users: vec![bound],
-        no_auth_user: Some("ann".to_owned()),
-        ..Options::default()
-    });
+    let bound =
+        options::User { allowed_connection_types: vec![ConnectionType::InProcess], ..user("ann", "p") };
+    let policy =
+        policy(&Options { users: vec![bound], no_auth_user: Some("ann".to_owned()), ..Options::default() });
     let connect = r#"{"user":"ann","pass":"p"}"#;
     assert!(login_over(&policy, connect, ConnectionType::InProcess).0.is_ok());
     assert!(login_over(&policy, connect, ConnectionType::Standard).0.is_err());
@@ -211,7 +218,8 @@ fn the_global_account_stays_open_where_only_the_system_account_has_users() {
 #[test]
 fn what_a_reload_leaves_as_it_is_need_not_be_proven_again() {
     let hash = bcrypt::hash("hush", 4).unwrap();
-    let policy = |password: &str| policy(&Options { users: vec![user("ann", password)], ..Options::default() });
+    let policy =
+        |password: &str| policy(&Options { users: vec![user("ann", password)], ..Options::default() });
     let before = policy(&hash);
     let held = Grant::of_user(before.user("ann").unwrap(), Identity::Nobody, None);
     let (mut said, mut notes) = (ConnectOptions::default(), Vec::new());

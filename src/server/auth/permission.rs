@@ -65,10 +65,7 @@ impl Permissions {
     /// Where a connection notes whom it may answer; `None` where that is no question.
     pub fn answers(&self) -> Option<Answers> {
         let rule = self.described.allow_responses?;
-        let rule = AnswerRule {
-            count_max: u64::try_from(rule.max_messages).ok(),
-            age_max: rule.expires,
-        };
+        let rule = AnswerRule { count_max: u64::try_from(rule.max_messages).ok(), age_max: rule.expires };
         Some(Answers::new(rule, Arc::clone(&self.publish)))
     }
 }

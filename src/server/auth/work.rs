@@ -58,8 +58,7 @@ fn ask(policy: &Policy, login: &Login) -> Decision {
     let Some(account) = account else { return refused(said) };
     let identity = admission.username.map_or(said, |name| Identity::User(name.into()));
     let mut grant = Grant::open(account, identity, None);
-    grant.permissions =
-        admission.permissions.map(|permissions| Arc::new(Permissions::compile(&permissions)));
+    grant.permissions = admission.permissions.map(|permissions| Arc::new(Permissions::compile(&permissions)));
     grant.expires = admission.deadline.map(|deadline| {
         let nanos = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         Timestamp::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))

@@ -156,11 +156,7 @@ impl ClientSession {
     }
 
     /// Somebody says that a decision is there.
-    pub(super) fn take_decision(
-        &mut self,
-        now: Timestamp,
-        courier: &mut Courier,
-    ) -> Result<(), CloseReason> {
+    pub(super) fn take_decision(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         let Some(mut waiting) = self.access.as_mut().and_then(|access| access.waiting.take()) else {
             return Ok(());
         };
@@ -293,8 +289,7 @@ impl ClientSession {
             ));
         }
         let server_subscriptions = usize::try_from(options.max_subscriptions).ok().filter(|&max| max > 0);
-        let own_subscriptions =
-            least(None, limit(of_account.max_subscriptions), of_user(user.subscriptions));
+        let own_subscriptions = least(None, limit(of_account.max_subscriptions), of_user(user.subscriptions));
         self.subscriptions_max = least(server_subscriptions, own_subscriptions, None);
         if let (Some(server), Some(own)) = (server_subscriptions, own_subscriptions)
             && server < own
@@ -321,11 +316,7 @@ impl ClientSession {
 impl ClientSession {
     /// Judges the client by the new options. A user that is gone, or of another account now, is closed
     /// without a word: it will come back as what it is now.
-    pub(super) fn judge_again(
-        &mut self,
-        now: Timestamp,
-        courier: &mut Courier,
-    ) -> Result<(), CloseReason> {
+    pub(super) fn judge_again(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         let why = match &self.access.as_mut().and_then(|access| access.waiting.take()) {
             Some(waiting) => waiting.why,
             None => Why::Reload,

@@ -20,7 +20,8 @@ impl ClientSession {
     pub(super) fn subscribe(&mut self, now: Timestamp, subscribe: &Subscribe<'_>, courier: &mut Courier) {
         let Subscribe { subject, queue, sid } = *subscribe;
         self.forget_exhausted();
-        let is_denied = |permissions: &Arc<Permissions>| !permissions.subscribe().allow_subscribe(subject, queue);
+        let is_denied =
+            |permissions: &Arc<Permissions>| !permissions.subscribe().allow_subscribe(subject, queue);
         if queue == Some(SYSTEM_QUEUE) || self.permissions.as_ref().is_some_and(is_denied) {
             self.say(WireError::SubscribeDenied { subject, queue, sid: None }, courier);
             self.log_refused_subscription(subscribe);

@@ -230,8 +230,7 @@ impl<S: Session> Connection<S> {
             let idle = if full { Next::Yield } else { Next::Wait };
             match self.settle(outcome.map(|_| idle), courier) {
                 // The session stopped early, to have sent what is staged.
-                Next::Wait | Next::Yield
-                    if need == 0 && !rest.is_empty() && self.session.reads() => {}
+                Next::Wait | Next::Yield if need == 0 && !rest.is_empty() && self.session.reads() => {}
                 next => {
                     self.input.keep(rest, need);
                     return next;

@@ -127,7 +127,9 @@ impl Block {
             header_bytes: (mark.header_bytes > 0).then_some(mark.header_bytes as usize),
             header_text,
             size_text,
-            payload: self.bytes.get(mark.payload_at as usize..(mark.end as usize).checked_sub(encode::CRLF.len())?)?,
+            payload: self
+                .bytes
+                .get(mark.payload_at as usize..(mark.end as usize).checked_sub(encode::CRLF.len())?)?,
             tail: b"",
         })
     }

@@ -121,9 +121,15 @@ mod tests {
             ("foo.x", None, false),
             ("foo.x", Some("other"), true),
         ] {
-            assert_eq!(rules.filter_deliveries(subject.as_bytes(), queue.map(str::as_bytes)), want, "{subject}");
+            assert_eq!(
+                rules.filter_deliveries(subject.as_bytes(), queue.map(str::as_bytes)),
+                want,
+                "{subject}"
+            );
         }
         assert!(rules.deny_delivery(b"foo.secret", None) && !rules.deny_delivery(b"foo.open", None));
-        assert!(rules.deny_delivery(b"foo.x", Some(b"group")) && !rules.deny_delivery(b"foo.x", Some(b"other")));
+        assert!(
+            rules.deny_delivery(b"foo.x", Some(b"group")) && !rules.deny_delivery(b"foo.x", Some(b"other"))
+        );
     }
 }

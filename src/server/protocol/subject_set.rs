@@ -22,10 +22,8 @@ impl SetEntry {
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_ascii_whitespace();
         let (subject, queue) = (words.next()?, words.next());
-        let entry = Self {
-            subject: subject.as_bytes().into(),
-            queue: queue.map(|queue| queue.as_bytes().into()),
-        };
+        let entry =
+            Self { subject: subject.as_bytes().into(), queue: queue.map(|queue| queue.as_bytes().into()) };
         words.next().is_none().then_some(entry)
     }
 }

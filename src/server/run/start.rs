@@ -158,7 +158,14 @@ impl Server {
         client.conn.logger.notice(format_args!("Server is ready"));
         let ports_file = files::write_ports(&client.conn.options(), &addresses, &client.conn.logger);
         Ok(Self {
-            inner: Arc::new(Inner { client, policies, addresses, gate, life, ports_file: Mutex::new(ports_file) }),
+            inner: Arc::new(Inner {
+                client,
+                policies,
+                addresses,
+                gate,
+                life,
+                ports_file: Mutex::new(ports_file),
+            }),
         })
     }
 
