@@ -8,5 +8,6 @@ pub mod base64;
 pub mod io_text;
 pub mod quote;
 pub mod buffer;
+pub mod inbox;
 pub mod timers;
 pub mod timer_task;
