@@ -10,6 +10,7 @@ pub mod log;
 pub mod net;
 pub mod outbound;
 pub mod interest;
+pub mod events;
 pub mod account;
 pub mod delivery;
 pub mod conn;
