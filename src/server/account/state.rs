@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
+use super::connections::Connections;
+use super::figures::Figures;
 use super::mapping::Mappings;
 use crate::server::base::clock::Timestamp;
 use crate::server::base::rng::Rng;
@@ -18,9 +20,11 @@ pub struct Account {
     interest: Arc<SharedInterest>,
     /// When a client at its limit of subscriptions was last reported; nanoseconds.
     limit_reported: AtomicU64,
+    connections: Connections,
     mappings: ArcSwapOption<Mappings>,
     /// Whether there are mappings. Every message asks, and a look at them costs as much as its parsing.
     is_mapped: AtomicBool,
+    figures: Figures,
 }
 
 /// How often the log says that a client is at its limit of subscriptions. Reference: 2 s an account.
@@ -33,8 +37,10 @@ impl Account {
             name: name.into(),
             interest: Arc::new(interest),
             limit_reported: AtomicU64::new(0),
+            connections: Connections::default(),
             mappings: ArcSwapOption::empty(),
             is_mapped: AtomicBool::new(false),
+            figures: Figures::default(),
         }
     }
 
@@ -53,6 +59,11 @@ impl Account {
         due
     }
 
+    /// Its clients on this server.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
     /// Puts other subject mappings in force.
     pub fn set_mappings(&self, mappings: Mappings) {
         let is_mapped = !mappings.is_empty();
@@ -67,6 +78,11 @@ impl Account {
             return None;
         }
         self.mappings.load().as_ref()?.map(subject, rng)
+    }
+
+    /// What is counted for it.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     /// Its subscriptions.

@@ -49,6 +49,8 @@ impl Server {
         let mappings = start::mappings(&new).map_err(StartError::from)?;
         let settings = Settings::from_options(&new, &files::called_by());
         let digest = new.config_digest.clone();
+        let description = start::description(&new, &self.inner.client.info.load());
+        self.inner.client.conn.herald.set_info(description);
         self.inner.client.conn.options.swap(new);
         self.inner.client.accounts.global().set_mappings(mappings);
         let logger = &self.inner.client.conn.logger;
