@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::LazyLock;
+
+use nkeys::KeyPair;
 
 use super::disk::Disk;
 use super::key::AccountKey;
@@ -128,3 +131,14 @@ pub(super) fn token(key: &AccountKey, id: &str, iat: i64, exp: i64) -> String {
     format!("e30.{}.c2ln", Base64::Url.encode(body.as_bytes()))
 }
 
+
+/// Accounts' keys, in their order: the same ones in each test, for making them takes long.
+pub(super) fn keys<const N: usize>() -> [AccountKey; N] {
+    static KEYS: LazyLock<Vec<AccountKey>> = LazyLock::new(|| {
+        let new = || AccountKey::parse(&KeyPair::new_account().public_key()).unwrap();
+        let mut keys: Vec<_> = std::iter::repeat_with(new).take(5).collect();
+        keys.sort_unstable();
+        keys
+    });
+    std::array::from_fn(|at| KEYS[at])
+}
