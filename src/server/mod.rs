@@ -5,11 +5,13 @@
 
 pub mod base;
 pub mod protocol;
+pub mod jwt;
 pub mod config;
 pub mod log;
 pub mod net;
 pub mod outbound;
 pub mod interest;
+pub mod events;
 pub mod account;
 pub mod delivery;
 pub mod resolver;

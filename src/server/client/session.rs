@@ -323,6 +323,9 @@ impl Session for ClientSession {
     ) -> Result<(), CloseReason> {
         if notices.contains(Notices::OPTIONS) {
             self.take_options(now);
+            if self.account.is_removed() {
+                return Err(CloseReason::ClientClosed);
+            }
         }
         if notices.contains(Notices::INFO) && self.takes_async_info() && self.first_ping_answered {
             self.send_async_info(courier);
@@ -411,7 +414,6 @@ mod tests {
     use crate::server::base::timers::Timers;
     use crate::server::config::shared::Shared;
     use crate::server::conn::{Context, SlowConsumers, Table};
-    use crate::server::interest::SharedInterest;
     use crate::server::log::{Levels, Logger, Recorder};
 
     /// A client of a server with these options, accepted now, and the server's log.
@@ -429,7 +431,7 @@ mod tests {
         };
         let context = ClientContext {
             conn: Arc::new(conn),
-            accounts: Registry::new(SharedInterest::new),
+            accounts: Registry::new(&Options::default(), Arc::new(clock.clone())).unwrap(),
             info: arc_swap::ArcSwap::default(),
             lame_duck: false.into(),
         };

@@ -14,7 +14,7 @@ use super::banner::{self, Identity};
 use super::files;
 use super::server::{Inner, Life, Server};
 use super::version;
-use crate::server::account::{Mappings, Registry};
+use crate::server::account::Registry;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
@@ -26,7 +26,6 @@ use crate::server::config::options::{Options, PORT_RANDOM};
 use crate::server::config::shared::Shared;
 use crate::server::config::unbuilt;
 use crate::server::conn::{Context, SlowConsumers, Table};
-use crate::server::interest::SharedInterest;
 use crate::server::log::Logger;
 use crate::server::net::advertise;
 use crate::server::net::listen_task::{self, Gate};
@@ -47,7 +46,7 @@ pub enum StartError {
     /// The options contradict each other, or ask for what natsx cannot do yet.
     #[error(transparent)]
     Refused(#[from] check::Refusal),
-    /// A subject mapping is none.
+    /// A subject mapping or an import is none.
     #[error(transparent)]
     Mapping(#[from] TransformError),
     /// The pid file cannot be written.
@@ -104,7 +103,6 @@ impl Server {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
-        let without_cache = options.no_sublist_cache;
         let server_id = KeyPair::new_server().public_key();
         announce(&options, &server_id, &logger);
         if let Some(path) = &options.pid_file {
@@ -128,7 +126,7 @@ impl Server {
         if options.proxy_protocol {
             logger.notice(format_args!("PROXY protocol enabled for client connections"));
         }
-        let mappings = mappings(&options)?;
+        let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
         let conn = Arc::new(Context {
             clock: clock.clone(),
             timers: Arc::clone(&timers),
@@ -139,13 +137,10 @@ impl Server {
         });
         let client = Arc::new(ClientContext {
             conn,
-            accounts: Registry::new(|| {
-                if without_cache { SharedInterest::without_cache() } else { SharedInterest::new() }
-            }),
+            accounts,
             info: ArcSwap::from_pointee(info),
             lame_duck: AtomicBool::new(false),
         });
-        client.accounts.global().set_mappings(mappings);
         let (gate, _) = watch::channel(Gate::Open);
         let (life, _) = watch::channel(Life::Running);
         spawn_until_stopped(life.subscribe(), timer_task::run(timers, clock));
@@ -244,11 +239,6 @@ pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), 
     advertise::split(value, port)
         .map(|(host, port)| (host, i64::from(port)))
         .map_err(|error| StartError::Advertise { value: value.clone(), error })
-}
-
-/// The mappings of the global account.
-pub(super) fn mappings(options: &Options) -> Result<Mappings, TransformError> {
-    Mappings::new(&options.mappings, options.cluster.name.as_deref())
 }
 
 #[cfg(test)]
