@@ -9,6 +9,8 @@ use nkeys::KeyPair;
 use super::disk::Disk;
 use super::key::AccountKey;
 use crate::server::base::base64::Base64;
+use crate::server::jwt::fixtures::NOW;
+use crate::server::jwt::{AccountClaims, sign};
 
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
@@ -141,4 +143,10 @@ pub(super) fn keys<const N: usize>() -> [AccountKey; N] {
         keys
     });
     std::array::from_fn(|at| KEYS[at])
+}
+
+/// Signed claims of this account that say nothing.
+pub(super) fn signed(key: &AccountKey) -> String {
+    let mut claims = AccountClaims::new(key.as_str());
+    sign(&mut claims, &KeyPair::new_operator(), NOW).unwrap()
 }
