@@ -19,6 +19,7 @@ pub mod load;
 pub mod url;
 pub mod duration;
 pub mod nkey;
+pub mod key_pair;
 mod version;
 pub mod options;
 pub mod read;

@@ -3,6 +3,12 @@
 pub mod transport;
 pub mod distinguished_name;
 pub mod peer_certificate;
+mod certificate_names;
+mod cipher;
+mod client_verifier;
+pub mod tls_error;
+pub mod tls_setup;
+pub mod tls_stream;
 pub mod proxy;
 pub mod listen_task;
 pub mod advertise;

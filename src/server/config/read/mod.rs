@@ -41,7 +41,6 @@ pub(super) use claims::sentinel;
 pub(super) use leaf_remote::name as remote_name;
 pub(super) use leafnode::{check_min_version, check_users as check_leaf_users};
 pub(super) use subjects::check_subjects;
-pub use tls_files::fuzz_pem;
 
 use context::{Context, Key};
 
