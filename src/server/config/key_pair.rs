@@ -179,11 +179,7 @@ mod tests {
         check(CERT, KEY, Ok(1));
         check(b"", KEY, Err("tls: failed to find any PEM data in certificate input"));
         check(CERT, b"x", Err("tls: failed to find any PEM data in key input"));
-        check(
-            CERT,
-            CERT,
-            Err("tls: found a certificate rather than a key in the PEM for the private key"),
-        );
+        check(CERT, CERT, Err("tls: found a certificate rather than a key in the PEM for the private key"));
         check(BROKEN, KEY, Err("x509: malformed certificate"));
         check(CERT, BROKEN_KEY, Err("tls: failed to parse private key"));
     }

@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn names_are_read_from_the_alternative_names() {
-        let made = rcgen::generate_simple_self_signed(vec!["A.example".into(), "*.b.example".into()]).unwrap();
+        let made =
+            rcgen::generate_simple_self_signed(vec!["A.example".into(), "*.b.example".into()]).unwrap();
         let names = CertificateNames::of(made.cert.der()).unwrap();
         assert!(names.matches("a.EXAMPLE.") && names.matches("x.b.example") && !names.matches("b.example"));
     }

@@ -87,7 +87,8 @@ pub(super) fn provider(tls: &Tls) -> Result<CryptoProvider, UnsupportedChoice> {
     cipher_suites.extend(SUITES_12.iter().filter(chosen).map(SupportedCipherSuite::Tls12));
     let mut provider = CryptoProvider { cipher_suites, ..ring::default_provider() };
     if !tls.curve_preferences.is_empty() {
-        provider.kx_groups = tls.curve_preferences.iter().map(|curve| group(*curve)).collect::<Result<_, _>>()?;
+        provider.kx_groups =
+            tls.curve_preferences.iter().map(|curve| group(*curve)).collect::<Result<_, _>>()?;
     }
     Ok(provider)
 }
@@ -134,10 +135,8 @@ mod tests {
     #[test]
     fn all_suites_are_offered_unless_some_are_chosen() {
         assert_eq!(names(&Tls::default()).len(), 9);
-        let chosen = Tls {
-            cipher_suites: vec![named("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384")],
-            ..Tls::default()
-        };
+        let chosen =
+            Tls { cipher_suites: vec![named("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384")], ..Tls::default() };
         assert_eq!(
             names(&chosen),
             [
@@ -159,7 +158,10 @@ mod tests {
         for curve in ["CurveP521", "X25519MLKEM768"] {
             let tls = Tls { curve_preferences: Curve::named(curve).into_iter().collect(), ..Tls::default() };
             let refused = provider(&tls).map(|_| ()).unwrap_err().to_string();
-            assert!(refused.starts_with(&format!("tls: curve preference {curve} cannot be used: ")), "{refused}");
+            assert!(
+                refused.starts_with(&format!("tls: curve preference {curve} cannot be used: ")),
+                "{refused}"
+            );
         }
     }
 

@@ -16,7 +16,9 @@ use rustls::crypto::{
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+};
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
@@ -39,7 +41,8 @@ impl ClientVerifier {
             // One that webpki cannot use may still be a client's own certificate.
             let _ = store.add(root.clone());
         }
-        let strict = WebPkiClientVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider)).build();
+        let strict =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider)).build();
         Self { strict: strict.ok(), roots, algorithms: provider.signature_verification_algorithms }
     }
 
@@ -48,7 +51,8 @@ impl ClientVerifier {
         let certificate = parsed(der).ok_or(CertificateError::BadEncoding)?;
         check_time(&certificate, now)?;
         check_purpose(&certificate)?;
-        let root = self.roots.iter().find(|root| *root == der || self.is_signed_by(&certificate, der, root, now));
+        let root =
+            self.roots.iter().find(|root| *root == der || self.is_signed_by(&certificate, der, root, now));
         root.map(|_| ()).ok_or(CertificateError::UnknownIssuer)
     }
 
@@ -179,7 +183,8 @@ fn version_1<'a>(der: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>> {
 }
 
 fn check_time(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), CertificateError> {
-    let time = |at: i64| UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::try_from(at).unwrap_or(0)));
+    let time =
+        |at: i64| UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::try_from(at).unwrap_or(0)));
     let validity = certificate.validity();
     let not_before = time(validity.not_before.timestamp());
     let not_after = time(validity.not_after.timestamp());
@@ -264,8 +269,7 @@ fn refusal_text(
         .map(|facts| format!("{} SHA-256: {}", facts.subject.full_text(), facts.certificate_sha256_hex()))
         .collect();
     let reason = reason(error, now);
-    let detail =
-        if presented.is_empty() { String::new() } else { format!(" ({})", presented.join("; ")) };
+    let detail = if presented.is_empty() { String::new() } else { format!(" ({})", presented.join("; ")) };
     format!("tls: failed to verify certificate: x509: {reason}{detail}")
 }
 
@@ -276,7 +280,10 @@ fn reason(error: &CertificateError, now: UnixTime) -> String {
     };
     let outside = |relation: &str, limit: &UnixTime| {
         let now = date(&now);
-        format!("certificate has expired or is not yet valid: current time {now} is {relation} {}", date(limit))
+        format!(
+            "certificate has expired or is not yet valid: current time {now} is {relation} {}",
+            date(limit)
+        )
     };
     match error {
         CertificateError::ExpiredContext { not_after, .. } => outside("after", not_after),

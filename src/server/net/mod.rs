@@ -1,4 +1,4 @@
-//! Listening, dialling, the PROXY preamble; does not know what the bytes mean.
+//! Listening, the PROXY preamble, TLS; planned: dialling. Does not know what the bytes mean.
 
 pub mod transport;
 pub mod distinguished_name;
@@ -15,4 +15,6 @@ pub mod advertise;
 
 pub use distinguished_name::DistinguishedName;
 pub use peer_certificate::PeerCertificate;
+pub use tls_setup::{TlsSetup, TlsSetupError};
+pub use tls_stream::TlsState;
 pub use transport::Transport;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use rustls::crypto::ring::Ticketer;
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
 
 use super::certificate_names::CertificateNames;
@@ -96,7 +96,9 @@ impl TlsSetup {
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
         // Sessions are resumed only where that skips no check of a certificate.
-        if !tls.verify && let Ok(ticketer) = Ticketer::new() {
+        if !tls.verify
+            && let Ok(ticketer) = Ticketer::new()
+        {
             server.ticketer = ticketer;
             server.send_tls13_tickets = 1;
         }
@@ -155,17 +157,22 @@ impl Certificates {
         Ok(all)
     }
 
-    fn add(&mut self, file: &Path, key_file: &Path, reader: &mut Reader<'_>, which: &str) -> Result<(), TlsSetupError> {
+    fn add(
+        &mut self,
+        file: &Path,
+        key_file: &Path,
+        reader: &mut Reader<'_>,
+        which: &str,
+    ) -> Result<(), TlsSetupError> {
         let refused = |reason| {
             TlsSetupError::Files(format!("error parsing X509 certificate/key pair{which}: {reason}"))
         };
         let certificate = reader.read(file).map_err(refused)?;
         let key = reader.read(key_file).map_err(refused)?;
         let pair = key_pair::parse(&certificate, &key).map_err(refused)?;
-        let key = pair.key.map_err(|error| TlsSetupError::Key {
-            file: key_file.to_string_lossy().into_owned(),
-            error,
-        })?;
+        let key = pair
+            .key
+            .map_err(|error| TlsSetupError::Key { file: key_file.to_string_lossy().into_owned(), error })?;
         let names = pair.chain.first().and_then(|leaf| CertificateNames::of(leaf)).unwrap_or_default();
         self.own.push(OwnCertificate { file: file.to_owned(), not_after: names.not_after });
         self.keys.push((names, Arc::new(CertifiedKey::new(pair.chain, key))));

@@ -46,7 +46,7 @@ pub struct TlsStream {
 }
 
 /// What a peer and this server have agreed on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TlsState {
     /// `1.3`.
     pub version: &'static str,
@@ -243,7 +243,8 @@ impl Session {
             self.heard = check_first_record(incoming)?;
         }
         let mut plain = std::mem::take(&mut self.plain);
-        let outcome = if self.heard { self.advance(incoming, |bytes| plain.extend_from_slice(bytes)) } else { Ok(0) };
+        let outcome =
+            if self.heard { self.advance(incoming, |bytes| plain.extend_from_slice(bytes)) } else { Ok(0) };
         self.plain = plain;
         match outcome {
             Ok(consumed) => {
@@ -326,7 +327,9 @@ impl Session {
                         discard += record.discard;
                     }
                 }
-                Ok(ConnectionState::EncodeTlsData(mut data)) => append(&mut self.unsent, |room| data.encode(room)),
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    append(&mut self.unsent, |room| data.encode(room))
+                }
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
                     self.closed = true;
@@ -381,7 +384,8 @@ impl Session {
                     written += plain;
                 }
                 if sent < filled {
-                    self.withheld = records.iter().filter(|(_, end)| sent < *end).map(|(plain, _)| plain).sum();
+                    self.withheld =
+                        records.iter().filter(|(_, end)| sent < *end).map(|(plain, _)| plain).sum();
                     self.unsent = ciphertext.get(sent..).unwrap_or_default().to_vec();
                     return Ok(written);
                 }
