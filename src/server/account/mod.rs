@@ -2,8 +2,8 @@
 
 mod common;
 mod connections;
+mod figures;
 mod state;
-mod membership;
 mod streams;
 mod services;
 mod answers;
@@ -13,8 +13,8 @@ mod mapping;
 pub use answers::{Awaited, Expectation, Measured};
 pub use common::Common;
 pub use connections::Connections;
+pub use figures::Figures;
 pub use mapping::Mappings;
-pub use membership::{AccountFull, Membership};
 pub use registry::Registry;
 pub use services::{ServiceExport, ServiceImport};
 pub use state::Account;

@@ -129,7 +129,7 @@ impl ClientSession {
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
         match decision {
-            Decision::Refused(refusal) => Err(self.violation(&refusal, courier)),
+            Decision::Refused(refusal) => Err(self.violation(now, &refusal, courier)),
             Decision::Pending(work) => {
                 let (errand, decision) = Errand::new(work);
                 let waiting = Waiting { why, errand: Some(Box::new(errand)), decision };
@@ -138,11 +138,14 @@ impl ClientSession {
                 Ok(())
             }
             Decision::Accepted(grant) => {
-                self.enter(*grant, courier)?;
+                self.enter(now, *grant, courier)?;
                 self.phase = Phase::Active;
                 self.limits.awaits_connect = false;
+                if why != Why::Reload {
+                    self.tell_connected(now, courier);
+                }
                 match why {
-                    Why::Connect { first } => self.finish_connect(first, courier),
+                    Why::Connect { first } => self.finish_connect(now, first, courier),
                     Why::Skipped => Ok(()),
                     Why::Reload => self.keep_to_permissions(now, courier),
                 }
@@ -192,14 +195,17 @@ impl ClientSession {
     }
 
     /// Says that a client may not be here; it closes.
-    pub(super) fn violation(&self, refusal: &Refusal, courier: &mut Courier) -> CloseReason {
+    pub(super) fn violation(&self, now: Timestamp, refusal: &Refusal, courier: &mut Courier) -> CloseReason {
         match &refusal.identity {
             Identity::Nobody => self.error(format_args!("authentication error")),
             who => self.error(format_args!("authentication error - {}", who.text())),
         }
         let wire = refusal.wire();
+        let reason = wire.closes().unwrap_or(CloseReason::AuthenticationViolation);
+        self.tell_account_refused(&self.account, now, reason.text(), courier);
         self.say(wire, courier);
-        wire.closes().unwrap_or(CloseReason::AuthenticationViolation)
+        self.tell_refused(now, reason, courier);
+        reason
     }
 
     /// The time to authenticate is over.
@@ -225,8 +231,11 @@ impl ClientSession {
     }
 
     /// Becomes what was granted.
-    fn enter(&mut self, grant: Grant, courier: &mut Courier) -> Result<(), CloseReason> {
-        if self.account.move_to(&grant.account).is_err() {
+    fn enter(&mut self, now: Timestamp, grant: Grant, courier: &mut Courier) -> Result<(), CloseReason> {
+        let stays = Arc::ptr_eq(&self.account, &grant.account);
+        if stays && self.account.connections().are_too_many()
+            || !self.move_to_account(&grant.account, now, courier)
+        {
             let error = WireError::AccountConnectionsExceeded;
             self.error(format_args!("{error}"));
             self.say(error, courier);
@@ -329,7 +338,7 @@ impl ClientSession {
                 // It has not introduced itself where it has to: the reference does not wait for that.
                 let required = self.context.policy.load().is_required();
                 return if required {
-                    Err(self.violation(&Refusal::violation(Identity::Nobody), courier))
+                    Err(self.violation(now, &Refusal::violation(Identity::Nobody), courier))
                 } else {
                     Ok(())
                 };

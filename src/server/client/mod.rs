@@ -9,6 +9,7 @@ mod connect;
 mod access;
 mod subscribe;
 mod publish;
+mod announce;
 mod trace;
 
 pub use context::ClientContext;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::announce::Asked;
 use super::session::ClientSession;
 use crate::server::base::clock::Timestamp;
 use crate::server::delivery::{Courier, Manner, Message, Origin};
+use crate::server::events::USER_INFO_SUBJECT;
 use crate::server::protocol::encode;
 use crate::server::protocol::error::WireError;
 use crate::server::protocol::op::Publish;
@@ -68,7 +70,10 @@ impl ClientSession {
             log: self.trace.as_deref(),
         };
         let delivered = courier.deliver(&origin, &message, manner);
-        if delivered.count == 0 && awaits_count {
+        let asked = (!reply.is_empty()).then(|| self.asks_for_user_info(subject)).flatten();
+        if let Some(asked) = asked {
+            self.answer_user_info(asked, now, reply, courier);
+        } else if delivered.count == 0 && awaits_count {
             self.say_no_responders(subject, reply, courier);
         }
         delivered.stage_full
@@ -95,6 +100,20 @@ impl ClientSession {
         self.say(refusal, courier);
         self.log_refused_publish(&refusal);
         false
+    }
+
+    /// Whether a request on `subject` is for what this server knows of users, and how it was asked.
+    #[inline]
+    fn asks_for_user_info(&self, subject: &[u8]) -> Option<Asked> {
+        if !subject.starts_with(b"$SYS.REQ.USER.") || !self.context.conn.herald.speaks() {
+            return None;
+        }
+        if subject == USER_INFO_SUBJECT {
+            return Some(Asked::ByUser);
+        }
+        let is_system = self.speaks_in_system();
+        let is_direct = subject::token_count(subject) == 5 && subject.ends_with(b".INFO");
+        (is_system && is_direct).then_some(Asked::Directly)
     }
 
     /// Tells a requester that nobody received its request, on the subscription that awaits the reply.

@@ -19,10 +19,11 @@ use super::context::ClientContext;
 use super::profile::Profile;
 use super::sids::Sids;
 use super::stats::ClientStats;
-use crate::server::account::Membership;
+use crate::server::account::Account;
 use crate::server::auth::{Errand, Permissions};
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::Options;
+use crate::server::conn::opening_task::{Greeting, Opens};
 use crate::server::conn::{Consumed, Ping, PingAction, PingRules, Session};
 use crate::server::delivery::{Courier, DeliveryLog};
 use crate::server::log::trace_line::{self, Direction, PayloadView};
@@ -49,12 +50,26 @@ pub(super) enum Phase {
     Active,
 }
 
+/// What a client has been told before its first operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Greeted {
+    /// Nothing.
+    #[default]
+    No,
+    /// The log knows of it, the client was told nothing.
+    Created,
+    /// It has got INFO.
+    Yes,
+    /// It has got INFO behind a handshake that came first.
+    BehindHandshake,
+}
+
 /// One client.
 #[derive(Debug)]
 pub struct ClientSession {
     pub(super) context: Arc<ClientContext>,
     pub(super) outbound: Arc<Outbound>,
-    pub(super) account: Membership,
+    pub(super) account: Arc<Account>,
     pub(super) parser: Parser,
     pub(super) limits: Limits,
     pub(super) phase: Phase,
@@ -81,6 +96,7 @@ pub struct ClientSession {
     pub(super) drops_for_stalling: bool,
     /// The server has no room for it: it is greeted, told so, and closed.
     refused: bool,
+    pub(super) greeted: Greeted,
     pub(super) stats: ClientStats,
     /// Where this batch is traced, if it is.
     pub(super) trace: Option<Box<DeliveryLog>>,
@@ -101,8 +117,8 @@ impl ClientSession {
             Some(_) if options.proxy_protocol => Phase::AwaitPreamble(now + PREAMBLE_TIME_MAX),
             _ => Phase::Active,
         };
-        Self {
-            account: Membership::uncounted(context.accounts.global()),
+        let session = Self {
+            account: Arc::clone(context.accounts.global()),
             permissions: None,
             repeat_allowed: false,
             filters_deliveries: false,
@@ -128,10 +144,13 @@ impl ClientSession {
             subject_tokens_max: Some(usize::from(options.max_sub_tokens)).filter(|&max| max > 0),
             drops_for_stalling: options.no_fast_producer_stall,
             refused: false,
+            greeted: Greeted::default(),
             stats: ClientStats::default(),
             trace: None,
             context,
-        }
+        };
+        session.enter_account();
+        session
     }
 
     /// Makes the client be told, once it is greeted, that there are too many connections.
@@ -318,8 +337,12 @@ impl ClientSession {
 impl Session for ClientSession {
     fn opened(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         self.follow_trace_level();
-        self.debug(format_args!("Client connection created"));
-        self.send_first_info(courier);
+        if self.greeted == Greeted::No {
+            self.created();
+        }
+        if self.greeted == Greeted::Created {
+            self.greet(Greeting::Plain, courier);
+        }
         if self.refused {
             self.say_too_many_connections(courier);
             return Err(CloseReason::MaxConnectionsExceeded);
@@ -337,12 +360,15 @@ impl Session for ClientSession {
         courier: &mut Courier,
     ) -> Result<Consumed, CloseReason> {
         self.follow_trace_level();
-        match self.phase {
+        let before = self.stats.totals();
+        let consumed = match self.phase {
             Phase::Active | Phase::AwaitConnect(_) => self.operations(now, input, courier),
             Phase::AwaitPreamble(_) => self.preamble(now, input, courier),
             // Nothing is shown to a session that does not read.
             Phase::AwaitAuth => Ok(Consumed { bytes: 0, need: 0 }),
-        }
+        };
+        self.count_received(before);
+        consumed
     }
 
     fn reads(&self) -> bool {
@@ -423,9 +449,38 @@ impl Session for ClientSession {
         Some(until.map_or(ping, |until| until.min(ping)))
     }
 
-    fn closed(&mut self, _reason: CloseReason) {
+    fn closed(&mut self, now: Timestamp, reason: CloseReason, courier: &mut Courier) {
         self.end_all_subscriptions();
-        self.account.end();
+        self.tell_disconnected(now, reason, courier);
+    }
+}
+
+impl Opens for ClientSession {
+    fn created(&mut self) {
+        self.greeted = Greeted::Created;
+        self.debug(format_args!("Client connection created"));
+    }
+
+    fn greet(&mut self, greeting: Greeting, courier: &mut Courier) {
+        self.greeted = match greeting {
+            Greeting::Plain => Greeted::Yes,
+            Greeting::BehindHandshake => Greeted::BehindHandshake,
+        };
+        self.send_first_info(courier);
+    }
+
+    fn preamble_read(&mut self, source: Option<SocketAddr>) {
+        self.peer = source.or(self.peer);
+        // Until it is opened.
+        self.phase = Phase::Active;
+    }
+
+    fn preamble_failed(&self, error: &str) -> CloseReason {
+        self.say_preamble_failed(error)
+    }
+
+    fn refuse(&mut self, error: WireError<'_>, courier: &mut Courier) {
+        self.say(error, courier);
     }
 }
 
@@ -465,6 +520,8 @@ mod tests {
     use crate::server::base::timers::Timers;
     use crate::server::config::shared::Shared;
     use crate::server::conn::{Context, SlowConsumers, Table, Verifiers};
+    use crate::server::delivery::Herald;
+    use crate::server::events::ServerInfo;
     use crate::server::log::{Levels, Logger, Recorder};
 
     /// A client of a server with these options, accepted now, and the server's log.
@@ -473,8 +530,9 @@ mod tests {
         let now = clock.now();
         let (logger, log) = Logger::recorded(Levels::default(), Arc::new(clock.clone()));
         let conn = Context {
-            clock,
+            clock: clock.clone(),
             timers: Arc::new(Timers::default()),
+            herald: Herald::new(None, "", ServerInfo::default(), logger.clone()),
             logger,
             options: Shared::new(options),
             table: Table::default(),
@@ -489,6 +547,7 @@ mod tests {
             accounts,
             policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),
+            tls: Arc::default(),
             lame_duck: false.into(),
         };
         let outbound = Arc::new(Outbound::detached(1));

@@ -9,6 +9,7 @@ use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
 use crate::server::config::options::Options;
 use crate::server::config::shared::Shared;
+use crate::server::delivery::Herald;
 use crate::server::log::Logger;
 
 /// Shared by all connections of one server.
@@ -28,6 +29,8 @@ pub struct Context {
     pub slow: SlowConsumers,
     /// Who does what takes long before a connection is let in.
     pub verifiers: Verifiers,
+    /// What the server says in its system account.
+    pub herald: Herald,
 }
 
 impl Context {

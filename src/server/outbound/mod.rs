@@ -2,6 +2,7 @@
 
 mod chunks;
 mod staged;
+mod tally;
 mod owner;
 mod queue;
 mod guard;
@@ -19,3 +20,4 @@ pub use owner::Notices;
 pub use queue::{Outbound, OutboundRules, OutboundStats, Standing};
 pub use stage::{Aftermath, Behind, Stage};
 pub use staged::Staged;
+pub use tally::Tally;

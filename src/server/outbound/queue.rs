@@ -14,8 +14,9 @@ use tokio::sync::Notify;
 use super::chunks::Chunks;
 use super::guard::Guard;
 use super::owner::{Notices, Owner};
+use super::tally::Tally;
 use crate::server::config::options::WriteTimeout;
-use crate::server::net::Transport;
+use crate::server::net::{TlsState, Transport};
 use crate::server::protocol::error::CloseReason;
 use crate::server::protocol::op::Kind;
 
@@ -124,6 +125,8 @@ pub(super) struct Pending {
     pub(super) refuses: bool,
     pub(super) messages: u64,
     pub(super) payload_bytes: u64,
+    /// Where the same is counted for the account.
+    pub(super) tally: Option<Arc<Tally>>,
     /// Who waits for the receiver to catch up, or for the end of a write.
     waiting: Option<Arc<Notify>>,
     /// Sids of subscriptions that got all they asked for, for the owner to forget.
@@ -198,6 +201,11 @@ impl Outbound {
         self.pending.lock().label = Some(label);
     }
 
+    /// Counts what is sent from now on for an account, too.
+    pub fn set_tally(&self, tally: Arc<Tally>) {
+        self.pending.lock().tally = Some(tally);
+    }
+
     /// What is known of it at this moment.
     #[inline]
     pub fn standing(&self) -> Standing {
@@ -262,6 +270,17 @@ impl Outbound {
     /// The reason of the first [`Self::request_close`].
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.owner.close_reason()
+    }
+
+    /// Completes with the reason of the first [`Self::request_close`]; whoever waits here is the owner.
+    pub async fn told_to_close(&self) -> CloseReason {
+        self.owner.told_to_close().await
+    }
+
+    /// What its connection and the peer have agreed on, where it is a TLS session.
+    pub fn tls(&self) -> Option<TlsState> {
+        let transport = self.pending.lock().transport.clone();
+        transport?.tls()?.state()
     }
 
     /// Tells the owner something and wakes it.
