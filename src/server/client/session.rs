@@ -328,6 +328,9 @@ impl Session for ClientSession {
     ) -> Result<(), CloseReason> {
         if notices.contains(Notices::OPTIONS) {
             self.take_options(now);
+            if self.account.is_removed() {
+                return Err(CloseReason::ClientClosed);
+            }
         }
         if notices.contains(Notices::INFO) && self.takes_async_info() && self.first_ping_answered {
             self.send_async_info(courier);
@@ -419,7 +422,6 @@ mod tests {
     use crate::server::conn::{Context, SlowConsumers, Table};
     use crate::server::delivery::Herald;
     use crate::server::events::ServerInfo;
-    use crate::server::interest::SharedInterest;
     use crate::server::log::{Levels, Logger, Recorder};
 
     /// A client of a server with these options, accepted now, and the server's log.
@@ -438,7 +440,7 @@ mod tests {
         };
         let context = ClientContext {
             conn: Arc::new(conn),
-            accounts: Registry::new(SharedInterest::new),
+            accounts: Registry::new(&Options::default(), Arc::new(clock.clone())).unwrap(),
             info: arc_swap::ArcSwap::default(),
             lame_duck: false.into(),
         };

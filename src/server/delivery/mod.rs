@@ -4,6 +4,7 @@
 mod message;
 mod courier;
 mod fanout;
+mod apart;
 mod run;
 mod trace;
 mod internal;

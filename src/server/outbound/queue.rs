@@ -139,13 +139,18 @@ impl Outbound {
 
     /// A destination without a socket, for tests of what only points to one.
     pub fn detached(id: u64) -> Self {
+        Self::without_socket(id, Kind::System)
+    }
+
+    /// The server's own end of subscriptions and messages: nothing is ever written to it.
+    pub fn without_socket(id: u64, kind: Kind) -> Self {
         let rules = OutboundRules {
             pending_bytes_max: usize::MAX,
             closes: false,
             write_deadline: Duration::MAX,
             write_timeout: WriteTimeout::Default,
         };
-        Self::build(id, Kind::System, rules, Pending::default())
+        Self::build(id, kind, rules, Pending::default())
     }
 
     fn build(id: u64, kind: Kind, rules: OutboundRules, pending: Pending) -> Self {

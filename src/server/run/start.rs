@@ -15,7 +15,7 @@ use super::files;
 use super::heartbeat_task;
 use super::server::{Inner, Life, Server};
 use super::version;
-use crate::server::account::{Mappings, Registry};
+use crate::server::account::Registry;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
@@ -29,7 +29,6 @@ use crate::server::config::unbuilt;
 use crate::server::conn::{Context, SlowConsumers, Table};
 use crate::server::delivery::Herald;
 use crate::server::events::{ServerFacts, ServerInfo};
-use crate::server::interest::SharedInterest;
 use crate::server::log::Logger;
 use crate::server::net::advertise;
 use crate::server::net::listen_task::{self, Gate};
@@ -50,7 +49,7 @@ pub enum StartError {
     /// The options contradict each other, or ask for what natsx cannot do yet.
     #[error(transparent)]
     Refused(#[from] check::Refusal),
-    /// A subject mapping is none.
+    /// A subject mapping or an import is none.
     #[error(transparent)]
     Mapping(#[from] TransformError),
     /// The pid file cannot be written.
@@ -107,7 +106,6 @@ impl Server {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
-        let without_cache = options.no_sublist_cache;
         let server_id = KeyPair::new_server().public_key();
         announce(&options, &server_id, &logger);
         if let Some(path) = &options.pid_file {
@@ -131,11 +129,8 @@ impl Server {
         if options.proxy_protocol {
             logger.notice(format_args!("PROXY protocol enabled for client connections"));
         }
-        let mappings = mappings(&options)?;
-        let accounts = Registry::new(|| {
-            if without_cache { SharedInterest::without_cache() } else { SharedInterest::new() }
-        });
-        let system = (!options.no_system_account).then(|| Arc::clone(accounts.system()));
+        let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
+        let system = options.system_account_name().map(|_| Arc::clone(accounts.system()));
         let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
         let conn = Arc::new(Context {
             clock: clock.clone(),
@@ -152,7 +147,6 @@ impl Server {
             info: ArcSwap::from_pointee(info),
             lame_duck: AtomicBool::new(false),
         });
-        client.accounts.global().set_mappings(mappings);
         let (gate, _) = watch::channel(Gate::Open);
         let (life, _) = watch::channel(Life::Running);
         spawn_until_stopped(life.subscribe(), timer_task::run(timers, clock));
@@ -270,11 +264,6 @@ pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), 
     advertise::split(value, port)
         .map(|(host, port)| (host, i64::from(port)))
         .map_err(|error| StartError::Advertise { value: value.clone(), error })
-}
-
-/// The mappings of the global account.
-pub(super) fn mappings(options: &Options) -> Result<Mappings, TransformError> {
-    Mappings::new(&options.mappings, options.cluster.name.as_deref())
 }
 
 #[cfg(test)]
