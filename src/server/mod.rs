@@ -5,6 +5,7 @@
 
 pub mod base;
 pub mod protocol;
+pub mod jwt;
 pub mod config;
 pub mod log;
 pub mod net;

@@ -7,6 +7,7 @@ pub mod size;
 pub mod base64;
 pub mod io_text;
 pub mod quote;
+pub mod url;
 pub mod buffer;
 pub mod inbox;
 pub mod timers;
