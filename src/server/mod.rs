@@ -14,6 +14,7 @@ pub mod interest;
 pub mod events;
 pub mod account;
 pub mod delivery;
+pub mod resolver;
 pub mod conn;
 pub mod client;
 pub mod run;
