@@ -430,7 +430,7 @@ mod tests {
         let now = clock.now();
         let (logger, log) = Logger::recorded(Levels::default(), Arc::new(clock.clone()));
         let conn = Context {
-            clock,
+            clock: clock.clone(),
             timers: Arc::new(Timers::default()),
             herald: Herald::new(None, "", ServerInfo::default(), logger.clone()),
             logger,
@@ -440,7 +440,7 @@ mod tests {
         };
         let context = ClientContext {
             conn: Arc::new(conn),
-            accounts: Registry::new(&Options::default(), Arc::new(clock.clone())).unwrap(),
+            accounts: Registry::new(&Options::default(), Arc::new(clock)).unwrap(),
             info: arc_swap::ArcSwap::default(),
             lame_duck: false.into(),
         };

@@ -127,4 +127,3 @@ pub(super) fn token(key: &AccountKey, id: &str, iat: i64, exp: i64) -> String {
     let body = format!(r#"{{"jti":"{id}","sub":"{key}","iat":{iat},"exp":{exp}}}"#);
     format!("e30.{}.c2ln", Base64::Url.encode(body.as_bytes()))
 }
-

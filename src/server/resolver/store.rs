@@ -183,7 +183,8 @@ impl<D: Disk> Store<D> {
         }
         let sum = sum_of(token.as_bytes());
         self.index.touch(key, now);
-        if self.index.sum_of(key) == Some(sum) && self.read(&self.name(key), key).is_ok_and(|(_, _, have)| have == sum)
+        if self.index.sum_of(key) == Some(sum)
+            && self.read(&self.name(key), key).is_ok_and(|(_, _, have)| have == sum)
         {
             return Ok(false);
         }
@@ -211,7 +212,12 @@ impl<D: Disk> Store<D> {
     ///
     /// # Errors
     /// As [`Self::save`].
-    pub fn save_if_newer(&mut self, key: &AccountKey, token: &str, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn save_if_newer(
+        &mut self,
+        key: &AccountKey,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let new = Stamp::read(token.as_bytes()).ok_or(StoreError::NoToken)?;
         if let Ok((_, have, _)) = self.read(&self.name(key), key)
             && (have.id == new.id || have.issued_at > new.issued_at)

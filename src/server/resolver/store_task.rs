@@ -250,7 +250,8 @@ mod tests {
     async fn what_another_server_sent_is_taken_up_to_the_first_wrong_line() {
         let (orders, _handle) = thread(Simulated::default());
         let (a, b) = (key(), key());
-        let lines = [pack::line(&a, &token(&a, "1", 1, 0)), "x".to_owned(), pack::line(&b, &token(&b, "1", 1, 0))];
+        let lines =
+            [pack::line(&a, &token(&a, "1", 1, 0)), "x".to_owned(), pack::line(&b, &token(&b, "1", 1, 0))];
         let Outcome::Merged { changed, before, after, error } =
             ask(&orders, Order::Merge(lines.join("\n"))).await
         else {

@@ -1,0 +1,3 @@
+//! Who may connect and do what; does not know how a connection is refused.
+
+pub mod callout;
