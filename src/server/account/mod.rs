@@ -3,6 +3,7 @@
 mod common;
 mod connections;
 mod state;
+mod membership;
 mod streams;
 mod services;
 mod answers;
@@ -15,6 +16,7 @@ pub use common::Common;
 pub use connections::Connections;
 pub use figures::Figures;
 pub use mapping::Mappings;
+pub use membership::{AccountFull, Membership};
 pub use registry::Registry;
 pub use services::{ServiceExport, ServiceImport};
 pub use state::Account;

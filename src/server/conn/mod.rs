@@ -9,10 +9,12 @@ mod worker;
 mod input;
 pub mod read_task;
 mod write_task;
+mod verify_task;
 
 pub use context::Context;
 pub use ping::{Ping, PingAction, PingRules};
 pub use session::{Consumed, Session};
 pub use slow::SlowConsumers;
 pub use table::Table;
+pub use verify_task::Verifiers;
 pub use worker::lend_courier;
