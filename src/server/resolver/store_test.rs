@@ -3,21 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nkeys::KeyPair;
 use proptest::prelude::*;
 
 use super::super::disk::Folder;
 use super::super::pack;
-use super::super::simulated::{Files, Simulated, token};
+use super::super::simulated::{Files, Simulated, keys, token};
 use super::*;
 
 const FULL: Policy = Policy { limit: usize::MAX, evicts: false, ttl: None };
-
-fn keys<const N: usize>() -> [AccountKey; N] {
-    let mut keys = std::array::from_fn(|_| AccountKey::parse(&KeyPair::new_account().public_key()).unwrap());
-    keys.sort_unstable();
-    keys
-}
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_nanos(seconds * 1_000_000_000)
