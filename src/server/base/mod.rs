@@ -9,5 +9,6 @@ pub mod io_text;
 pub mod quote;
 pub mod url;
 pub mod buffer;
+pub mod inbox;
 pub mod timers;
 pub mod timer_task;

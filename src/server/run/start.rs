@@ -12,9 +12,10 @@ use tokio::sync::{Mutex, watch};
 use super::accept::{self, ClientAccept};
 use super::banner::{self, Identity};
 use super::files;
+use super::heartbeat_task;
 use super::server::{Inner, Life, Server};
 use super::version;
-use crate::server::account::{Mappings, Registry};
+use crate::server::account::Registry;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
@@ -26,7 +27,8 @@ use crate::server::config::options::{Options, PORT_RANDOM};
 use crate::server::config::shared::Shared;
 use crate::server::config::unbuilt;
 use crate::server::conn::{Context, SlowConsumers, Table};
-use crate::server::interest::SharedInterest;
+use crate::server::delivery::Herald;
+use crate::server::events::{ServerFacts, ServerInfo};
 use crate::server::log::Logger;
 use crate::server::net::advertise;
 use crate::server::net::listen_task::{self, Gate};
@@ -47,7 +49,7 @@ pub enum StartError {
     /// The options contradict each other, or ask for what natsx cannot do yet.
     #[error(transparent)]
     Refused(#[from] check::Refusal),
-    /// A subject mapping is none.
+    /// A subject mapping or an import is none.
     #[error(transparent)]
     Mapping(#[from] TransformError),
     /// The pid file cannot be written.
@@ -104,7 +106,6 @@ impl Server {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
-        let without_cache = options.no_sublist_cache;
         let server_id = KeyPair::new_server().public_key();
         announce(&options, &server_id, &logger);
         if let Some(path) = &options.pid_file {
@@ -128,10 +129,13 @@ impl Server {
         if options.proxy_protocol {
             logger.notice(format_args!("PROXY protocol enabled for client connections"));
         }
-        let mappings = mappings(&options)?;
+        let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
+        let system = (!options.no_system_account).then(|| Arc::clone(accounts.system()));
+        let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
         let conn = Arc::new(Context {
             clock: clock.clone(),
             timers: Arc::clone(&timers),
+            herald,
             logger,
             options: Shared::new(options),
             table: Table::default(),
@@ -139,16 +143,14 @@ impl Server {
         });
         let client = Arc::new(ClientContext {
             conn,
-            accounts: Registry::new(|| {
-                if without_cache { SharedInterest::without_cache() } else { SharedInterest::new() }
-            }),
+            accounts,
             info: ArcSwap::from_pointee(info),
             lame_duck: AtomicBool::new(false),
         });
-        client.accounts.global().set_mappings(mappings);
         let (gate, _) = watch::channel(Gate::Open);
         let (life, _) = watch::channel(Life::Running);
         spawn_until_stopped(life.subscribe(), timer_task::run(timers, clock));
+        spawn_until_stopped(life.subscribe(), heartbeat_task::run(Arc::clone(&client.conn)));
         for listener in listeners {
             let accept = ClientAccept { context: Arc::clone(&client) };
             spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));
@@ -236,6 +238,24 @@ fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, Sta
     })
 }
 
+/// What system messages say of a server whose INFO is `info`.
+pub(super) fn description(options: &Options, info: &Info) -> ServerInfo {
+    let chosen = |&(name, by_default): &(&'static str, bool)| {
+        (name, options.feature_flags.get(name).copied().unwrap_or(by_default))
+    };
+    let feature_flags: Vec<_> = banner::FEATURE_FLAGS.iter().map(chosen).collect();
+    ServerInfo::new(&ServerFacts {
+        name: &info.server_name,
+        host: &info.host,
+        id: &info.server_id,
+        cluster: &info.cluster,
+        version: &info.version,
+        tags: &options.server_tags,
+        metadata: &options.server_metadata,
+        feature_flags: &feature_flags,
+    })
+}
+
 /// Host and port that clients are told, for a server that listens on `port`.
 pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), StartError> {
     let Some(value) = &options.client_advertise else {
@@ -244,11 +264,6 @@ pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), 
     advertise::split(value, port)
         .map(|(host, port)| (host, i64::from(port)))
         .map_err(|error| StartError::Advertise { value: value.clone(), error })
-}
-
-/// The mappings of the global account.
-pub(super) fn mappings(options: &Options) -> Result<Mappings, TransformError> {
-    Mappings::new(&options.mappings, options.cluster.name.as_deref())
 }
 
 #[cfg(test)]
