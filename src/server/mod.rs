@@ -5,13 +5,16 @@
 
 pub mod base;
 pub mod protocol;
+pub mod jwt;
 pub mod config;
 pub mod log;
 pub mod net;
 pub mod outbound;
 pub mod interest;
+pub mod events;
 pub mod account;
 pub mod delivery;
+pub mod resolver;
 pub mod conn;
 pub mod client;
 pub mod run;

@@ -1,9 +1,20 @@
-//! Accounts and their limits; knows no connections.
+//! Accounts: mappings, limits, what they take from each other; knows no connections.
 
+mod common;
+mod connections;
+mod figures;
 mod state;
+mod streams;
+mod services;
+mod answers;
 mod registry;
 mod mapping;
 
+pub use answers::{Awaited, Expectation, Measured};
+pub use common::Common;
+pub use connections::Connections;
+pub use figures::Figures;
 pub use mapping::Mappings;
 pub use registry::Registry;
+pub use services::{ServiceExport, ServiceImport};
 pub use state::Account;

@@ -1,25 +1,56 @@
-//! All accounts of a server.
+//! All accounts of a server: built from the options, changed by a reload.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use parking_lot::{Mutex, RwLock};
+
+use super::common::Common;
+use super::mapping::Mappings;
+use super::services::{ServiceExport, ServiceImport, service_exports, service_imports};
 use super::state::Account;
-use crate::server::config::options::{GLOBAL_ACCOUNT, SYSTEM_ACCOUNT};
-use crate::server::interest::SharedInterest;
+use super::streams::stream_imports;
+use crate::server::base::clock::Clock;
+use crate::server::config::options::{self, GLOBAL_ACCOUNT, Options, SYSTEM_ACCOUNT};
+use crate::server::interest::{SharedInterest, StreamImport};
+use crate::server::protocol::transform::TransformError;
+
+type ByName = HashMap<Arc<str>, Arc<Account>, foldhash::fast::RandomState>;
 
 /// The accounts by name.
 #[derive(Debug)]
 pub struct Registry {
     global: Arc<Account>,
     system: Arc<Account>,
+    /// Leaf lock, held for a look-up, an insertion, or a copy of all handles.
+    by_name: RwLock<ByName>,
+    /// Held for a whole update, so that there is one at a time; takes everything that an account has.
+    updates: Mutex<()>,
+    without_cache: bool,
+    common: Arc<Common>,
 }
 
 impl Registry {
-    /// The global and the system account, each with an interest made by `interest`.
-    pub fn new(interest: impl Fn() -> SharedInterest) -> Self {
-        Self {
-            global: Arc::new(Account::new(GLOBAL_ACCOUNT, interest())),
-            system: Arc::new(Account::new(SYSTEM_ACCOUNT, interest())),
-        }
+    /// The accounts of `options`, which have been checked. `clock` times requests between them.
+    ///
+    /// # Errors
+    /// A mapping or an import that is none; the reader of the configuration has refused it before.
+    pub fn new(options: &Options, clock: Arc<dyn Clock>) -> Result<Self, TransformError> {
+        let without_cache = options.no_sublist_cache;
+        let common = Arc::new(Common::new(clock));
+        let make = |name: &str, is_system: bool| {
+            Arc::new(Account::of_server(name, interest(without_cache), &common, is_system))
+        };
+        // Without a system account nobody finds this one: it stays empty.
+        let system_name = options.system_account_name();
+        let is_one = system_name == Some(GLOBAL_ACCOUNT);
+        let global = make(GLOBAL_ACCOUNT, is_one);
+        let system =
+            if is_one { Arc::clone(&global) } else { make(system_name.unwrap_or(SYSTEM_ACCOUNT), true) };
+        let (by_name, updates) = (RwLock::default(), Mutex::default());
+        let registry = Self { global, system, by_name, updates, without_cache, common };
+        registry.update(options)?;
+        Ok(registry)
     }
 
     /// The account of clients that belong to no other.
@@ -30,5 +61,162 @@ impl Registry {
     /// The account in which the server itself speaks.
     pub fn system(&self) -> &Arc<Account> {
         &self.system
+    }
+
+    /// What all accounts share.
+    pub fn common(&self) -> &Arc<Common> {
+        &self.common
+    }
+
+    /// The account of this name.
+    pub fn find(&self, name: &str) -> Option<Arc<Account>> {
+        self.by_name.read().get(name).cloned()
+    }
+
+    /// Every account, in no order that means anything.
+    pub fn all(&self) -> Vec<Arc<Account>> {
+        self.by_name.read().values().cloned().collect()
+    }
+
+    /// Makes the accounts what `options` describe. Those that stay keep their identity; those that are
+    /// not there any more are marked and given out: their clients are to be closed.
+    ///
+    /// # Errors
+    /// A mapping or an import that is none; nothing has changed.
+    pub fn update(&self, options: &Options) -> Result<Vec<Arc<Account>>, TransformError> {
+        let _one_at_a_time = self.updates.lock();
+        let cluster = options.cluster.name.as_deref();
+        let own = options::Account {
+            name: self.global.name().to_string(),
+            mappings: options.mappings.clone(),
+            ..options::Account::default()
+        };
+        let nothing =
+            options::Account { name: self.system.name().to_string(), ..options::Account::default() };
+        // The first two are there whether they are described or not.
+        let mut described = vec![&nothing, &own];
+        for account in &options.accounts {
+            match described.iter_mut().find(|other| other.name == account.name) {
+                Some(other) => *other = account,
+                None => described.push(account),
+            }
+        }
+        let is_no_account = |account: &options::Account| std::ptr::eq(account, &raw const nothing);
+        if options.system_account_name().is_none() || Arc::ptr_eq(&self.system, &self.global) {
+            described.retain(|account| !is_no_account(account));
+        }
+        let mut plans = Vec::with_capacity(described.len());
+        for described in described {
+            let account = self.present(&described.name).unwrap_or_else(|| self.make(&described.name));
+            let (mappings, exports) =
+                (Mappings::new(&described.mappings, cluster)?, service_exports(described));
+            plans.push(Plan { account, described, mappings, exports });
+        }
+        let by_name: HashMap<&str, &Plan<'_>> =
+            plans.iter().map(|plan| (&**plan.account.name(), plan)).collect();
+        let mut imports = Vec::with_capacity(plans.len());
+        for plan in &plans {
+            imports.push(Imports {
+                streams: stream_imports(plan.described, |name| {
+                    Some(Arc::clone(&by_name.get(name)?.account))
+                })?,
+                services: service_imports(plan.described, |name| {
+                    let plan = by_name.get(name)?;
+                    Some((Arc::clone(&plan.account), plan.exports.as_slice()))
+                })?,
+            });
+        }
+        let by_name: ByName =
+            plans.iter().map(|plan| (Arc::clone(plan.account.name()), Arc::clone(&plan.account))).collect();
+        for (plan, imports) in plans.into_iter().zip(imports) {
+            plan.account.interest().set_imports(imports.streams);
+            plan.account.set_services(imports.services);
+            plan.account.set_limits(plan.described.limits);
+            plan.account.set_mappings(plan.mappings);
+        }
+        let old = std::mem::replace(&mut *self.by_name.write(), by_name.clone());
+        let gone: Vec<_> = old.into_values().filter(|old| !by_name.contains_key(old.name())).collect();
+        gone.iter().for_each(|account| account.part());
+        Ok(gone)
+    }
+
+    /// The account of this name; the system account also before it can be found.
+    fn present(&self, name: &str) -> Option<Arc<Account>> {
+        let own = [&self.global, &self.system].into_iter().find(|own| &**own.name() == name);
+        own.cloned().or_else(|| self.find(name))
+    }
+
+    fn make(&self, name: &str) -> Arc<Account> {
+        Arc::new(Account::of_server(name, interest(self.without_cache), &self.common, false))
+    }
+}
+
+/// What one account is to become.
+struct Plan<'o> {
+    account: Arc<Account>,
+    described: &'o options::Account,
+    mappings: Mappings,
+    exports: Vec<Arc<ServiceExport>>,
+}
+
+/// What one account is to import.
+struct Imports {
+    streams: Vec<StreamImport>,
+    services: Vec<ServiceImport>,
+}
+
+fn interest(without_cache: bool) -> SharedInterest {
+    if without_cache { SharedInterest::without_cache() } else { SharedInterest::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::base::clock::SystemClock;
+    use crate::server::config::options::{Import, ImportKind};
+
+    fn described(names: &[&str]) -> Options {
+        let account =
+            |name: &&str| options::Account { name: (*name).to_owned(), ..options::Account::default() };
+        Options { accounts: names.iter().map(account).collect(), ..Options::default() }
+    }
+
+    fn registry(options: &Options) -> Registry {
+        Registry::new(options, Arc::new(SystemClock::new())).unwrap()
+    }
+
+    #[test]
+    fn accounts_that_stay_are_the_same_after_a_reload_and_the_others_part() {
+        let registry = registry(&described(&["A", "B"]));
+        let (a, b) = (registry.find("A").unwrap(), registry.find("B").unwrap());
+        let gone = registry.update(&described(&["A", "C"])).unwrap();
+        assert!(gone.len() == 1 && Arc::ptr_eq(&gone[0], &b) && b.is_removed() && !a.is_removed());
+        assert!(Arc::ptr_eq(&registry.find("A").unwrap(), &a));
+        assert!(registry.find("B").is_none() && registry.find("C").is_some());
+    }
+
+    #[test]
+    fn global_and_system_account_are_always_there_unless_there_is_to_be_no_system() {
+        let registry = registry(&Options::default());
+        assert!(Arc::ptr_eq(&registry.find("$G").unwrap(), registry.global()));
+        assert!(Arc::ptr_eq(&registry.find("$SYS").unwrap(), registry.system()));
+        assert!(registry.system().is_system() && !registry.global().is_system());
+        let without = Options { no_system_account: true, ..described(&["A"]) };
+        let registry = registry(&without);
+        assert!(registry.find("$SYS").is_none() && registry.find("A").is_some());
+        let named = Options { system_account: Some("A".into()), ..described(&["A"]) };
+        let registry = registry(&named);
+        assert!(Arc::ptr_eq(&registry.find("A").unwrap(), registry.system()));
+    }
+
+    #[test]
+    fn import_that_is_none_changes_nothing() {
+        let registry = registry(&described(&["A"]));
+        let mut wrong = described(&["A", "B"]);
+        let to = Some("b.$3".to_owned());
+        let kind = ImportKind::Stream { prefix: None, to, allow_trace: false };
+        wrong.accounts[1].imports.push(Import { account: "A".into(), subject: "a.*".into(), kind });
+        assert!(registry.update(&wrong).is_err());
+        assert!(registry.find("B").is_none());
     }
 }

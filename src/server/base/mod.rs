@@ -8,6 +8,8 @@ pub mod base64;
 pub mod pem;
 pub mod io_text;
 pub mod quote;
+pub mod url;
 pub mod buffer;
+pub mod inbox;
 pub mod timers;
 pub mod timer_task;

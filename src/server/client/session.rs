@@ -101,7 +101,7 @@ impl ClientSession {
             Some(_) if options.proxy_protocol => Phase::AwaitPreamble(now + PREAMBLE_TIME_MAX),
             _ => Phase::Active,
         };
-        Self {
+        let session = Self {
             account: Arc::clone(context.accounts.global()),
             outbound,
             parser: Parser::new(Kind::Client),
@@ -128,7 +128,9 @@ impl ClientSession {
             stats: ClientStats::default(),
             trace: None,
             context,
-        }
+        };
+        session.enter_account();
+        session
     }
 
     /// Makes the client be told, after it has got INFO if it `greets` it at all, that there are too many
@@ -154,7 +156,7 @@ impl ClientSession {
     /// Handles one operation; says whether what is staged should be sent before the next.
     fn operation(&mut self, now: Timestamp, op: Op<'_>, courier: &mut Courier) -> Result<bool, CloseReason> {
         match op {
-            Op::Publish(publish) => return Ok(self.publish(&publish, courier)),
+            Op::Publish(publish) => return Ok(self.publish(now, &publish, courier)),
             Op::Subscribe(subscribe) => self.subscribe(now, &subscribe, courier),
             Op::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe, courier),
             Op::Ping => self.answer_ping(now, courier),
@@ -336,10 +338,13 @@ impl Session for ClientSession {
         courier: &mut Courier,
     ) -> Result<Consumed, CloseReason> {
         self.follow_trace_level();
-        match self.phase {
+        let before = self.stats.totals();
+        let consumed = match self.phase {
             Phase::Active => self.operations(now, input, courier),
             Phase::AwaitPreamble(_) => self.preamble(now, input, courier),
-        }
+        };
+        self.count_received(before);
+        consumed
     }
 
     fn notified(
@@ -350,6 +355,9 @@ impl Session for ClientSession {
     ) -> Result<(), CloseReason> {
         if notices.contains(Notices::OPTIONS) {
             self.take_options(now);
+            if self.account.is_removed() {
+                return Err(CloseReason::ClientClosed);
+            }
         }
         if notices.contains(Notices::INFO) && self.takes_async_info() && self.first_ping_answered {
             self.send_async_info(courier);
@@ -398,8 +406,9 @@ impl Session for ClientSession {
         }
     }
 
-    fn closed(&mut self, _reason: CloseReason) {
+    fn closed(&mut self, now: Timestamp, reason: CloseReason, courier: &mut Courier) {
         self.end_all_subscriptions();
+        self.tell_disconnected(now, reason, courier);
     }
 }
 
@@ -467,7 +476,8 @@ mod tests {
     use crate::server::base::timers::Timers;
     use crate::server::config::shared::Shared;
     use crate::server::conn::{Context, SlowConsumers, Table};
-    use crate::server::interest::SharedInterest;
+    use crate::server::delivery::Herald;
+    use crate::server::events::ServerInfo;
     use crate::server::log::{Levels, Logger, Recorder};
 
     /// A client of a server with these options, accepted now, and the server's log.
@@ -476,8 +486,9 @@ mod tests {
         let now = clock.now();
         let (logger, log) = Logger::recorded(Levels::default(), Arc::new(clock.clone()));
         let conn = Context {
-            clock,
+            clock: clock.clone(),
             timers: Arc::new(Timers::default()),
+            herald: Herald::new(None, "", ServerInfo::default(), logger.clone()),
             logger,
             options: Shared::new(options),
             table: Table::default(),
@@ -485,7 +496,7 @@ mod tests {
         };
         let context = ClientContext {
             conn: Arc::new(conn),
-            accounts: Registry::new(SharedInterest::new),
+            accounts: Registry::new(&Options::default(), Arc::new(clock)).unwrap(),
             info: arc_swap::ArcSwap::default(),
             tls: Arc::default(),
             lame_duck: false.into(),

@@ -20,3 +20,4 @@ pub use session::{Consumed, Session};
 pub use slow::SlowConsumers;
 pub use table::Table;
 pub use tls_gate::TlsGate;
+pub use worker::lend_courier;

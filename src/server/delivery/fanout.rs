@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::courier::Courier;
 use super::message::{Message, Origin};
 use super::trace::DeliveryLog;
-use crate::server::account::Account;
-use crate::server::interest::{Delivery, Subscription};
+use crate::server::interest::{Delivery, Shadow, SharedInterest, Subscription};
 use crate::server::log::{Logger, trace_line};
 use crate::server::outbound::{SharedPayload, Stage};
 
@@ -42,11 +41,18 @@ impl Courier {
         if result.is_empty() {
             return Delivered::default();
         }
+        if result.has_detours() {
+            let result = Arc::clone(result);
+            run.end(stage);
+            return self.deliver_apart(&result, origin, message, manner);
+        }
         if run.gather(stage, result, origin, message, &manner) {
             return Delivered { count: result.plain.len(), stage_full: run.is_full() || stage.is_full() };
         }
         let shared = message.share(result.fanout());
-        let mut round = Round { stage, origin, message, shared, manner, count: 0 };
+        let home = Home::Here(origin.account.interest());
+        let mut round =
+            Round { stage, origin, home, message, shared: shared.as_ref(), manner: &manner, count: 0 };
         for subscription in result.plain.iter() {
             round.deliver(subscription);
         }
@@ -61,19 +67,40 @@ impl Courier {
     }
 }
 
+/// Where a subscription stands that may come to its end.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Home<'a> {
+    /// In this interest.
+    Here(&'a SharedInterest),
+    /// Where the shadow's original is.
+    Shadow(&'a Shadow),
+}
+
+impl Home<'_> {
+    fn remove(self, subscription: &Subscription) {
+        match self {
+            Self::Here(interest) => {
+                interest.remove(subscription);
+            }
+            Self::Shadow(shadow) => shadow.end(),
+        }
+    }
+}
+
 /// The deliveries of one message.
-struct Round<'a> {
-    stage: &'a mut Stage,
-    origin: &'a Origin<'a>,
-    message: &'a Message<'a>,
-    shared: Option<SharedPayload>,
-    manner: Manner<'a>,
-    count: usize,
+pub(super) struct Round<'a> {
+    pub(super) stage: &'a mut Stage,
+    pub(super) origin: &'a Origin<'a>,
+    pub(super) home: Home<'a>,
+    pub(super) message: &'a Message<'a>,
+    pub(super) shared: Option<&'a SharedPayload>,
+    pub(super) manner: &'a Manner<'a>,
+    pub(super) count: usize,
 }
 
 impl Round<'_> {
     /// Stages the message for one subscription; says whether it took it.
-    fn deliver(&mut self, subscription: &Subscription) -> bool {
+    pub(super) fn deliver(&mut self, subscription: &Subscription) -> bool {
         let target = subscription.target();
         if !self.origin.echo && Arc::ptr_eq(target, self.origin.outbound) {
             return false;
@@ -84,19 +111,21 @@ impl Round<'_> {
         }
         let delivery = subscription.deliver_one();
         if delivery == Delivery::Exhausted {
+            // An UNSUB may have set the maximum while the last message was on its way.
+            exhaust(self.home, subscription, self.manner.logger);
             return false;
         }
         let staged = self.stage.slot(target);
         let before = staged.own().len();
         let takes_headers = standing.takes_headers();
-        self.message.write_client(subscription.sid(), takes_headers, self.shared.as_ref(), staged);
+        self.message.write_client(subscription.sid(), takes_headers, self.shared, staged);
         let written = staged.own().len() - before;
         if let Some(log) = self.manner.log {
             let line = staged.own().get(before..).unwrap_or_default();
             log.delivered(target, line, self.message, takes_headers);
         }
         if delivery == Delivery::DeliverLast {
-            exhaust(self.origin.account, subscription, self.manner.logger);
+            exhaust(self.home, subscription, self.manner.logger);
         }
         self.count += 1;
         self.stage.add(written);
@@ -104,9 +133,13 @@ impl Round<'_> {
     }
 }
 
-/// A subscription has received all it asked for: it ends, and its owner hears of it.
+/// A subscription has received all it asked for: it ends, and its owner hears of it. Nothing happens
+/// where it has ended.
 #[cold]
-pub(super) fn exhaust(account: &Account, subscription: &Subscription, logger: &Logger) {
+pub(super) fn exhaust(home: Home<'_>, subscription: &Subscription, logger: &Logger) {
+    if !subscription.close() {
+        return;
+    }
     if logger.is_debug() || logger.is_trace() {
         let label = subscription.target().label();
         logger.debug(format_args!(
@@ -116,7 +149,6 @@ pub(super) fn exhaust(account: &Account, subscription: &Subscription, logger: &L
         ));
         logger.trace(format_args!("{label} - {}", trace_line::subscription_removed(subscription.sid())));
     }
-    account.interest().remove(subscription);
-    subscription.close();
+    home.remove(subscription);
     subscription.target().exhausted(subscription.sid());
 }

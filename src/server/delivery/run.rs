@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use super::fanout::{Manner, exhaust};
+use super::fanout::{Home, Manner, exhaust};
 use super::message::{Message, Origin};
 use crate::server::account::Account;
 use crate::server::interest::{MatchResult, Subscription};
@@ -117,7 +117,9 @@ impl Run {
                 }
                 let (granted, is_last) = subscription.deliver_many(block.messages() as u64);
                 let granted = usize::try_from(granted).unwrap_or(usize::MAX);
+                let home = Home::Here(sender.account.interest());
                 if granted == 0 {
+                    exhaust(home, subscription, &sender.logger);
                     continue;
                 }
                 if block.has_headers() && !standing.takes_headers() {
@@ -127,7 +129,7 @@ impl Run {
                     put(stage, target, block.addressed(subscription.sid(), granted));
                 }
                 if is_last {
-                    exhaust(&sender.account, subscription, &sender.logger);
+                    exhaust(home, subscription, &sender.logger);
                 }
             }
         }

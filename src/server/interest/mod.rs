@@ -4,6 +4,8 @@
 //! subject; what that doesn't know comes from the account's [`Sublist`], behind a leaf lock.
 
 mod pattern;
+mod letter;
+mod detour;
 mod subscription;
 mod packed;
 mod result;
@@ -13,14 +15,22 @@ mod wildcards;
 mod sublist;
 mod change;
 mod generation;
+mod import;
+mod shadows;
+mod departure;
 mod shared;
 mod cache;
 
 pub use cache::MatchCache;
 pub use change::{ChangeReceiver, ChangeSender, Heard, InterestChange, change_queue};
+pub use departure::Departure;
+pub use detour::Detour;
 pub use generation::Place;
+pub use import::StreamImport;
+pub use letter::Letter;
 pub use pattern::{InterestError, fuzz_pattern};
 pub use result::{MatchResult, Members, QueueGroup, Slices};
+pub use shadows::Shadow;
 pub use shared::{SharedInterest, SublistStats};
 pub use sublist::{Sublist, Tally};
 pub use subscription::{Delivery, Subscription};

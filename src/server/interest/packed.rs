@@ -17,6 +17,7 @@ pub(super) struct Packed {
     chunks: Vec<Chunk>,
     len: usize,
     remote: usize,
+    detours: usize,
 }
 
 impl Packed {
@@ -27,6 +28,11 @@ impl Packed {
     /// Subscriptions that are of this server's own.
     pub(super) fn local(&self) -> usize {
         self.len - self.remote
+    }
+
+    /// Whether messages for some of them go another way than to their targets.
+    pub(super) fn has_detours(&self) -> bool {
+        self.detours > 0
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -44,6 +50,7 @@ impl Packed {
     pub(super) fn push(&mut self, sub: Subscription) {
         sub.set_position(self.len);
         self.remote += usize::from(sub.is_remote());
+        self.detours += usize::from(sub.detour().is_some());
         self.len += 1;
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < CHUNK => own(chunk).push(sub),
@@ -57,6 +64,7 @@ impl Packed {
         let Some(last) = self.chunks.last_mut().and_then(|chunk| own(chunk).pop()) else { return false };
         self.len -= 1;
         self.remote -= usize::from(sub.is_remote());
+        self.detours -= usize::from(sub.detour().is_some());
         if self.chunks.last().is_some_and(|chunk| chunk.is_empty()) {
             self.chunks.pop();
         }
@@ -85,7 +93,7 @@ impl Packed {
 
     /// Empties the set and gives out what was in.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Subscription> {
-        (self.len, self.remote) = (0, 0);
+        (self.len, self.remote, self.detours) = (0, 0, 0);
         let chunks = std::mem::take(&mut self.chunks);
         chunks.into_iter().flat_map(|chunk| Arc::try_unwrap(chunk).unwrap_or_else(|shared| shared.to_vec()))
     }

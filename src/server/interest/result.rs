@@ -131,12 +131,20 @@ pub struct MatchResult {
     pub plain: Members,
     /// Of each of them one member gets the message.
     pub queues: Vec<QueueGroup>,
+    /// Some of them have a detour.
+    has_detours: bool,
 }
 
 impl MatchResult {
     /// Whether nobody wants the message.
     pub fn is_empty(&self) -> bool {
         self.plain.is_empty() && self.queues.is_empty()
+    }
+
+    /// Whether messages for some of them go another way than to their targets.
+    #[inline]
+    pub fn has_detours(&self) -> bool {
+        self.has_detours
     }
 
     /// Plain subscriptions and queue groups, as the reference counts fan-out.
@@ -148,6 +156,7 @@ impl MatchResult {
     pub fn clear(&mut self) {
         self.plain.clear();
         self.queues.clear();
+        self.has_detours = false;
     }
 
     /// The members of `name`; `known` is how many groups may be it (those before are distinct).
@@ -164,6 +173,7 @@ impl MatchResult {
 
 impl Sink for MatchResult {
     fn one(&mut self, sub: &Subscription) {
+        self.has_detours |= sub.detour().is_some();
         match sub.queue() {
             None => self.plain.push(sub),
             Some(queue) => self.group(queue, self.queues.len()).push_weighted(sub),
@@ -171,6 +181,7 @@ impl Sink for MatchResult {
     }
 
     fn bucket(&mut self, bucket: &Bucket) {
+        self.has_detours |= bucket.has_detours();
         self.plain.extend(bucket.plain());
         // The groups of one bucket are distinct: only what was there before can be one of them.
         let known = self.queues.len();

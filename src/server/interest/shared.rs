@@ -7,11 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use super::change::{ChangeSender, InterestChange};
+use super::departure::{Departure, Departures};
 use super::generation::{Generations, Place};
+use super::import::StreamImport;
 use super::pattern::{InterestError, is_wildcard};
 use super::result::MatchResult;
+use super::shadows::Shadows;
 use super::sublist::{Sublist, Tally};
 use super::subscription::Subscription;
+use crate::server::base::inbox::Inbox;
 use crate::server::protocol::subject::tokens;
 
 /// Removals of a batch under one hold of the lock; matches come in between.
@@ -151,6 +155,8 @@ pub struct SharedInterest {
     generations: Generations,
     counters: Arc<Counters>,
     cached: bool,
+    shadows: Shadows,
+    departures: Departures,
     /// Leaf lock, but for the queues of [`super::change`]: held for a match that missed the cache, a
     /// change, or a small batch of them.
     inner: RwLock<Inner>,
@@ -176,7 +182,14 @@ impl SharedInterest {
     /// Starts from `sublist`; `cached` says whether workers may keep results.
     pub fn with(sublist: Sublist, cached: bool) -> Self {
         let inner = RwLock::new(Inner { sublist, watches: Watches::new(), feeds: Vec::new() });
-        Self { generations: Generations::default(), counters: Arc::default(), cached, inner }
+        Self {
+            generations: Generations::default(),
+            counters: Arc::default(),
+            cached,
+            shadows: Shadows::default(),
+            departures: Departures::default(),
+            inner,
+        }
     }
 
     /// Whether workers may keep results.
@@ -184,11 +197,19 @@ impl SharedInterest {
         self.cached
     }
 
-    /// Adds a subscription, each only once. A match that begins after this returned sees it.
+    /// Adds a subscription, each only once, here and where it has to be for the account's imports. A
+    /// match that begins after this returned sees it.
     pub fn insert(&self, sub: Subscription) -> Result<(), InterestError> {
+        self.insert_here(&sub)?;
+        self.shadows.cast(&sub);
+        Ok(())
+    }
+
+    /// Adds a subscription here only.
+    pub(super) fn insert_here(&self, sub: &Subscription) -> Result<(), InterestError> {
         let mut inner = self.inner.write();
         let tally = inner.sublist.insert(sub.clone())?;
-        inner.tell(&sub, tally, true);
+        inner.tell(sub, tally, true);
         drop(inner);
         self.generations.count(sub.subject());
         Ok(())
@@ -199,8 +220,19 @@ impl SharedInterest {
         self.remove_batch(std::slice::from_ref(sub)) == 1
     }
 
-    /// Takes many out; gives how many of them were in.
+    /// Takes many out, here and where they are for the account's imports; gives how many of them were
+    /// in here.
     pub fn remove_batch(&self, subs: &[Subscription]) -> usize {
+        let removed = self.remove_here(subs);
+        for sub in subs {
+            self.shadows.withdraw(sub);
+            self.departures.tell(sub);
+        }
+        removed
+    }
+
+    /// Takes subscriptions out here only.
+    pub(super) fn remove_here(&self, subs: &[Subscription]) -> usize {
         let mut removed = 0;
         for batch in subs.chunks(BATCH) {
             let mut inner = self.inner.write();
@@ -214,6 +246,26 @@ impl SharedInterest {
             batch.iter().for_each(|sub| self.generations.count(sub.subject()));
         }
         removed
+    }
+
+    /// Puts other stream imports in force, for the subscriptions that are here and those that come.
+    pub fn set_imports(self: &Arc<Self>, imports: Vec<StreamImport>) {
+        self.shadows.set_imports(imports, Arc::downgrade(self), || self.all());
+    }
+
+    /// What a subscription stands for in other accounts: there, and by which import.
+    pub fn shadows_of(&self, sub: &Subscription) -> Vec<(Subscription, Arc<StreamImport>)> {
+        self.shadows.of(sub)
+    }
+
+    /// Names the account that this is the interest of, and who hears of subscriptions that end.
+    pub fn report_departures(&self, account: &Arc<str>, to: &Arc<Inbox<Departure>>) {
+        self.departures.report_to(account, to);
+    }
+
+    /// Begins or ends to report subscriptions that end.
+    pub fn want_departures(&self, wanted: bool) {
+        self.departures.want(wanted);
     }
 
     /// Makes results show the new weight of a remote subscription.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use triomphe::ThinArc;
 
+use super::detour::Detour;
 use crate::server::outbound::Outbound;
 
 /// Marks a subscription without a queue; an empty queue name is another thing.
@@ -33,6 +34,7 @@ pub enum Delivery {
 
 struct Header {
     target: Arc<Outbound>,
+    detour: Option<Box<Detour>>,
     delivered: AtomicU64,
     /// Messages until auto-unsubscribe (0 none), and [`CLOSED`]: one look decides the ordinary case.
     limit: AtomicU64,
@@ -51,7 +53,18 @@ pub struct Subscription(ThinArc<Header, u8>);
 impl Subscription {
     /// A subscription of a connection, or of anything else on this server.
     pub fn new(target: Arc<Outbound>, subject: &[u8], queue: Option<&[u8]>, sid: &[u8]) -> Self {
-        Self::build(target, subject, queue, sid, LOCAL)
+        Self::build(target, None, subject, queue, sid, LOCAL)
+    }
+
+    /// A subscription of this server's whose messages are not written to `target` but go another way.
+    pub fn with_detour(
+        target: Arc<Outbound>,
+        detour: Detour,
+        subject: &[u8],
+        queue: Option<&[u8]>,
+        sid: &[u8],
+    ) -> Self {
+        Self::build(target, Some(Box::new(detour)), subject, queue, sid, LOCAL)
     }
 
     /// A subscription that stands for interest of another server. A queue subscription counts as
@@ -63,13 +76,21 @@ impl Subscription {
         sid: &[u8],
         weight: u32,
     ) -> Self {
-        Self::build(target, subject, queue, sid, weight.min(LOCAL - 1))
+        Self::build(target, None, subject, queue, sid, weight.min(LOCAL - 1))
     }
 
-    fn build(target: Arc<Outbound>, subject: &[u8], queue: Option<&[u8]>, sid: &[u8], weight: u32) -> Self {
+    fn build(
+        target: Arc<Outbound>,
+        detour: Option<Box<Detour>>,
+        subject: &[u8],
+        queue: Option<&[u8]>,
+        sid: &[u8],
+        weight: u32,
+    ) -> Self {
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX - 1);
         let header = Header {
             target,
+            detour,
             delivered: AtomicU64::new(0),
             limit: AtomicU64::new(0),
             subject_len: length(subject),
@@ -127,6 +148,12 @@ impl Subscription {
     #[inline]
     pub fn target(&self) -> &Arc<Outbound> {
         &self.head().target
+    }
+
+    /// What is done with its messages instead of writing them to the target.
+    #[inline]
+    pub fn detour(&self) -> Option<&Detour> {
+        self.head().detour.as_deref()
     }
 
     /// Whether both are the same subscription, not merely equal ones.
@@ -200,9 +227,10 @@ impl Subscription {
         (granted, max != 0 && granted > 0 && before + granted == max)
     }
 
-    /// Marks it as gone: results that were taken before may still hold it, and must skip it.
-    pub fn close(&self) {
-        self.head().limit.fetch_or(CLOSED, Ordering::Release);
+    /// Marks it as gone: results that were taken before may still hold it, and must skip it. Says
+    /// whether it was not before.
+    pub fn close(&self) -> bool {
+        self.head().limit.fetch_or(CLOSED, Ordering::AcqRel) & CLOSED == 0
     }
 
     /// Whether [`Self::close`] was called.

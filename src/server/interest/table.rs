@@ -72,6 +72,10 @@ impl Bucket {
         self.groups.iter().map(|set| (queue_of(set).unwrap_or_default(), set))
     }
 
+    pub(super) fn has_detours(&self) -> bool {
+        self.plain.has_detours() || self.groups.iter().any(Packed::has_detours)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.plain.len() + self.groups.iter().map(Packed::len).sum::<usize>()
     }

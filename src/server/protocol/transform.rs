@@ -289,6 +289,27 @@ pub fn with_references(pattern: &[u8]) -> Vec<u8> {
     out
 }
 
+/// References to wildcards as the wildcards they stand for: `a.$2.{{wildcard(1)}}` gives `a.*.*`.
+#[must_use]
+pub fn with_wildcards(subject: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(subject.len());
+    for (at, token) in tokens(subject).enumerate() {
+        if at > 0 {
+            out.push(b'.');
+        }
+        out.extend_from_slice(if is_reference(token) { subject::ANY } else { token });
+    }
+    out
+}
+
+fn is_reference(token: &[u8]) -> bool {
+    let number = token.strip_prefix(b"$").is_some_and(|rest| matches!(rest.first(), Some(b'1'..=b'9')));
+    number
+        || Call::parse(token).is_some_and(|call| {
+            call.known() == Some(Name::Wildcard) && call.arguments.is_some_and(|inside| !inside.is_empty())
+        })
+}
+
 /// Checks the destination of an account mapping, which may use fewer characters than other
 /// transforms. An empty destination is fine.
 ///

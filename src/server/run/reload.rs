@@ -48,12 +48,14 @@ impl Server {
         let Prepared { options: new, .. } = Prepared::new(new)?;
         let changes = change::changes(&old, &new, &self.running())?;
         let address = start::advertised(&new, self.port())?;
-        let mappings = start::mappings(&new).map_err(StartError::from)?;
         let tls = start::tls_setup(&new)?;
         let settings = Settings::from_options(&new, &files::called_by());
         let digest = new.config_digest.clone();
+        // The sessions of accounts that are gone see it when they take up the new options.
+        self.inner.client.accounts.update(&new).map_err(StartError::from)?;
+        let description = start::description(&new, &self.inner.client.info.load());
+        self.inner.client.conn.herald.set_info(description);
         self.inner.client.conn.options.swap(new);
-        self.inner.client.accounts.global().set_mappings(mappings);
         let logger = &self.inner.client.conn.logger;
         for change in &changes {
             self.apply(change, &address, &mut ports_file);

@@ -12,9 +12,10 @@ use tokio::sync::{Mutex, watch};
 use super::accept::{self, ClientAccept};
 use super::banner::{self, Identity};
 use super::files;
+use super::heartbeat_task;
 use super::server::{Inner, Life, Server};
 use super::version;
-use crate::server::account::{Mappings, Registry};
+use crate::server::account::Registry;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
@@ -27,7 +28,8 @@ use crate::server::config::unbuilt;
 use crate::server::config::{self, check};
 use crate::server::conn::handshake_rate_task;
 use crate::server::conn::{Context, SlowConsumers, Table, TlsGate};
-use crate::server::interest::SharedInterest;
+use crate::server::delivery::Herald;
+use crate::server::events::{ServerFacts, ServerInfo};
 use crate::server::log::Logger;
 use crate::server::net::listen_task::{self, Gate};
 use crate::server::net::{TlsSetup, TlsSetupError, advertise};
@@ -48,7 +50,7 @@ pub enum StartError {
     /// The options contradict each other, or ask for what natsx cannot do yet.
     #[error(transparent)]
     Refused(#[from] check::Refusal),
-    /// A subject mapping is none.
+    /// A subject mapping or an import is none.
     #[error(transparent)]
     Mapping(#[from] TransformError),
     /// The `tls` block cannot be used.
@@ -108,7 +110,6 @@ impl Server {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
-        let without_cache = options.no_sublist_cache;
         let server_id = KeyPair::new_server().public_key();
         announce(&options, &server_id, &logger);
         if let Some(path) = &options.pid_file {
@@ -133,12 +134,15 @@ impl Server {
         if options.proxy_protocol {
             logger.notice(format_args!("PROXY protocol enabled for client connections"));
         }
-        let mappings = mappings(&options)?;
+        let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
+        let system = (!options.no_system_account).then(|| Arc::clone(accounts.system()));
+        let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
         let rate_limit = options.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit);
         let gate_tls = Arc::new(TlsGate::new(tls, rate_limit));
         let conn = Arc::new(Context {
             clock: clock.clone(),
             timers: Arc::clone(&timers),
+            herald,
             logger,
             options: Shared::new(options),
             table: Table::default(),
@@ -146,20 +150,18 @@ impl Server {
         });
         let client = Arc::new(ClientContext {
             conn,
-            accounts: Registry::new(|| {
-                if without_cache { SharedInterest::without_cache() } else { SharedInterest::new() }
-            }),
+            accounts,
             info: ArcSwap::from_pointee(info),
             tls: gate_tls,
             lame_duck: AtomicBool::new(false),
         });
-        client.accounts.global().set_mappings(mappings);
         let (gate, _) = watch::channel(Gate::Open);
         let (life, _) = watch::channel(Life::Running);
         spawn_until_stopped(life.subscribe(), timer_task::run(timers, clock));
         let logger = client.conn.logger.clone();
         let rate = handshake_rate_task::run(Arc::clone(&client.tls), logger);
         spawn_until_stopped(life.subscribe(), rate);
+        spawn_until_stopped(life.subscribe(), heartbeat_task::run(Arc::clone(&client.conn)));
         for listener in listeners {
             let accept = ClientAccept { context: Arc::clone(&client) };
             spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));
@@ -250,6 +252,24 @@ fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, Sta
     })
 }
 
+/// What system messages say of a server whose INFO is `info`.
+pub(super) fn description(options: &Options, info: &Info) -> ServerInfo {
+    let chosen = |&(name, by_default): &(&'static str, bool)| {
+        (name, options.feature_flags.get(name).copied().unwrap_or(by_default))
+    };
+    let feature_flags: Vec<_> = banner::FEATURE_FLAGS.iter().map(chosen).collect();
+    ServerInfo::new(&ServerFacts {
+        name: &info.server_name,
+        host: &info.host,
+        id: &info.server_id,
+        cluster: &info.cluster,
+        version: &info.version,
+        tags: &options.server_tags,
+        metadata: &options.server_metadata,
+        feature_flags: &feature_flags,
+    })
+}
+
 /// Host and port that clients are told, for a server that listens on `port`.
 pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), StartError> {
     let Some(value) = &options.client_advertise else {
@@ -264,11 +284,6 @@ pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), 
 pub(super) fn tls_setup(options: &Options) -> Result<Option<Arc<TlsSetup>>, StartError> {
     let setup = options.tls.as_ref().map(|tls| TlsSetup::new(tls, &config::read::Here)).transpose()?;
     Ok(setup.map(Arc::new))
-}
-
-/// The mappings of the global account.
-pub(super) fn mappings(options: &Options) -> Result<Mappings, TransformError> {
-    Mappings::new(&options.mappings, options.cluster.name.as_deref())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub(crate) mod client;
 pub(crate) mod python;
 pub(crate) mod pki;
 pub(crate) mod secure;
+pub(crate) mod operator;
 pub(crate) mod trial;
 
 pub(crate) use chance::Chance;

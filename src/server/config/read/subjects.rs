@@ -42,20 +42,7 @@ pub(super) fn check_import(from: &str, to: &str) -> Result<(), String> {
 
 /// References to wildcards (`$1`, `{{wildcard(1)}}`) become wildcards again.
 pub(super) fn with_wildcards(subject: &str) -> String {
-    let is_reference = |token: &str| {
-        let number = token.strip_prefix('$').is_some_and(|rest| rest.starts_with(|c| matches!(c, '1'..='9')));
-        number || wildcard_argument(token).is_some_and(|argument| !argument.is_empty())
-    };
-    let tokens: Vec<&str> =
-        subject.split('.').map(|token| if is_reference(token) { "*" } else { token }).collect();
-    tokens.join(".")
-}
-
-/// The argument of `{{wildcard(…)}}`.
-fn wildcard_argument(token: &str) -> Option<&str> {
-    let call = token.strip_prefix("{{")?.strip_suffix("}}")?.trim();
-    let call = call.strip_prefix("wildcard").or_else(|| call.strip_prefix("Wildcard"))?.trim_start();
-    call.strip_prefix('(')?.strip_suffix(')')
+    String::from_utf8_lossy(&transform::with_wildcards(subject.as_bytes())).into_owned()
 }
 
 /// Checks subjects of permissions; where queues are allowed, also `subject queue`.

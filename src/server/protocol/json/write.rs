@@ -77,6 +77,26 @@ impl<'o> ObjectWriter<'o> {
         }
     }
 
+    /// A number without sign.
+    pub fn uint(&mut self, name: &str, value: u64) {
+        self.name(name);
+        encode::number(self.out, value);
+    }
+
+    /// An object inside, filled by `fill`.
+    pub fn object(&mut self, name: &str, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
+        self.name(name);
+        let mut inner = ObjectWriter::new(self.out);
+        fill(&mut inner);
+        inner.end();
+    }
+
+    /// A value that `write` writes, whatever its kind.
+    pub fn raw(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.name(name);
+        write(self.out);
+    }
+
     /// A list of strings, left out when empty.
     pub fn texts_if_any(&mut self, name: &str, values: &[String]) {
         if values.is_empty() {

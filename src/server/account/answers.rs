@@ -1,0 +1,309 @@
+//! Requests to services of other accounts, while their answers are awaited.
+//!
+//! The exporter knows a request by the subject that its answer is published on (`_R_.…`), and when it
+//! is overdue; the importer by the subject on which the answer is awaited. Both forget it together:
+//! when it is answered, when nobody awaits it any more, when it is overdue, or when its account awaits
+//! too many.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::services::ServiceExport;
+use super::state::Account;
+use crate::server::base::clock::Timestamp;
+use crate::server::protocol::subject::{has_wildcard, matches, tokens};
+
+/// Memory that the requests of one importing account take while their answers are awaited: half a
+/// million of ordinary ones. With more the oldest are given up. Reference: no limit.
+const AWAITED_BYTES_MAX: usize = 128 << 20;
+
+/// What one request takes beside its subjects.
+const AWAITED_BYTES: usize = 320;
+
+/// One request whose answer is awaited.
+#[derive(Debug)]
+pub struct Awaited {
+    number: u64,
+    /// Where the exporter's account answers.
+    subject: Box<[u8]>,
+    exporter: Arc<Account>,
+    /// Where the importer's account awaits it.
+    reply: Arc<[u8]>,
+    importer: Arc<Account>,
+    export: Arc<ServiceExport>,
+    /// When it was made, or last answered; nanoseconds.
+    touched: AtomicU64,
+    /// Under which moment it stands among those that may be overdue; changed under the exporter's lock.
+    stands_at: AtomicU64,
+    measured: Option<Box<Measured>>,
+}
+
+/// What is known of a request that is measured.
+#[derive(Debug)]
+pub struct Measured {
+    /// When it came.
+    pub started: Timestamp,
+    /// Who asks, as a document; empty where nothing is said of it.
+    pub requestor: Vec<u8>,
+    /// The requestor's round trip in nanoseconds.
+    pub round_trip: u64,
+    /// The headers that asked for it, as a document; empty where chance did.
+    pub header: Vec<u8>,
+}
+
+impl Awaited {
+    /// Where the exporter's account answers.
+    pub fn subject(&self) -> &[u8] {
+        &self.subject
+    }
+
+    /// The account that answers.
+    pub fn exporter(&self) -> &Arc<Account> {
+        &self.exporter
+    }
+
+    /// Where the importer's account awaits it.
+    pub fn reply(&self) -> &[u8] {
+        &self.reply
+    }
+
+    /// The account that awaits it.
+    pub fn importer(&self) -> &Arc<Account> {
+        &self.importer
+    }
+
+    /// The service.
+    pub fn export(&self) -> &Arc<ServiceExport> {
+        &self.export
+    }
+
+    /// What is known of it where it is measured.
+    pub fn measured(&self) -> Option<&Measured> {
+        self.measured.as_deref()
+    }
+
+    /// An answer came, and more may: it is awaited anew.
+    pub fn touch(&self, now: Timestamp) {
+        self.touched.store(now.nanos(), Ordering::Relaxed);
+    }
+
+    pub(super) fn due(&self) -> Timestamp {
+        Timestamp::from_nanos(self.touched.load(Ordering::Relaxed)) + self.export.threshold
+    }
+
+    fn bytes(&self) -> usize {
+        AWAITED_BYTES + self.subject.len() + self.reply.len()
+    }
+
+    /// Nothing is awaited any more; says whether it was till now.
+    pub fn end(&self) -> bool {
+        let was = self.exporter.answers().forget_expected(self);
+        self.importer.answers().forget_awaited(self);
+        was
+    }
+}
+
+/// A new request.
+#[derive(Debug)]
+pub struct Expectation<'a> {
+    /// The account that answers.
+    pub exporter: &'a Arc<Account>,
+    /// The account that awaits the answer.
+    pub importer: &'a Arc<Account>,
+    /// Where it awaits it.
+    pub reply: &'a [u8],
+    /// The service.
+    pub export: &'a Arc<ServiceExport>,
+    /// Present where the request is measured.
+    pub measured: Option<Box<Measured>>,
+}
+
+/// One account's part in requests: those it is to answer, and those it awaits answers for.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    expected: Mutex<Expected>,
+    awaited: Mutex<AwaitedTable>,
+    /// Requests that it awaits answers for.
+    awaited_count: AtomicUsize,
+}
+
+/// As the exporter. A leaf lock, held for an insertion, a look-up, a removal.
+#[derive(Debug, Default)]
+struct Expected {
+    by_subject: HashMap<Box<[u8]>, Arc<Awaited>, foldhash::fast::RandomState>,
+    /// When each is overdue, unless it was touched since.
+    by_due: BTreeMap<(Timestamp, u64), Arc<Awaited>>,
+}
+
+/// As the importer. A leaf lock, held for an insertion, a removal, a search.
+#[derive(Debug, Default)]
+struct AwaitedTable {
+    by_reply: BTreeMap<(Arc<[u8]>, u64), Arc<Awaited>>,
+    by_age: BTreeMap<u64, Arc<Awaited>>,
+    bytes: usize,
+}
+
+impl AwaitedTable {
+    fn remove(&mut self, awaited: &Awaited) {
+        if self.by_age.remove(&awaited.number).is_some() {
+            self.by_reply.remove(&(Arc::clone(&awaited.reply), awaited.number));
+            self.bytes -= awaited.bytes();
+        }
+    }
+}
+
+/// Makes a request one whose answer is awaited on `subject`, and gives the ones that had to be given
+/// up for it. `None` where something is expected there already.
+pub(super) fn expect(
+    expectation: Expectation<'_>,
+    subject: &[u8],
+    number: u64,
+    now: Timestamp,
+) -> Result<(Arc<Awaited>, Vec<Arc<Awaited>>), Option<Box<Measured>>> {
+    let Expectation { exporter, importer, reply, export, measured } = expectation;
+    let mut expected = exporter.answers().expected.lock();
+    if expected.by_subject.contains_key(subject) {
+        return Err(measured);
+    }
+    let awaited = Arc::new(Awaited {
+        number,
+        subject: subject.into(),
+        exporter: Arc::clone(exporter),
+        reply: reply.into(),
+        importer: Arc::clone(importer),
+        export: Arc::clone(export),
+        touched: AtomicU64::new(now.nanos()),
+        stands_at: AtomicU64::default(),
+        measured,
+    });
+    expected.by_subject.insert(subject.into(), Arc::clone(&awaited));
+    expected.stand(&awaited);
+    drop(expected);
+    let given_up = importer.answers().await_answer(Arc::clone(&awaited));
+    importer.interest().want_departures(true);
+    given_up.iter().for_each(|oldest| {
+        oldest.exporter.answers().forget_expected(oldest);
+    });
+    Ok((awaited, given_up))
+}
+
+impl Expected {
+    /// Notes when `awaited` is to be looked at.
+    fn stand(&mut self, awaited: &Arc<Awaited>) {
+        let due = awaited.due();
+        awaited.stands_at.store(due.nanos(), Ordering::Relaxed);
+        self.by_due.insert((due, awaited.number), Arc::clone(awaited));
+    }
+}
+
+impl Answers {
+    /// The request that is answered on `subject`.
+    pub(super) fn find(&self, subject: &[u8]) -> Option<Arc<Awaited>> {
+        self.expected.lock().by_subject.get(subject).cloned()
+    }
+
+    /// Whether it awaits answers.
+    pub(super) fn are_awaited(&self) -> bool {
+        self.awaited_count.load(Ordering::Relaxed) > 0
+    }
+
+    /// How many requests it is to answer, and how many answers it awaits.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.expected.lock().by_subject.len(), self.awaited_count.load(Ordering::Relaxed))
+    }
+
+    fn await_answer(&self, awaited: Arc<Awaited>) -> Vec<Arc<Awaited>> {
+        let mut given_up = Vec::new();
+        let mut table = self.awaited.lock();
+        table.bytes += awaited.bytes();
+        table.by_reply.insert((Arc::clone(&awaited.reply), awaited.number), Arc::clone(&awaited));
+        table.by_age.insert(awaited.number, awaited);
+        while table.bytes > AWAITED_BYTES_MAX
+            && let Some((_, oldest)) = table.by_age.first_key_value()
+        {
+            let oldest = Arc::clone(oldest);
+            table.remove(&oldest);
+            given_up.push(oldest);
+        }
+        self.awaited_count.store(table.by_age.len(), Ordering::Relaxed);
+        given_up
+    }
+
+    fn forget_expected(&self, awaited: &Awaited) -> bool {
+        let mut expected = self.expected.lock();
+        let same = |other: &Arc<Awaited>| other.number == awaited.number;
+        if !expected.by_subject.get(&awaited.subject).is_some_and(same) {
+            return false;
+        }
+        expected.by_subject.remove(&awaited.subject);
+        let stands_at = Timestamp::from_nanos(awaited.stands_at.load(Ordering::Relaxed));
+        expected.by_due.remove(&(stands_at, awaited.number));
+        true
+    }
+
+    fn forget_awaited(&self, awaited: &Awaited) {
+        let mut table = self.awaited.lock();
+        table.remove(awaited);
+        self.awaited_count.store(table.by_age.len(), Ordering::Relaxed);
+    }
+
+    /// Takes out the requests that are overdue, and gives when to look again.
+    pub(super) fn take_overdue(&self, now: Timestamp) -> (Vec<Arc<Awaited>>, Option<Timestamp>) {
+        let mut overdue = Vec::new();
+        let mut expected = self.expected.lock();
+        while let Some(entry) = expected.by_due.first_entry()
+            && entry.key().0 <= now
+        {
+            let awaited = entry.remove();
+            let same = |other: &Arc<Awaited>| other.number == awaited.number;
+            if !expected.by_subject.get(&awaited.subject).is_some_and(same) {
+                continue;
+            }
+            if awaited.due() > now {
+                expected.stand(&awaited);
+            } else {
+                expected.by_subject.remove(&awaited.subject);
+                overdue.push(awaited);
+            }
+        }
+        let next = expected.by_due.first_key_value().map(|(&(at, _), _)| at);
+        drop(expected);
+        overdue.iter().for_each(|awaited| awaited.importer.answers().forget_awaited(awaited));
+        (overdue, next)
+    }
+
+    /// The requests whose answers are awaited where `pattern` was subscribed to.
+    pub(super) fn awaited_on(&self, pattern: &[u8]) -> Vec<Arc<Awaited>> {
+        let table = self.awaited.lock();
+        let wild = has_wildcard(pattern);
+        // Replies that a wildcard covers begin with its tokens before it.
+        let literal = if wild { literal_prefix(pattern) } else { pattern };
+        let from = (Arc::<[u8]>::from(literal), 0);
+        let all = table.by_reply.range((Bound::Included(from), Bound::Unbounded));
+        let near = all.take_while(|((reply, _), _)| reply.starts_with(literal));
+        let fits = |reply: &[u8]| if wild { matches(reply, pattern) } else { reply == pattern };
+        // A literal's own come first; those that only begin like it follow.
+        let own = near.take_while(|((reply, _), _)| wild || reply.len() == literal.len());
+        own.filter(|((reply, _), _)| fits(reply)).map(|(_, awaited)| Arc::clone(awaited)).collect()
+    }
+
+    /// Forgets everything, for an account that is no more.
+    pub(super) fn end_all(&self) {
+        let expected: Vec<_> = self.expected.lock().by_subject.values().cloned().collect();
+        let awaited: Vec<_> = self.awaited.lock().by_age.values().cloned().collect();
+        for request in expected.iter().chain(&awaited) {
+            request.end();
+        }
+    }
+}
+
+/// What stands before the first wildcard, up to its dot.
+fn literal_prefix(pattern: &[u8]) -> &[u8] {
+    let literal = tokens(pattern).take_while(|token| !matches!(*token, b"*" | b">"));
+    let length: usize = literal.map(|token| token.len() + 1).sum();
+    pattern.get(..length).unwrap_or(pattern)
+}

@@ -1,0 +1,86 @@
+//! What all accounts of a server share.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Notify;
+
+use crate::server::base::clock::{Clock, Timestamp};
+use crate::server::base::inbox::Inbox;
+use crate::server::base::rng::Rng;
+use crate::server::events::EventIds;
+use crate::server::interest::Departure;
+
+/// Ended subscriptions that wait for a look at who awaits an answer on them. What a full inbox loses,
+/// the service's threshold ends.
+const DEPARTURES_MAX: usize = 4096;
+
+/// Shared by all accounts of one server.
+pub struct Common {
+    clock: Arc<dyn Clock>,
+    ids: EventIds,
+    numbers: AtomicU64,
+    departures: Arc<Inbox<Departure>>,
+    /// The earliest moment at which a request may be overdue; nanoseconds.
+    due: AtomicU64,
+    due_changed: Notify,
+}
+
+impl Common {
+    /// Nothing has happened yet.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            ids: EventIds::new(&mut Rng::from_entropy()),
+            numbers: AtomicU64::new(0),
+            departures: Arc::new(Inbox::new(DEPARTURES_MAX)),
+            due: AtomicU64::new(u64::MAX),
+            due_changed: Notify::new(),
+        }
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// An id for an event.
+    pub fn event_id(&self) -> String {
+        self.ids.next()
+    }
+
+    /// A number that nothing else of this server has.
+    pub(super) fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Where subscriptions end, as far as somebody awaits answers in their account.
+    pub fn departures(&self) -> &Arc<Inbox<Departure>> {
+        &self.departures
+    }
+
+    /// Makes sure that [`Self::take_due`] completes by `at`.
+    pub(super) fn wake_by(&self, at: Timestamp) {
+        if self.due.fetch_min(at.nanos(), Ordering::AcqRel) > at.nanos() {
+            self.due_changed.notify_one();
+        }
+    }
+
+    /// When to look for overdue requests next. Who takes it looks then, and says when to look again.
+    pub fn take_due(&self) -> Option<Timestamp> {
+        let due = self.due.swap(u64::MAX, Ordering::AcqRel);
+        (due != u64::MAX).then(|| Timestamp::from_nanos(due))
+    }
+
+    /// Completes when there is an earlier moment than all before.
+    pub async fn due_changed(&self) {
+        self.due_changed.notified().await;
+    }
+}
+
+impl fmt::Debug for Common {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Common").finish_non_exhaustive()
+    }
+}

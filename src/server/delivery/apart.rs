@@ -1,0 +1,99 @@
+//! Deliveries of a message for which some subscription has a detour: it crosses into another account,
+//! or goes to a task of the server's own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::courier::Courier;
+use super::fanout::{Delivered, Home, Manner, Round};
+use super::message::{Message, Origin};
+use crate::server::base::inbox::Inbox;
+use crate::server::interest::{Delivery, Detour, Letter, MatchResult, Shadow, Subscription};
+use crate::server::outbound::SharedPayload;
+
+/// One message at one account.
+struct Visit<'a> {
+    origin: &'a Origin<'a>,
+    message: &'a Message<'a>,
+    shared: Option<SharedPayload>,
+    manner: Manner<'a>,
+}
+
+impl Courier {
+    /// Stages `message` for all of `result`.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn deliver_apart(
+        &mut self,
+        result: &MatchResult,
+        origin: &Origin<'_>,
+        message: &Message<'_>,
+        manner: Manner<'_>,
+    ) -> Delivered {
+        let visit = Visit { origin, message, shared: message.share(result.fanout()), manner };
+        let mut count = 0;
+        for subscription in result.plain.iter() {
+            count += usize::from(self.take(subscription, &visit));
+        }
+        for group in &result.queues {
+            let members = group.members.len();
+            let start = if members > 1 { self.rng.below(members) } else { 0 };
+            let mut members = (start..members).chain(0..start).filter_map(|at| group.members.get(at));
+            count += usize::from(members.any(|member| self.take(member, &visit)));
+        }
+        Delivered { count, stage_full: self.stage.is_full() }
+    }
+
+    /// Takes the message to one subscription; says whether somebody took it.
+    fn take(&mut self, subscription: &Subscription, visit: &Visit<'_>) -> bool {
+        match subscription.detour() {
+            None => self.stage_for(
+                subscription,
+                Home::Here(visit.origin.account.interest()),
+                visit,
+                visit.message,
+            ),
+            Some(Detour::Stream(shadow)) => self.take_to_importer(shadow, visit),
+            Some(Detour::Inbox(inbox)) => put(inbox, subscription, visit.message),
+            Some(Detour::Service(_) | Detour::Answer) => false,
+        }
+    }
+
+    /// Takes the message to the subscription that a shadow stands for.
+    fn take_to_importer(&mut self, shadow: &Shadow, visit: &Visit<'_>) -> bool {
+        let subject = shadow.import().rename(visit.message.subject);
+        let message = Message { subject: &subject, ..*visit.message };
+        match shadow.original().detour() {
+            Some(Detour::Inbox(inbox)) => put(inbox, shadow.original(), &message),
+            _ => self.stage_for(shadow.original(), Home::Shadow(shadow), visit, &message),
+        }
+    }
+
+    fn stage_for(
+        &mut self,
+        subscription: &Subscription,
+        home: Home<'_>,
+        visit: &Visit<'_>,
+        message: &Message<'_>,
+    ) -> bool {
+        let Visit { origin, shared, manner, .. } = visit;
+        let shared = shared.as_ref();
+        Round { stage: &mut self.stage, origin, home, message, shared, manner, count: 0 }
+            .deliver(subscription)
+    }
+}
+
+/// Puts a copy of the message into an inbox. A full one loses it, and says so to whoever owns it.
+fn put(inbox: &Arc<Inbox<Letter>>, subscription: &Subscription, message: &Message<'_>) -> bool {
+    if subscription.deliver_one() == Delivery::Exhausted {
+        return false;
+    }
+    let letter = Letter {
+        subject: message.subject.into(),
+        reply: message.reply.into(),
+        header_bytes: message.header_bytes,
+        payload: Bytes::copy_from_slice(message.payload),
+    };
+    inbox.push(letter).is_ok()
+}
