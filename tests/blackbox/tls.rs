@@ -1,7 +1,6 @@
 //! TLS on the client port: after INFO, before it, or not at all; with certificates on both sides.
 
 use std::io::{Read, Write};
-use std::time::Instant;
 
 use rcgen::{CustomExtension, ExtendedKeyUsagePurpose};
 use rustls::version::{TLS12, TLS13};

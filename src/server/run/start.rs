@@ -158,10 +158,10 @@ impl Server {
         let (gate, _) = watch::channel(Gate::Open);
         let (life, _) = watch::channel(Life::Running);
         spawn_until_stopped(life.subscribe(), timer_task::run(timers, clock));
+        spawn_until_stopped(life.subscribe(), heartbeat_task::run(Arc::clone(&client.conn)));
         let logger = client.conn.logger.clone();
         let rate = handshake_rate_task::run(Arc::clone(&client.tls), logger);
         spawn_until_stopped(life.subscribe(), rate);
-        spawn_until_stopped(life.subscribe(), heartbeat_task::run(Arc::clone(&client.conn)));
         for listener in listeners {
             let accept = ClientAccept { context: Arc::clone(&client) };
             spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));
