@@ -422,7 +422,7 @@ mod tests {
         let now = clock.now();
         let (logger, log) = Logger::recorded(Levels::default(), Arc::new(clock.clone()));
         let conn = Context {
-            clock,
+            clock: clock.clone(),
             timers: Arc::new(Timers::default()),
             logger,
             options: Shared::new(options),

@@ -3,7 +3,7 @@
 use nkeys::KeyPair;
 
 use super::super::index::Policy;
-use super::super::simulated::{Simulated, keys, signed};
+use super::super::simulated::{Simulated, keys, signed, token as unsigned};
 use super::super::store::{Deletion, Store};
 use super::super::store_task::perform;
 use super::*;
@@ -111,12 +111,13 @@ fn nobody_is_answered_who_gave_no_reply_subject() {
 fn packs_come_one_account_a_message_and_end_with_an_empty_one() {
     let operator = KeyPair::new_operator();
     let mut office = Office::new(Kind::Full, &operator);
+    let mut keys: Vec<AccountKey> = (0..=PEEKS_MAX)
+        .map(|_| AccountKey::parse(&KeyPair::new_account().public_key()).unwrap())
+        .collect();
+    keys.sort_unstable();
     let mut want = Vec::new();
-    for number in 0..=PEEKS_MAX {
-        let mut text = [b'A'; 56];
-        text[52..].copy_from_slice(format!("{number:04}").as_bytes());
-        let key = AccountKey::for_tests(text);
-        let claims = signed(&key);
+    for key in keys {
+        let claims = unsigned(&key, "1", 1, 0);
         office.store.save(&key, &claims, NOW).unwrap();
         want.push(reply(&pack::line(&key, &claims)));
     }
