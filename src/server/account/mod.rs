@@ -2,6 +2,7 @@
 
 mod common;
 mod connections;
+mod figures;
 mod state;
 mod streams;
 mod services;
@@ -12,6 +13,7 @@ mod mapping;
 pub use answers::{Awaited, Expectation, Measured};
 pub use common::Common;
 pub use connections::Connections;
+pub use figures::Figures;
 pub use mapping::Mappings;
 pub use registry::Registry;
 pub use services::{ServiceExport, ServiceImport};

@@ -198,10 +198,10 @@ mod tests {
         assert!(Arc::ptr_eq(&registry.find("$SYS").unwrap(), registry.system()));
         assert!(registry.system().is_system() && !registry.global().is_system());
         let without = Options { no_system_account: true, ..described(&["A"]) };
-        let registry = super::tests::registry(&without);
+        let registry = registry(&without);
         assert!(registry.find("$SYS").is_none() && registry.find("A").is_some());
         let named = Options { system_account: Some("A".into()), ..described(&["A"]) };
-        let registry = super::tests::registry(&named);
+        let registry = registry(&named);
         assert!(Arc::ptr_eq(&registry.find("A").unwrap(), registry.system()));
     }
 

@@ -9,6 +9,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use super::answers::{self, Answers, Awaited, Expectation};
 use super::common::Common;
 use super::connections::Connections;
+use super::figures::Figures;
 use super::mapping::Mappings;
 use super::services::{ServiceImport, ServiceTable};
 use crate::server::base::clock::{SystemClock, Timestamp};
@@ -42,6 +43,7 @@ pub struct Account {
     answers: Answers,
     /// What the subjects of answers to others' requests begin with, once there was one: `_R_.xxxxxx.`
     answer_prefix: OnceLock<Box<[u8]>>,
+    figures: Figures,
 }
 
 /// How often the log says that a client is at its limit of subscriptions. Reference: 2 s an account.
@@ -80,6 +82,7 @@ impl Account {
             services: ArcSwap::default(),
             answers: Answers::default(),
             answer_prefix: OnceLock::new(),
+            figures: Figures::default(),
         }
     }
 
@@ -246,6 +249,11 @@ impl Account {
             return None;
         }
         self.mappings.load().as_ref()?.map(subject, rng)
+    }
+
+    /// What is counted for it.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     /// Its subscriptions.

@@ -8,6 +8,7 @@ mod session;
 mod connect;
 mod subscribe;
 mod publish;
+mod announce;
 mod trace;
 
 pub use context::ClientContext;

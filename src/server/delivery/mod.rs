@@ -7,8 +7,14 @@ mod fanout;
 mod apart;
 mod run;
 mod trace;
+mod internal;
+mod heartbeats;
+mod herald;
 
 pub use courier::Courier;
 pub use fanout::{Delivered, Manner};
+pub use heartbeats::ACCOUNT_HEARTBEAT;
+pub use herald::{Herald, Occasion};
+pub use internal::{Internal, Post};
 pub use message::{Message, Origin};
 pub use trace::DeliveryLog;

@@ -7,6 +7,7 @@ mod start;
 mod lame_duck;
 mod stop;
 mod reload;
+mod heartbeat_task;
 pub mod banner;
 mod ports;
 mod files;
