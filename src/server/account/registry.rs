@@ -45,7 +45,8 @@ impl Registry {
         let system_name = options.system_account_name();
         let is_one = system_name == Some(GLOBAL_ACCOUNT);
         let global = make(GLOBAL_ACCOUNT, is_one);
-        let system = if is_one { Arc::clone(&global) } else { make(system_name.unwrap_or(SYSTEM_ACCOUNT), true) };
+        let system =
+            if is_one { Arc::clone(&global) } else { make(system_name.unwrap_or(SYSTEM_ACCOUNT), true) };
         let (by_name, updates) = (RwLock::default(), Mutex::default());
         let registry = Self { global, system, by_name, updates, without_cache, common };
         registry.update(options)?;
@@ -90,7 +91,8 @@ impl Registry {
             mappings: options.mappings.clone(),
             ..options::Account::default()
         };
-        let nothing = options::Account { name: self.system.name().to_string(), ..options::Account::default() };
+        let nothing =
+            options::Account { name: self.system.name().to_string(), ..options::Account::default() };
         // The first two are there whether they are described or not.
         let mut described = vec![&nothing, &own];
         for account in &options.accounts {
@@ -106,7 +108,8 @@ impl Registry {
         let mut plans = Vec::with_capacity(described.len());
         for described in described {
             let account = self.present(&described.name).unwrap_or_else(|| self.make(&described.name));
-            let (mappings, exports) = (Mappings::new(&described.mappings, cluster)?, service_exports(described));
+            let (mappings, exports) =
+                (Mappings::new(&described.mappings, cluster)?, service_exports(described));
             plans.push(Plan { account, described, mappings, exports });
         }
         let by_name: HashMap<&str, &Plan<'_>> =
@@ -173,7 +176,8 @@ mod tests {
     use crate::server::config::options::{Import, ImportKind};
 
     fn described(names: &[&str]) -> Options {
-        let account = |name: &&str| options::Account { name: (*name).to_owned(), ..options::Account::default() };
+        let account =
+            |name: &&str| options::Account { name: (*name).to_owned(), ..options::Account::default() };
         Options { accounts: names.iter().map(account).collect(), ..Options::default() }
     }
 
@@ -193,13 +197,13 @@ mod tests {
 
     #[test]
     fn global_and_system_account_are_always_there_unless_there_is_to_be_no_system() {
-        let registry = registry(&Options::default());
-        assert!(Arc::ptr_eq(&registry.find("$G").unwrap(), registry.global()));
-        assert!(Arc::ptr_eq(&registry.find("$SYS").unwrap(), registry.system()));
-        assert!(registry.system().is_system() && !registry.global().is_system());
+        let all = registry(&Options::default());
+        assert!(Arc::ptr_eq(&all.find("$G").unwrap(), all.global()));
+        assert!(Arc::ptr_eq(&all.find("$SYS").unwrap(), all.system()));
+        assert!(all.system().is_system() && !all.global().is_system());
         let without = Options { no_system_account: true, ..described(&["A"]) };
-        let registry = registry(&without);
-        assert!(registry.find("$SYS").is_none() && registry.find("A").is_some());
+        let less = registry(&without);
+        assert!(less.find("$SYS").is_none() && less.find("A").is_some());
         let named = Options { system_account: Some("A".into()), ..described(&["A"]) };
         let registry = registry(&named);
         assert!(Arc::ptr_eq(&registry.find("A").unwrap(), registry.system()));

@@ -48,7 +48,12 @@ impl Courier {
     /// Takes the message to one subscription; says whether somebody took it.
     fn take(&mut self, subscription: &Subscription, visit: &Visit<'_>) -> bool {
         match subscription.detour() {
-            None => self.stage_for(subscription, Home::Here(visit.origin.account.interest()), visit, visit.message),
+            None => self.stage_for(
+                subscription,
+                Home::Here(visit.origin.account.interest()),
+                visit,
+                visit.message,
+            ),
             Some(Detour::Stream(shadow)) => self.take_to_importer(shadow, visit),
             Some(Detour::Inbox(inbox)) => put(inbox, subscription, visit.message),
             Some(Detour::Service(_) | Detour::Answer) => false,
@@ -74,7 +79,8 @@ impl Courier {
     ) -> bool {
         let Visit { origin, shared, manner, .. } = visit;
         let shared = shared.as_ref();
-        Round { stage: &mut self.stage, origin, home, message, shared, manner, count: 0 }.deliver(subscription)
+        Round { stage: &mut self.stage, origin, home, message, shared, manner, count: 0 }
+            .deliver(subscription)
     }
 }
 

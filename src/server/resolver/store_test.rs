@@ -221,7 +221,10 @@ fn a_real_directory_holds_what_was_saved() {
     let (mut again, found) = open();
     assert_eq!(found, Found { changed: vec![a], damaged: Vec::new() });
     assert_eq!(again.load(&a, at(0)), store.load(&a, at(0)));
-    assert_eq!(Folder::open(temp.path()).unwrap().names().unwrap(), [flat(&a), format!("{}.deleted", flat(&b))]);
+    assert_eq!(
+        Folder::open(temp.path()).unwrap().names().unwrap(),
+        [flat(&a), format!("{}.deleted", flat(&b))]
+    );
 }
 
 /// All claims of one store, as it sends them to another that has others.
