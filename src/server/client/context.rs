@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use crate::server::account::Registry;
 use crate::server::conn::{Context, TlsGate};
 use crate::server::protocol::info::Info;
+use crate::server::resolver::LookUps;
 
 /// Shared by all client connections of one server.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct ClientContext {
     pub info: ArcSwap<Info>,
     /// TLS of the client listener.
     pub tls: Arc<TlsGate>,
+    /// Where account claims are asked for, in operator mode.
+    pub look_ups: Option<LookUps>,
     /// The server takes no new clients; those it has are told so, once.
     pub lame_duck: AtomicBool,
 }

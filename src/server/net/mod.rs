@@ -8,6 +8,7 @@ mod cipher;
 mod client_verifier;
 pub mod tls_error;
 pub mod tls_setup;
+pub mod tls_dial;
 pub mod tls_stream;
 pub mod proxy;
 pub mod listen_task;

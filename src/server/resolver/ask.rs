@@ -2,6 +2,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::key::AccountKey;
 use super::lookups::FetchError;
 
 /// Questions that wait for the resolver's task; who has one more waits.
@@ -15,8 +16,8 @@ pub type Waiter = oneshot::Sender<Result<String, FetchError>>;
 pub enum Call {
     /// An account's claims.
     Claims(String, Waiter),
-    /// The configuration was loaded again.
-    Reload,
+    /// The configuration was loaded again, and brings these claims.
+    Reload(Vec<(AccountKey, String)>),
 }
 
 /// Asks a resolver. Cheap to clone.
@@ -42,9 +43,10 @@ impl LookUps {
         claims.await.unwrap_or(Err(FetchError::Shutdown))
     }
 
-    /// Has files looked at again that somebody may have changed.
-    pub async fn reload(&self) {
+    /// Keeps what a configuration brings that was loaded again, and has files looked at that somebody may
+    /// have changed.
+    pub async fn reload(&self, preloads: Vec<(AccountKey, String)>) {
         // A task that has ended has nothing to look at.
-        let _ = self.0.send(Call::Reload).await;
+        let _ = self.0.send(Call::Reload(preloads)).await;
     }
 }

@@ -55,8 +55,8 @@ pub enum Event<W> {
     Sync,
     /// It is time to look for claims that are over.
     Expire,
-    /// The configuration was loaded again.
-    Reload,
+    /// The configuration was loaded again, and brings these claims.
+    Reload(Vec<(AccountKey, String)>),
 }
 
 /// A request as it came.
@@ -151,6 +151,8 @@ pub enum Ticket {
     Merge,
     /// Nothing comes of it but a line in the log.
     Expire,
+    /// Claims that a configuration brings: a reload of the directory tells of them.
+    Preload,
     /// The directory was looked through again.
     Reload,
     /// Claims that changed, to be handed to their account.
@@ -218,10 +220,19 @@ impl<W> Desk<W> {
             }
             Event::Sync => out.push(Action::Order(Order::Sum, Ticket::Sync)),
             Event::Expire => out.push(Action::Order(Order::Expire, Ticket::Expire)),
-            Event::Reload if self.settings.kind.has_directory() => {
+            Event::Reload(preloads) => self.reload(preloads, out),
+        }
+    }
+
+    fn reload(&mut self, preloads: Vec<(AccountKey, String)>, out: &mut Vec<Action<W>>) {
+        match self.settings.kind {
+            Kind::Memory => preloads.into_iter().for_each(|(key, token)| self.preload(key, token)),
+            Kind::Url => {}
+            Kind::Full | Kind::Cache => {
+                let keep = |(key, token)| Action::Order(Order::SaveIfNewer(key, token), Ticket::Preload);
+                out.extend(preloads.into_iter().map(keep));
                 out.push(Action::Order(Order::Reload, Ticket::Reload));
             }
-            Event::Reload => {}
         }
     }
 
@@ -401,6 +412,11 @@ impl<W> Desk<W> {
             (Ticket::Reload, Outcome::Reloaded(Err(error))) => {
                 out.push(Action::Log(Level::Error, format!("DirResolver - Reload got error: {error}")));
             }
+            (Ticket::Preload, Outcome::Saved(Err(error))) => {
+                let text = format!("DirResolver - Preloaded claims are not kept: {error}");
+                out.push(Action::Log(Level::Warn, text));
+            }
+            (Ticket::Preload, _) => {}
             (ticket, outcome) => pack(ticket, outcome, out),
         }
     }

@@ -199,14 +199,14 @@ fn a_reload_tells_of_files_that_changed() {
     let [a] = keys();
     let claims = signed(&a);
     office.store.save(&a, &claims, NOW).unwrap();
-    assert_eq!(office.take(Event::Reload).0, []);
+    assert_eq!(office.take(Event::Reload(Vec::new())).0, []);
     let by_hand = token::<Account>(&operator, &KeyPair::new_account(), |_| ());
     let changed = Event::Done(Ticket::Changed(a), Outcome::Loaded(Ok(by_hand.clone())));
     assert_eq!(office.take(changed).0, [Action::Changed(a, by_hand)]);
     office.known = vec![a.to_string()];
     let reloaded = Event::Done(Ticket::Reload, Outcome::Reloaded(Ok(vec![a])));
     assert_eq!(office.take(reloaded).0, [Action::Changed(a, claims)]);
-    assert_eq!(Office::new(Kind::Memory, &operator).take(Event::Reload).0, []);
+    assert_eq!(Office::new(Kind::Memory, &operator).take(Event::Reload(Vec::new())).0, []);
 }
 
 #[test]

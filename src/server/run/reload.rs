@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::files;
 use super::ports::PortsFile;
+use super::resolver;
 use super::server::Server;
 use super::start::{self, Prepared, StartError};
 use crate::server::config::change::{self, Change, Effects, LogLine, Ports, Refusal, Running};
@@ -49,10 +50,14 @@ impl Server {
         let changes = change::changes(&old, &new, &self.running())?;
         let address = start::advertised(&new, self.port())?;
         let tls = start::tls_setup(&new)?;
+        let preloads = resolver::preloads(&new).map_err(StartError::Resolver)?;
         let settings = Settings::from_options(&new, &files::called_by());
         let digest = new.config_digest.clone();
         // The sessions of accounts that are gone see it when they take up the new options.
         self.inner.client.accounts.update(&new).map_err(StartError::from)?;
+        if let Some(look_ups) = &self.inner.client.look_ups {
+            look_ups.reload(preloads).await;
+        }
         let description = start::description(&new, &self.inner.client.info.load());
         self.inner.client.conn.herald.set_info(description);
         self.inner.client.conn.options.swap(new);

@@ -145,7 +145,7 @@ impl Task {
                 Woken::Ended => return,
                 Woken::Nothing => {}
                 Woken::Call(Call::Claims(account, waiter)) => self.handle(Event::Asked(account, waiter)).await,
-                Woken::Call(Call::Reload) => self.handle(Event::Reload).await,
+                Woken::Call(Call::Reload(preloads)) => self.handle(Event::Reload(preloads)).await,
                 Woken::Letter(letter) => {
                     if let Some(event) = self.event_of(&letter) {
                         self.handle(event).await;
@@ -289,7 +289,13 @@ impl Task {
 
     fn publish(&self, subject: &str, reply: &str, body: &[u8]) {
         let account = self.context.accounts.system();
-        let post = Post { account, subject: subject.as_bytes(), reply: reply.as_bytes(), header: b"", body };
+        let post = Post {
+            account,
+            subject: subject.as_bytes(),
+            reply: Some(reply.as_bytes()),
+            header: b"",
+            body,
+        };
         lend_courier(&self.context.conn, |courier| {
             self.context.conn.herald.voice().publish(&post, None, courier);
         });
@@ -302,7 +308,7 @@ impl Task {
         lend_courier(conn, |courier| {
             let now = conn.clock.now();
             let mut occasion = Occasion { now, courier, log: None };
-            conn.herald.say(account, &mut occasion, subject.as_bytes(), |server, sequence, out| {
+            conn.herald.say(account, &mut occasion, subject.as_bytes(), Some(b""), |server, sequence, out| {
                 let mut info = Vec::new();
                 server.write(sequence, now, &mut info);
                 out.extend_from_slice(&body.write(&info));
