@@ -9,6 +9,7 @@ mod client_hello;
 mod client_verifier;
 pub mod tls_error;
 pub mod tls_setup;
+pub mod tls_dial;
 pub mod tls_stream;
 pub mod proxy;
 pub mod listen_task;

@@ -14,6 +14,7 @@ use super::banner::{self, Identity};
 use super::files;
 use super::heartbeat_task;
 use super::server::{Inner, Life, Server};
+use super::{resolver, resolver_task};
 use super::version;
 use crate::server::account::Registry;
 use crate::server::auth::PolicyBuilder;
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The `tls` block cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
+    /// The resolver cannot be opened.
+    #[error("{0}")]
+    Resolver(String),
     /// The pid file cannot be written.
     #[error("{0}")]
     PidFile(String),
@@ -112,6 +116,7 @@ impl Server {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
+        let resolver = resolver::open(&options, &clock).await.map_err(StartError::Resolver)?;
         let server_id = KeyPair::new_server().public_key();
         announce(&options, &server_id, &logger);
         if let Some(path) = &options.pid_file {
@@ -121,6 +126,10 @@ impl Server {
             return Err(refusal.into());
         }
         let tls = tls_setup(&options)?;
+        if let Some(resolver) = &resolver {
+            resolver::check_start(&options).map_err(StartError::Resolver)?;
+            resolver.announce(&logger);
+        }
         let port = listen_port(&options)?;
         let listeners = listen_task::listen(&options.host, port)
             .await
@@ -160,6 +169,7 @@ impl Server {
             policy: ArcSwap::from_pointee(policy),
             info: ArcSwap::from_pointee(info),
             tls: gate_tls,
+            look_ups: resolver.as_ref().map(|resolver| resolver.look_ups.clone()),
             lame_duck: AtomicBool::new(false),
         });
         let (gate, _) = watch::channel(Gate::Open);
@@ -169,6 +179,10 @@ impl Server {
         let logger = client.conn.logger.clone();
         let rate = handshake_rate_task::run(Arc::clone(&client.tls), logger);
         spawn_until_stopped(life.subscribe(), rate);
+        if let Some(resolver) = resolver {
+            let task = resolver_task::run(Arc::clone(&client), resolver.parts);
+            spawn_until_stopped(life.subscribe(), task);
+        }
         for listener in listeners {
             let accept = ClientAccept { context: Arc::clone(&client) };
             spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));
