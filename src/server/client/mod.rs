@@ -8,6 +8,7 @@ mod session;
 mod connect;
 mod subscribe;
 mod publish;
+mod peer;
 mod trace;
 
 pub use context::ClientContext;

@@ -431,7 +431,7 @@ mod tests {
         };
         let context = ClientContext {
             conn: Arc::new(conn),
-            accounts: Registry::new(&Options::default(), Arc::new(clock.clone())).unwrap(),
+            accounts: Registry::new(&Options::default(), Arc::new(SystemClock::new())).unwrap(),
             info: arc_swap::ArcSwap::default(),
             lame_duck: false.into(),
         };

@@ -5,10 +5,13 @@ mod message;
 mod courier;
 mod fanout;
 mod apart;
+mod services;
+mod sampling;
+mod latency;
 mod run;
 mod trace;
 
 pub use courier::Courier;
 pub use fanout::{Delivered, Manner};
-pub use message::{Message, Origin};
+pub use message::{Detail, Message, Origin, Peer};
 pub use trace::DeliveryLog;

@@ -184,7 +184,7 @@ impl Side {
             tail: if is_verbatim { &tail } else { b"" },
         };
         let origin =
-            Origin { outbound: &self.targets[self.sender].0, account: &self.account, echo: self.echo };
+            Origin { outbound: &self.targets[self.sender].0, account: &self.account, echo: self.echo, peer: None };
         let manner = Manner {
             repeats,
             at_once: self.at_once,
