@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use clap::builder::ValueHint;
 
 use super::go_style::{self, FlagKind, Known, SyntaxError, Value};
+use crate::server::base::url::{Url, UrlError};
 use crate::server::config::options::{Options, Tls};
-use crate::server::config::url::{Url, UrlError};
 
 /// One flag.
 #[derive(Debug)]

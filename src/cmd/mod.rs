@@ -16,6 +16,7 @@ pub mod tell;
 pub mod redact;
 pub mod tls_help;
 pub mod shell;
+pub mod passwd;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -98,6 +99,11 @@ pub const COMMANDS: &[SubCommand] = &[
         name: "parity",
         command: parity::command,
         run: |args, io| with_clap(parity::command, parity::run, args, io),
+    },
+    SubCommand {
+        name: "passwd",
+        command: passwd::command,
+        run: |args, io| ExitCode::from(passwd::run(args, io)),
     },
     SubCommand {
         name: "completions",

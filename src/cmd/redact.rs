@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileExt as _;
 
-use crate::server::config::url::Url;
+use crate::server::base::url::Url;
 
 /// What stands where a secret stood.
 const REDACTED: &str = "[REDACTED]";

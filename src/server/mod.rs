@@ -5,6 +5,7 @@
 
 pub mod base;
 pub mod protocol;
+pub mod jwt;
 pub mod config;
 pub mod log;
 pub mod net;
@@ -13,6 +14,7 @@ pub mod interest;
 pub mod events;
 pub mod account;
 pub mod delivery;
+pub mod resolver;
 pub mod conn;
 pub mod client;
 pub mod run;

@@ -193,6 +193,18 @@ fn requests_connections_and_storms_are_counted() {
 }
 
 #[test]
+fn a_storm_of_log_ins_tells_what_it_did_to_others_and_how_many_failed() {
+    let mut storm = named("auth-storm");
+    storm.publishers = 10;
+    let outcome = run_scenario(&settings(serve(Fault::None)), &storm, &mut |_| ()).unwrap();
+    assert_eq!((outcome.published, outcome.connections), (30, 30));
+    assert!(outcome.latency.unwrap().count > 0);
+    assert!(outcome.notes[1].starts_with("30 log-ins: p50 "), "{:?}", outcome.notes);
+    // Who is refused already at the first connection measures nothing.
+    assert!(run_scenario(&settings(serve(Fault::Refuse)), &storm, &mut |_| ()).is_err());
+}
+
+#[test]
 fn a_servers_ping_is_answered_and_not_counted() {
     let outcome = run_scenario(&settings(serve(Fault::Ask)), &named("one-to-one"), &mut |_| ()).unwrap();
     assert_eq!(outcome.delivered, 600);

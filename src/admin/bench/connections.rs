@@ -163,6 +163,69 @@ pub fn storm(
     Ok(Connecting { latency, elapsed: started.elapsed() })
 }
 
+/// How a storm of log-ins went.
+#[derive(Debug, Clone)]
+pub struct LogIns {
+    /// Those that succeeded.
+    pub succeeded: Connecting,
+    /// Those that did not.
+    pub failed: u64,
+    /// What the server, or the system, said to the first of them.
+    pub failure: Option<String>,
+    /// Round trips of a connection that was there before.
+    pub others: Histogram,
+}
+
+/// `count` log-ins, `at_once` of them at the same time, while another connection measures its round trips.
+/// That some are refused or time out is a result, not a failure.
+pub fn auth_storm(
+    target: &Target,
+    count: usize,
+    at_once: usize,
+    progress: &mut dyn FnMut(f64),
+) -> Result<LogIns, LoadError> {
+    let mut bystander = wire::connect(target)?;
+    let taken = AtomicU64::new(0);
+    let running = AtomicU64::new(at_once as u64);
+    let (merged, refusals) = (Mutex::new(Histogram::new()), Mutex::new((0, None)));
+    let started = Instant::now();
+    let others = std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                let mut latency = Histogram::new();
+                while taken.fetch_add(1, Ordering::Relaxed) < count as u64 {
+                    let begun = Instant::now();
+                    match wire::connect(target) {
+                        Ok(stream) => {
+                            latency.record(nanos(begun.elapsed()));
+                            drop(stream);
+                        }
+                        Err(error) => {
+                            let mut refusals = refusals.lock().unwrap_or_else(PoisonError::into_inner);
+                            refusals.0 += 1;
+                            refusals.1.get_or_insert(error.to_string());
+                        }
+                    }
+                }
+                merged.lock().unwrap_or_else(PoisonError::into_inner).merge(&latency);
+                running.fetch_sub(1, Ordering::Release);
+            });
+        }
+        let mut others = Histogram::new();
+        while running.load(Ordering::Acquire) > 0 {
+            let begun = Instant::now();
+            wire::ping(target, &mut bystander)?;
+            others.record(nanos(begun.elapsed()));
+            std::thread::sleep(Duration::from_millis(2));
+            progress(taken.load(Ordering::Relaxed).min(count as u64) as f64 / count.max(1) as f64);
+        }
+        Ok::<Histogram, LoadError>(others)
+    })?;
+    let latency = merged.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (failed, failure) = refusals.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(LogIns { succeeded: Connecting { latency, elapsed: started.elapsed() }, failed, failure, others })
+}
+
 fn broken(what: &str, error: &std::io::Error) -> LoadError {
     LoadError::Broken(format!("{what}: {error}"))
 }

@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use load::Amount;
@@ -50,6 +50,9 @@ pub fn command() -> Command {
     };
     let file = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
+    };
+    let text = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
     };
     Command::new("bench")
         .about("Load a NATS server with named scenarios and report what it costs")
@@ -76,8 +79,12 @@ pub fn command() -> Command {
                 .value_parser(|text: &str| Target::parse(text).map_err(|error| error.to_string()))
                 .help("The server: [nats://][user:password@|token@]host[:port]"),
         )
+        .arg(text("user", "NAME", "Log in as this user"))
+        .arg(text("password", "TEXT", "With this password; `-` reads it from standard input").requires("user"))
+        .arg(text("token", "TEXT", "Log in with a token; `-` reads it from standard input"))
         .arg(file("creds", "Log in with the JWT and seed of a .creds file"))
-        .arg(file("nkey", "Log in with the seed in a file").conflicts_with("creds"))
+        .arg(file("nkey", "Log in with the seed in a file"))
+        .group(ArgGroup::new("login").args(["user", "token", "creds", "nkey"]))
         .arg(
             Arg::new("server-pid")
                 .long("server-pid")
@@ -252,8 +259,16 @@ fn settings(matches: &ArgMatches) -> Result<Settings, String> {
     Ok(settings)
 }
 
-/// What a file of credentials says, if one is named.
+/// Who to be, where the command line says so: by name and password, a token, or a file of credentials.
 fn login(matches: &ArgMatches) -> Result<Option<Login>, String> {
+    let given = |name: &str| matches.get_one::<String>(name);
+    if let Some(name) = given("user") {
+        let password = given("password").map_or(Ok(String::new()), |password| secret(password))?;
+        return Ok(Some(Login::User { name: name.clone(), password }));
+    }
+    if let Some(token) = given("token") {
+        return secret(token).map(|token| Some(Login::Token(token)));
+    }
     type Reader = fn(&str) -> Result<Login, String>;
     let readers: [(&str, Reader); 2] = [("creds", Login::from_creds_file), ("nkey", Login::from_nkey_file)];
     for (name, reader) in readers {
@@ -264,6 +279,16 @@ fn login(matches: &ArgMatches) -> Result<Option<Login>, String> {
         }
     }
     Ok(None)
+}
+
+/// A secret as it is given, or the first line of standard input for `-`.
+fn secret(given: &str) -> Result<String, String> {
+    if given != "-" {
+        return Ok(given.to_owned());
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|error| format!("standard input: {error}"))?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 fn progress_bar(matches: &ArgMatches, name: &'static str) -> ProgressBar {
@@ -334,6 +359,18 @@ mod tests {
             settings(&matches(&["--rate", "5", "--duration", "1500ms", "--server-pid", "12"])).unwrap();
         assert_eq!((settings.rate, settings.server_pid), (Some(5), Some(12)));
         assert_eq!(settings.duration, Some(Duration::from_millis(1500)));
+    }
+
+    #[test]
+    fn one_way_to_log_in_can_be_named() {
+        let login = |line: &[&str]| login(&matches(line)).unwrap();
+        let user = Login::User { name: "joe".to_owned(), password: "s3cret".to_owned() };
+        assert_eq!(login(&["--user", "joe", "--password", "s3cret"]), Some(user));
+        assert_eq!(login(&["--token", "t"]), Some(Login::Token("t".to_owned())));
+        assert_eq!(login(&[]), None);
+        for line in [&["--user", "joe", "--token", "t"][..], &["--password", "x"], &["--creds", "a", "--nkey", "b"]] {
+            assert!(command().try_get_matches_from([&["bench"], line].concat()).is_err(), "{line:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::connections::{self, Connecting, Crowd};
+use super::connections::{self, Connecting, Crowd, LogIns};
 use super::fixed;
 use super::load::{Amount, Effort, Fleet, LoadError};
 use super::plan;
@@ -125,6 +125,7 @@ pub fn run_scenario(
         Kind::Request { flood } => requests(settings, scenario, flood, progress),
         Kind::Connections => idle_connections(settings, scenario, progress),
         Kind::Storm => storm(settings, scenario, progress),
+        Kind::AuthStorm => auth_storm(settings, scenario, progress),
         Kind::Fixed => fixed_script(settings, scenario, progress),
     }?;
     Ok(outcome(scenario, measured, settings.rate.is_some()))
@@ -322,6 +323,41 @@ fn storm(
         connections: latency.len(),
         latency: Some(Latency::from(&latency)),
         notes: vec!["sent/s is connects a second".to_owned()],
+    })
+}
+
+fn auth_storm(
+    settings: &Settings,
+    scenario: &Scenario,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Measured, LoadError> {
+    let at_once = connections::connections_possible(scenario.publishers.max(1));
+    let idle = Moment::now(settings)?;
+    let LogIns { succeeded: Connecting { latency, elapsed }, failed, failure, others } =
+        connections::auth_storm(&settings.target, scenario.connections, at_once, progress)?;
+    let after = Moment::now(settings)?;
+    let us = Latency::from(&latency);
+    let mut notes = vec![
+        "the latency is that of a connection that was there before; sent/s is log-ins a second".to_owned(),
+        format!("{} log-ins: p50 {:.0} us, p99 {:.0} us, longest {:.0} us", us.count, us.p50_us, us.p99_us, us.max_us),
+    ];
+    if let Some(failure) = failure {
+        notes.push(format!("{failed} log-ins failed, the first with: {failure}"));
+    }
+    Ok(Measured {
+        idle,
+        before: idle,
+        after,
+        setup: Duration::ZERO,
+        published: latency.len(),
+        delivered: 0,
+        counted: latency.len() + failed,
+        elapsed,
+        things: None,
+        subscriptions: 0,
+        connections: latency.len() + failed,
+        latency: Some(Latency::from(&others)),
+        notes,
     })
 }
 

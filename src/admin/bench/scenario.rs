@@ -18,6 +18,8 @@ pub enum Kind {
     Connections,
     /// Connect, log in, PING, close, again and again.
     Storm,
+    /// Very many log in at the same time, beside one connection that measures round trips.
+    AuthStorm,
     /// The same bytes in the same portions each time, for counting instructions.
     Fixed,
 }
@@ -211,6 +213,15 @@ pub static SCENARIOS: &[Scenario] = &[
         kind: Kind::Storm,
         publishers: 8,
         connections: 5_000,
+        messages: 0,
+        ..PLAIN
+    },
+    Scenario {
+        name: "auth-storm",
+        about: "1,000 connections log in at once, beside one that measures its round trips",
+        kind: Kind::AuthStorm,
+        publishers: 1_000,
+        connections: 1_000,
         messages: 0,
         ..PLAIN
     },

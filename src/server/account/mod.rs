@@ -6,12 +6,14 @@ mod state;
 mod streams;
 mod services;
 mod answers;
+mod figures;
 mod registry;
 mod mapping;
 
 pub use answers::{Awaited, Expectation, Measured};
 pub use common::Common;
 pub use connections::Connections;
+pub use figures::Figures;
 pub use mapping::Mappings;
 pub use registry::Registry;
 pub use services::{ServiceExport, ServiceImport};

@@ -9,6 +9,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use super::answers::{self, Answers, Awaited, Expectation};
 use super::common::Common;
 use super::connections::Connections;
+use super::figures::Figures;
 use super::mapping::Mappings;
 use super::services::{ServiceImport, ServiceTable};
 use crate::server::base::clock::{SystemClock, Timestamp};
@@ -28,6 +29,7 @@ pub struct Account {
     limit_reported: AtomicU64,
     limits: ArcSwap<AccountLimits>,
     connections: Connections,
+    figures: Figures,
     mappings: ArcSwapOption<Mappings>,
     /// Whether there are mappings. Every message asks, and a look at them costs as much as its parsing.
     is_mapped: AtomicBool,
@@ -71,6 +73,7 @@ impl Account {
             limit_reported: AtomicU64::new(0),
             limits: ArcSwap::default(),
             connections: Connections::default(),
+            figures: Figures::default(),
             mappings: ArcSwapOption::empty(),
             is_mapped: AtomicBool::new(false),
             is_system,
@@ -167,7 +170,8 @@ impl Account {
     pub fn expect(self: &Arc<Self>, mut expectation: Expectation<'_>, rng: &mut Rng) -> (Arc<Awaited>, Vec<Arc<Awaited>>) {
         let prefix = self.answer_prefix.get_or_init(|| self.answer_prefix(rng));
         loop {
-            let subject = [prefix, rng.token(ANSWER_TOKEN_LENGTH).as_bytes()].concat();
+            let suffix = if expectation.measured.is_some() { self.common.measured_suffix() } else { "" };
+            let subject = [prefix, rng.token(ANSWER_TOKEN_LENGTH).as_bytes(), suffix.as_bytes()].concat();
             let Expectation { exporter, importer, reply, export, measured } = expectation;
             let expected = Expectation { exporter, importer, reply, export, measured };
             match answers::expect(expected, &subject, self.common.number(), self.common.now()) {
@@ -246,6 +250,11 @@ impl Account {
             return None;
         }
         self.mappings.load().as_ref()?.map(subject, rng)
+    }
+
+    /// What is counted for it.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
     }
 
     /// Its subscriptions.

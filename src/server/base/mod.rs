@@ -7,6 +7,8 @@ pub mod size;
 pub mod base64;
 pub mod io_text;
 pub mod quote;
+pub mod name_hash;
+pub mod url;
 pub mod buffer;
 pub mod inbox;
 pub mod timers;

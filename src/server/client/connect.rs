@@ -37,9 +37,12 @@ impl ClientSession {
         if !first {
             self.end_all_subscriptions();
         }
+        self.tell_connected(now, courier);
         if self.profile.chose_account() {
             self.error(format_args!("authentication error"));
-            return Err(self.refuse(WireError::AuthorizationViolation, courier));
+            let reason = self.refuse(WireError::AuthorizationViolation, courier);
+            self.tell_refused(now, reason, courier);
+            return Err(reason);
         }
         if first {
             self.relabel();

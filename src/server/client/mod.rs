@@ -9,6 +9,7 @@ mod connect;
 mod subscribe;
 mod publish;
 mod peer;
+mod announce;
 mod trace;
 
 pub use context::ClientContext;

@@ -88,6 +88,17 @@ impl Profile {
         }
     }
 
+    /// What events call the user: nkey before name; a token is not told.
+    pub(super) fn raw_user(&self) -> String {
+        let Some(said) = self.whole.as_ref() else { return String::new() };
+        match (&*said.nkey, &*said.user, &*said.auth_token) {
+            ("", "", "") => String::new(),
+            ("", "", _) => "[REDACTED]".to_owned(),
+            ("", user, _) => user.to_owned(),
+            (nkey, _, _) => nkey.to_owned(),
+        }
+    }
+
     /// Whether the client chose an account, which is refused.
     pub(super) fn chose_account(&self) -> bool {
         self.whole.as_ref().is_some_and(|said| said.new_account || !said.account.is_empty())

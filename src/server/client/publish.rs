@@ -1,7 +1,12 @@
 //! PUB and HPUB of a client: what is refused, what is answered, who gets it.
 
+use std::sync::Arc;
+
+use super::announce::Asked;
 use super::session::ClientSession;
+use crate::server::base::clock::Timestamp;
 use crate::server::delivery::{Courier, Manner, Message, Origin};
+use crate::server::events::USER_INFO_SUBJECT;
 use crate::server::protocol::encode;
 use crate::server::protocol::error::WireError;
 use crate::server::protocol::op::Publish;
@@ -18,7 +23,7 @@ const ACK_PREFIX: &[u8] = b"$JS.ACK.";
 
 impl ClientSession {
     /// Handles one publish; says whether so much is staged that it should be sent before going on.
-    pub(super) fn publish(&mut self, publish: &Publish<'_>, courier: &mut Courier) -> bool {
+    pub(super) fn publish(&mut self, now: Timestamp, publish: &Publish<'_>, courier: &mut Courier) -> bool {
         self.stats.count(publish.payload.len());
         if self.profile.pedantic && !subject::is_valid_literal(publish.subject) {
             self.say(WireError::InvalidPublishSubject, courier);
@@ -60,16 +65,33 @@ impl ClientSession {
             log: self.trace.as_deref(),
         };
         let delivered = courier.deliver(&origin, &message, manner);
-        if delivered.count == 0 && awaits_count {
+        let asked = (!reply.is_empty()).then(|| self.asks_for_user_info(subject)).flatten();
+        if let Some(asked) = asked {
+            self.answer_user_info(asked, now, reply, courier);
+        } else if delivered.count == 0 && awaits_count {
             self.say_no_responders(subject, reply, courier);
         }
         delivered.stage_full
     }
 
+    /// Whether a request on `subject` is for what this server knows of users, and how it was asked.
+    #[inline]
+    fn asks_for_user_info(&self, subject: &[u8]) -> Option<Asked> {
+        if !subject.starts_with(b"$SYS.REQ.USER.") || !self.context.conn.herald.speaks() {
+            return None;
+        }
+        if subject == USER_INFO_SUBJECT {
+            return Some(Asked::ByUser);
+        }
+        let is_system = Arc::ptr_eq(&self.account, self.context.accounts.system());
+        let is_direct = subject::token_count(subject) == 5 && subject.ends_with(b".INFO");
+        (is_system && is_direct).then_some(Asked::Directly)
+    }
+
     /// Tells a requester that nobody received its request, on the subscription that awaits the reply.
     fn say_no_responders(&self, subject: &[u8], reply: &[u8], courier: &mut Courier) {
         let waiting = self.account.interest().matches(reply);
-        let own = waiting.plain.iter().find(|held| std::sync::Arc::ptr_eq(held.target(), &self.outbound));
+        let own = waiting.plain.iter().find(|held| Arc::ptr_eq(held.target(), &self.outbound));
         let Some(own) = own else { return };
         let out = courier.stage(&self.outbound).own();
         encode::no_responders(out, reply, own.sid(), subject);

@@ -85,7 +85,7 @@ impl ClientSession {
             Some(_) if options.proxy_protocol => Phase::AwaitPreamble(now + PREAMBLE_TIME_MAX),
             _ => Phase::Active,
         };
-        Self {
+        let session = Self {
             account: Arc::clone(context.accounts.global()),
             outbound,
             parser: Parser::new(Kind::Client),
@@ -111,7 +111,9 @@ impl ClientSession {
             stats: ClientStats::default(),
             trace: None,
             context,
-        }
+        };
+        session.enter_account();
+        session
     }
 
     /// Makes the client be told, once it is greeted, that there are too many connections.
@@ -131,7 +133,7 @@ impl ClientSession {
     /// Handles one operation; says whether what is staged should be sent before the next.
     fn operation(&mut self, now: Timestamp, op: Op<'_>, courier: &mut Courier) -> Result<bool, CloseReason> {
         match op {
-            Op::Publish(publish) => return Ok(self.publish(&publish, courier)),
+            Op::Publish(publish) => return Ok(self.publish(now, &publish, courier)),
             Op::Subscribe(subscribe) => self.subscribe(now, &subscribe, courier),
             Op::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe, courier),
             Op::Ping => self.answer_ping(now, courier),
@@ -309,10 +311,13 @@ impl Session for ClientSession {
         courier: &mut Courier,
     ) -> Result<Consumed, CloseReason> {
         self.follow_trace_level();
-        match self.phase {
+        let before = self.stats.totals();
+        let consumed = match self.phase {
             Phase::Active => self.operations(now, input, courier),
             Phase::AwaitPreamble(_) => self.preamble(now, input, courier),
-        }
+        };
+        self.count_received(before);
+        consumed
     }
 
     fn notified(
@@ -374,8 +379,9 @@ impl Session for ClientSession {
         }
     }
 
-    fn closed(&mut self, _reason: CloseReason) {
+    fn closed(&mut self, now: Timestamp, reason: CloseReason, courier: &mut Courier) {
         self.end_all_subscriptions();
+        self.tell_disconnected(now, reason, courier);
     }
 }
 
@@ -414,6 +420,8 @@ mod tests {
     use crate::server::base::timers::Timers;
     use crate::server::config::shared::Shared;
     use crate::server::conn::{Context, SlowConsumers, Table};
+    use crate::server::delivery::Herald;
+    use crate::server::events::ServerInfo;
     use crate::server::log::{Levels, Logger, Recorder};
 
     /// A client of a server with these options, accepted now, and the server's log.
@@ -424,6 +432,7 @@ mod tests {
         let conn = Context {
             clock,
             timers: Arc::new(Timers::default()),
+            herald: Herald::new(None, "", ServerInfo::default(), logger.clone()),
             logger,
             options: Shared::new(options),
             table: Table::default(),

@@ -29,8 +29,8 @@ pub use links::ClusterChange;
 pub use listeners::MqttChange;
 
 use super::options::{Options, PORT_RANDOM};
-use super::url::Url;
 use crate::server::base::size::size_text;
+use crate::server::base::url::Url;
 use shown::{Seconds, Shown, quoted_list};
 
 /// What is running, as far as the options do not say it.

@@ -6,7 +6,6 @@ mod links;
 mod listeners;
 mod operators;
 
-use super::nkey;
 use super::options::{
     Account, GLOBAL_ACCOUNT, Options, Permissions, SYSTEM_ACCOUNT, SubjectPermission, UserIdentity,
 };
@@ -14,6 +13,7 @@ use super::read::check_subjects;
 use super::unbuilt::unbuilt;
 use crate::server::base::duration::go_duration;
 use crate::server::base::quote::quote;
+use crate::server::jwt::nkey;
 
 /// Why a server may not run with its options.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,6 +8,7 @@ use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
 use crate::server::config::options::Options;
 use crate::server::config::shared::Shared;
+use crate::server::delivery::Herald;
 use crate::server::log::Logger;
 
 /// Shared by all connections of one server.
@@ -25,6 +26,8 @@ pub struct Context {
     pub table: Table,
     /// Receivers that did not keep up.
     pub slow: SlowConsumers,
+    /// What the server says in its system account.
+    pub herald: Herald,
 }
 
 impl Context {

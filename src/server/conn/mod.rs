@@ -15,3 +15,4 @@ pub use ping::{Ping, PingAction, PingRules};
 pub use session::{Consumed, Session};
 pub use slow::SlowConsumers;
 pub use table::Table;
+pub use worker::lend_courier;

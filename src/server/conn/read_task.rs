@@ -319,7 +319,11 @@ impl<S: Session> Connection<S> {
             reason.text()
         ));
         self.context.table.remove(self.outbound.id());
-        self.session.closed(reason);
+        let now = self.context.clock.now();
+        self.guarded(|connection, worker| {
+            connection.session.closed(now, reason, &mut worker.courier);
+            connection.settle(Ok(Next::Wait), &mut worker.courier)
+        });
         if !skips_last_flush(reason) {
             flush_last(&self.outbound).await;
             self.discard_unread();

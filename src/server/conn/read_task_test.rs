@@ -12,6 +12,8 @@ use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
 use crate::server::config::options::WriteTimeout;
 use crate::server::config::shared::Shared;
+use crate::server::delivery::Herald;
+use crate::server::events::ServerInfo;
 use crate::server::log::{Levels, Logger, Recorder};
 use crate::server::outbound::OutboundRules;
 
@@ -81,7 +83,7 @@ impl Session for Obedient {
         None
     }
 
-    fn closed(&mut self, reason: CloseReason) {
+    fn closed(&mut self, _: Timestamp, reason: CloseReason, _: &mut Courier) {
         let _ = self.closed.send(reason);
     }
 }
@@ -98,6 +100,7 @@ impl Bench {
         let context = Arc::new(Context {
             clock,
             timers: Arc::new(Timers::default()),
+            herald: Herald::new(None, "", ServerInfo::default(), logger.clone()),
             logger,
             options: Shared::default(),
             table: Table::default(),

@@ -46,6 +46,6 @@ pub trait Session: Send + 'static {
     /// When [`Self::due`] wants to be called.
     fn deadline(&self) -> Option<Timestamp>;
 
-    /// The connection is closed: give back what it held outside of itself.
-    fn closed(&mut self, reason: CloseReason);
+    /// The connection is closed: give back what it held outside of itself, and tell others.
+    fn closed(&mut self, now: Timestamp, reason: CloseReason, courier: &mut Courier);
 }

@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::context::Context;
+use super::write_task;
 use crate::server::base::rng::Rng;
 use crate::server::delivery::Courier;
 use crate::server::outbound::Outbound;
@@ -36,6 +38,15 @@ impl Worker {
     fn new() -> Self {
         Self { scratch: vec![0; SCRATCH_BYTES], courier: Courier::new(Rng::from_entropy()) }
     }
+}
+
+/// Lends this thread's courier to `work` for a task that is no connection, then sends what it staged.
+pub fn lend_courier<T>(context: &Arc<Context>, work: impl FnOnce(&mut Courier) -> T) -> T {
+    with(|worker| {
+        let result = work(&mut worker.courier);
+        worker.courier.flush(&mut |blocked| write_task::start(blocked, context), &mut Vec::new());
+        result
+    })
 }
 
 thread_local! {

@@ -10,8 +10,14 @@ mod sampling;
 mod latency;
 mod run;
 mod trace;
+mod internal;
+mod heartbeats;
+mod herald;
 
 pub use courier::Courier;
 pub use fanout::{Delivered, Manner};
+pub use heartbeats::ACCOUNT_HEARTBEAT;
+pub use herald::{Herald, Occasion};
+pub use internal::{Internal, Post};
 pub use message::{Detail, Message, Origin, Peer};
 pub use trace::DeliveryLog;

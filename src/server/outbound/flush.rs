@@ -96,6 +96,9 @@ impl Outbound {
         let transport = self.change(|pending| {
             pending.messages += messages;
             pending.payload_bytes += payload_bytes;
+            if let Some(tally) = &pending.tally {
+                tally.add(messages, payload_bytes);
+            }
             if pending.refuses {
                 return None;
             }

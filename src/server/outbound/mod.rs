@@ -2,6 +2,7 @@
 
 mod chunks;
 mod staged;
+mod tally;
 mod owner;
 mod queue;
 mod flush;
@@ -17,3 +18,4 @@ pub use owner::Notices;
 pub use queue::{Outbound, OutboundRules, OutboundStats, Standing};
 pub use stage::{Aftermath, Behind, Stage};
 pub use staged::Staged;
+pub use tally::Tally;

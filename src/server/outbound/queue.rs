@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::chunks::Chunks;
 use super::owner::{Notices, Owner};
+use super::tally::Tally;
 use crate::server::config::options::WriteTimeout;
 use crate::server::net::Transport;
 use crate::server::protocol::error::CloseReason;
@@ -114,6 +115,8 @@ pub(super) struct Pending {
     pub(super) refuses: bool,
     pub(super) messages: u64,
     pub(super) payload_bytes: u64,
+    /// Where the same is counted for the account.
+    pub(super) tally: Option<Arc<Tally>>,
     /// Who waits for the receiver to catch up, or for the end of a write.
     waiting: Option<Arc<Notify>>,
     /// Sids of subscriptions that got all they asked for, for the owner to forget.
@@ -185,6 +188,11 @@ impl Outbound {
     /// Sets what the log calls this connection.
     pub fn set_label(&self, label: Arc<str>) {
         self.pending.lock().label = Some(label);
+    }
+
+    /// Counts what is sent from now on for an account, too.
+    pub fn set_tally(&self, tally: Arc<Tally>) {
+        self.pending.lock().tally = Some(tally);
     }
 
     /// What is known of it at this moment.

@@ -7,6 +7,8 @@ mod start;
 mod lame_duck;
 mod stop;
 mod reload;
+mod heartbeat_task;
+mod overdue_task;
 pub mod banner;
 mod ports;
 mod files;

@@ -50,6 +50,8 @@ impl Server {
         let digest = new.config_digest.clone();
         // The sessions of accounts that are gone see it when they take up the new options.
         self.inner.client.accounts.update(&new).map_err(StartError::from)?;
+        let description = start::description(&new, &self.inner.client.info.load());
+        self.inner.client.conn.herald.set_info(description);
         self.inner.client.conn.options.swap(new);
         let logger = &self.inner.client.conn.logger;
         for change in &changes {

@@ -12,6 +12,8 @@ use tokio::sync::{Mutex, watch};
 use super::accept::{self, ClientAccept};
 use super::banner::{self, Identity};
 use super::files;
+use super::heartbeat_task;
+use super::overdue_task;
 use super::server::{Inner, Life, Server};
 use super::version;
 use crate::server::account::Registry;
@@ -26,6 +28,8 @@ use crate::server::config::options::{Options, PORT_RANDOM};
 use crate::server::config::shared::Shared;
 use crate::server::config::unbuilt;
 use crate::server::conn::{Context, SlowConsumers, Table};
+use crate::server::delivery::Herald;
+use crate::server::events::{ServerFacts, ServerInfo};
 use crate::server::log::Logger;
 use crate::server::net::advertise;
 use crate::server::net::listen_task::{self, Gate};
@@ -127,9 +131,15 @@ impl Server {
             logger.notice(format_args!("PROXY protocol enabled for client connections"));
         }
         let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
+        let system = options.system_account_name().map(|_| Arc::clone(accounts.system()));
+        if system.is_some() {
+            accounts.common().name_server(&info.server_name);
+        }
+        let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
         let conn = Arc::new(Context {
             clock: clock.clone(),
             timers: Arc::clone(&timers),
+            herald,
             logger,
             options: Shared::new(options),
             table: Table::default(),
@@ -144,6 +154,8 @@ impl Server {
         let (gate, _) = watch::channel(Gate::Open);
         let (life, _) = watch::channel(Life::Running);
         spawn_until_stopped(life.subscribe(), timer_task::run(timers, clock));
+        spawn_until_stopped(life.subscribe(), heartbeat_task::run(Arc::clone(&client.conn)));
+        spawn_until_stopped(life.subscribe(), overdue_task::run(Arc::clone(&client)));
         for listener in listeners {
             let accept = ClientAccept { context: Arc::clone(&client) };
             spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));
@@ -228,6 +240,24 @@ fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, Sta
         xkey: XKey::new().public_key(),
         api_lvl: version::JETSTREAM_API_LEVEL,
         ..Info::default()
+    })
+}
+
+/// What system messages say of a server whose INFO is `info`.
+pub(super) fn description(options: &Options, info: &Info) -> ServerInfo {
+    let chosen = |&(name, by_default): &(&'static str, bool)| {
+        (name, options.feature_flags.get(name).copied().unwrap_or(by_default))
+    };
+    let feature_flags: Vec<_> = banner::FEATURE_FLAGS.iter().map(chosen).collect();
+    ServerInfo::new(&ServerFacts {
+        name: &info.server_name,
+        host: &info.host,
+        id: &info.server_id,
+        cluster: &info.cluster,
+        version: &info.version,
+        tags: &options.server_tags,
+        metadata: &options.server_metadata,
+        feature_flags: &feature_flags,
     })
 }
 

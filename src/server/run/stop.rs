@@ -7,7 +7,11 @@ use tokio::time::timeout;
 
 use super::lame_duck::Plan;
 use super::server::{Life, Server};
+use crate::server::base::clock::Clock;
 use crate::server::base::rng::Rng;
+use crate::server::conn::lend_courier;
+use crate::server::delivery::Occasion;
+use crate::server::events::{lame_duck_subject, shutdown_subject};
 use crate::server::net::listen_task::Gate;
 use crate::server::outbound::Notices;
 use crate::server::protocol::error::CloseReason;
@@ -24,6 +28,8 @@ impl Server {
         }
         let conn = &self.inner.client.conn;
         conn.logger.notice(format_args!("Initiating Shutdown..."));
+        self.say(&shutdown_subject(conn.herald.server_id()));
+        conn.herald.silence();
         self.shut_listeners().await;
         for outbound in conn.table.all() {
             outbound.request_close(CloseReason::ServerShutdown);
@@ -42,6 +48,7 @@ impl Server {
         }
         let conn = &self.inner.client.conn;
         conn.logger.notice(format_args!("Entering lame duck mode, stop accepting new clients"));
+        self.say(&lame_duck_subject(conn.herald.server_id()));
         self.shut_listeners().await;
         let clients = conn.table.all();
         if clients.is_empty() {
@@ -68,6 +75,15 @@ impl Server {
             }
         }
         self.stop().await;
+    }
+
+    /// Says something of this server in its system account.
+    fn say(&self, subject: &str) {
+        let conn = &self.inner.client.conn;
+        lend_courier(conn, |courier| {
+            let mut occasion = Occasion { now: conn.clock.now(), courier, log: None };
+            conn.herald.say_of_itself(&mut occasion, subject);
+        });
     }
 
     /// Closes all listeners; completes when nobody can connect any more.

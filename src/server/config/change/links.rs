@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::super::options::{
     Cluster, Compression, GLOBAL_ACCOUNT, Gateway, HOST, RemoteGateway, TLS_TIMEOUT, Tls, auth_timeout,
 };
-use super::super::url::Url;
 use super::general::tls_changed;
 use super::shown::{Opaque, Seconds, Secret, Shown, fields_shown};
 use super::{Change, Comparison, LogLine, Refusal, advertise, port};
+use crate::server::base::url::Url;
 
 /// What of the `cluster` block changes and needs more than new options.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

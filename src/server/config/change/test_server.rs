@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::options::{Account, Options, Tls};
-use super::super::url::Url;
 use super::{Change, LogLine, Ports, Running, changes};
+use crate::server::base::url::Url;
 
 /// A server and its file, to be edited.
 #[derive(Clone)]

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use crate::server::base::quote::quote;
-use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{GLOBAL_ACCOUNT, LeafRemote, Options, SYSTEM_ACCOUNT};
 use crate::server::config::read::{check_leaf_users, check_min_version, check_subjects, remote_name};
+use crate::server::jwt::nkey::{self, KeyKind};
 
 pub(super) fn check_leafnodes(options: &Options) -> Result<(), String> {
     let leafnodes = &options.leafnodes;

@@ -2,8 +2,8 @@
 
 use super::check_no_auth_user;
 use crate::server::base::quote::quote;
+use crate::server::base::url::Url;
 use crate::server::config::options::Options;
-use crate::server::config::url::Url;
 
 /// Headers that belong to the upgrade itself.
 const HEADERS_RESERVED: [&str; 5] = ["host", "content-length", "connection", "upgrade", "nats-no-masking"];

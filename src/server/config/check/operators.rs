@@ -1,10 +1,10 @@
 //! Rules of operator mode.
 
 use crate::server::base::quote::quote;
-use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{Operator, Options, Resolver};
-use crate::server::config::read::sentinel;
 use crate::server::config::version;
+use crate::server::jwt::nkey::{self, KeyKind};
+use crate::server::jwt::{UserClaims, server_version};
 
 pub(super) fn check(options: &Options, server: &str) -> Result<(), String> {
     let [first, ..] = options.operators.as_slice() else {
@@ -14,10 +14,10 @@ pub(super) fn check(options: &Options, server: &str) -> Result<(), String> {
         return Ok(());
     };
     if let Some(token) = &options.default_sentinel {
-        let user = sentinel(token).ok_or("default sentinel JWT not valid")?;
+        let user = UserClaims::decode(token).map_err(|_| "default sentinel JWT not valid")?.nats;
         // A user of a scoped key gets its rights, and whether it is a bearer, from its account.
-        let is_scoped = user.has_issuer_account && user.has_no_permissions;
-        if !user.is_bearer && !is_scoped {
+        let is_scoped = !user.issuer_account.is_empty() && user.rights.is_unset();
+        if !user.rights.bearer_token && !is_scoped {
             return Err("default sentinel must be a bearer token".into());
         }
     }
@@ -72,9 +72,9 @@ fn check_version(operator: &Operator, server: &str) -> Result<(), String> {
         return Ok(());
     }
     let key = &operator.key;
-    let wanted = parse_asked(asked)
+    let wanted = server_version(asked)
         .map_err(|e| format!("operator {key} expects version {asked} got error instead: {e}"))?;
-    let have = version::parse(server).map(<[u32; 3]>::from).unwrap_or_default();
+    let have = version::parse(server).map(<[u32; 3]>::from).unwrap_or_default().map(i64::from);
     for (part, (wanted, have)) in ["major", "minor", "update"].iter().zip(wanted.iter().zip(have)) {
         if *wanted > have {
             return Err(format!(
@@ -86,19 +86,6 @@ fn check_version(operator: &Operator, server: &str) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn parse_asked(text: &str) -> Result<[u32; 3], String> {
-    let parts: Vec<&str> = text.split('.').collect();
-    let [major, minor, update] = parts.as_slice() else {
-        return Err("asserted server version must be of the form <major>.<minor>.<update>".into());
-    };
-    let number = |part: &str| match part.parse::<i64>() {
-        Ok(number) => u32::try_from(number)
-            .map_err(|_| format!("asserted server version can'b contain negative values: {text}")),
-        Err(_) => Err(format!("asserted server version cant parse {part} to int")),
-    };
-    Ok([number(major)?, number(minor)?, number(update)?])
 }
 
 fn check_keys(options: &Options) -> Result<(), String> {

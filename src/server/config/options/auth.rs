@@ -182,7 +182,7 @@ pub struct DirResolver {
 }
 
 /// An operator that account claims are trusted of: its token and what configuration needs to know
-/// of it. The claims themselves are the business of `jwt`.
+/// of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Operator {
     /// The token, already read from its file.

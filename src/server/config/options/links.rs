@@ -7,7 +7,7 @@ use super::Compression;
 use super::auth::{Permissions, SubjectPermission};
 use super::tls::Tls;
 use super::{HOST, WriteTimeout, default_if_zero};
-use crate::server::config::url::Url;
+use crate::server::base::url::Url;
 
 /// Port of leaf node connections where a remote's URL names none.
 pub const LEAFNODE_PORT: u16 = 7422;

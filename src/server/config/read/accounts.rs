@@ -2,11 +2,11 @@
 
 use crate::server::base::quote::quote;
 use crate::server::config::diagnose::Diagnostic;
-use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{
     Account, AccountJetstream, AccountLimits, ClusterTraffic, GLOBAL_ACCOUNT, MessageTrace, Options, User,
 };
 use crate::server::config::value::{Entry, Map, Node, Pos, Value};
+use crate::server::jwt::nkey::{self, KeyKind};
 
 use super::context::{Context, Key, shown};
 use super::shapes::saturated;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::server::base::quote::quote;
-use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{
     AuthCallout, Authorization, ConnectionType, Options, Permissions, User, UserIdentity,
 };
 use crate::server::config::value::{Entry, Node, Pos, Value};
+use crate::server::jwt::nkey::{self, KeyKind};
 
 use super::context::{Context, Key, TopKeys, shown};
 use super::{callout, permissions};

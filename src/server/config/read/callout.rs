@@ -2,9 +2,9 @@
 
 use crate::server::base::quote::quote;
 use crate::server::config::diagnose::Diagnostic;
-use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{AuthCallout, GLOBAL_ACCOUNT, Options};
 use crate::server::config::value::{Entry, Node, Value};
+use crate::server::jwt::nkey::{self, KeyKind};
 
 use super::context::{Context, Key, shown};
 

@@ -1,9 +1,9 @@
 //! General keys: addresses, identity, monitoring, profiles.
 
 use crate::server::base::quote::quote;
-use crate::server::config::nkey;
 use crate::server::config::options::Options;
 use crate::server::config::value::{Entry, Map, Node, Value};
+use crate::server::jwt::nkey;
 
 use super::context::{Context, Key, TopKeys};
 use super::shapes::filled;

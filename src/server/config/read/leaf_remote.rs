@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::server::base::quote::quote;
-use crate::server::config::nkey::{self, KeyKind};
+use crate::server::base::url::Url;
 use crate::server::config::options::{GLOBAL_ACCOUNT, LeafProxy, LeafRemote};
-use crate::server::config::url::Url;
 use crate::server::config::value::{Entry, Node, Pos, Value};
+use crate::server::jwt::nkey::{self, KeyKind};
 
 use super::cluster::read_compression;
 use super::context::{Context, Key, shown};

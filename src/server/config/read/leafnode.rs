@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use crate::server::base::quote::quote;
-use crate::server::config::nkey::{self, KeyKind};
 use crate::server::config::options::{LeafUser, Leafnodes, Options};
 use crate::server::config::value::{Entry, Node, Value};
 use crate::server::config::version;
+use crate::server::jwt::nkey::{self, KeyKind};
 
 use super::cluster::read_compression;
 use super::context::{Context, Key, shown};

@@ -25,7 +25,6 @@ mod exports;
 mod imports;
 mod relations;
 mod mappings;
-mod claims;
 mod resolver;
 mod cluster;
 mod gateway;
@@ -36,8 +35,6 @@ mod websocket;
 mod mqtt;
 mod disk;
 
-pub use claims::fuzz_claims;
-pub(super) use claims::sentinel;
 pub(super) use leaf_remote::name as remote_name;
 pub(super) use leafnode::{check_min_version, check_users as check_leaf_users};
 pub(super) use subjects::check_subjects;

@@ -1,16 +1,17 @@
 //! Operator mode: `operator`, `trusted_keys`, `resolver` and what belongs to it.
 
 use crate::server::base::quote::quote;
+use crate::server::base::url::Url;
 use crate::server::config::duration::parse_duration;
-use crate::server::config::nkey::{self, KeyKind};
-use crate::server::config::options::{DirResolver, Options, Resolver};
-use crate::server::config::url::Url;
+use crate::server::config::options::{DirResolver, Operator, Options, Resolver};
 use crate::server::config::value::{Entry, Map, Value};
+use crate::server::jwt::nkey::{self, KeyKind};
+use crate::server::jwt::{AccountClaims, OperatorClaims, token_of_file};
 
 use super::context::{Context, Key, TopKeys};
 use super::shapes::{filled, positive};
 use super::tls::{self, Place};
-use super::{DirectoryState, claims};
+use super::{DirectoryState, Files};
 
 pub(super) const KEYS: TopKeys = &[
     Key::new(&["operator", "operators", "root", "roots", "root_operator", "root_operators"], read_operators),
@@ -54,7 +55,7 @@ fn read_operators(context: &mut Context<'_>, entry: &Entry, out: &mut Options) {
     };
     out.operators.clear();
     for name in names {
-        match claims::operator(&name, context.files) {
+        match operator(&name, context.files) {
             Ok(operator) => out.operators.push(operator),
             Err(reason) => context.error(pos, format!("error parsing operator JWT: {reason}")),
         }
@@ -69,6 +70,30 @@ fn read_operators(context: &mut Context<'_>, entry: &Entry, out: &mut Options) {
     if out.system_account.is_none() {
         out.system_account = filled(&operator.system_account);
     }
+}
+
+/// What every token begins with.
+const TOKEN_START: &str = "eyJ";
+
+/// Reads an operator's token: from a file, or the text itself.
+fn operator(text: &str, files: &dyn Files) -> Result<Operator, String> {
+    let contents = match files.read(text) {
+        Ok(contents) => String::from_utf8_lossy(&contents).into_owned(),
+        Err(_) if text.starts_with(TOKEN_START) => text.to_owned(),
+        Err(reason) => return Err(reason),
+    };
+    let token = token_of_file(&contents).trim_end_matches(['\r', '\n']).to_owned();
+    let OperatorClaims { envelope, nats } =
+        OperatorClaims::decode(&token).map_err(|error| error.to_string())?;
+    Ok(Operator {
+        token,
+        key: envelope.subject,
+        signing_keys: nats.signing_keys,
+        strict_signing_key_usage: nats.strict_signing_key_usage,
+        system_account: nats.system_account,
+        account_server_url: nats.account_server_url,
+        assert_server_version: nats.assert_server_version,
+    })
 }
 
 fn read_trusted_keys(context: &mut Context<'_>, entry: &Entry, out: &mut Options) {
@@ -89,7 +114,7 @@ fn read_preload(context: &mut Context<'_>, entry: &Entry, out: &mut Options) {
     out.resolver_preload.clear();
     for Entry { key, node } in map {
         match &node.value {
-            Value::String(token) if claims::is_account(token) => {
+            Value::String(token) if AccountClaims::decode(token).is_ok() => {
                 out.resolver_preload.insert(key.clone(), token.clone());
             }
             Value::String(_) => context.error(&node.pos, "invalid account JWT"),

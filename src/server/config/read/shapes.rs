@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::server::base::quote::quote;
+use crate::server::base::url::Url;
 use crate::server::config::duration::{SECOND, parse_duration};
 use crate::server::config::options::WriteTimeout;
-use crate::server::config::url::Url;
 use crate::server::config::value::{Entry, Node, Pos, Value};
 
 use super::context::{Context, shown};

@@ -9,7 +9,7 @@ mod value;
 mod read;
 mod write;
 
-pub use read::{Document, Slot, SubjectPermission, read};
+pub use read::{Document, Slot, SubjectPermission, read, same_folded};
 pub use scan::check;
 pub use value::Value;
 pub use write::{ObjectWriter, write_text};

@@ -80,8 +80,10 @@ fn members_into<D: Document>(document: &mut D, object: Value<'_>, path: &str, mi
     }
 }
 
-/// Equal but for case; Go's folding also takes the long s and the Kelvin sign.
-fn same_folded(field: &str, name: &str) -> bool {
+/// Whether a name of a document names this field: equal but for case. Go's folding also takes the long s and
+/// the Kelvin sign.
+#[must_use]
+pub fn same_folded(field: &str, name: &str) -> bool {
     let fold = |character: char| match character {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

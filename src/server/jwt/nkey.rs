@@ -1,7 +1,13 @@
-//! Whether a text is an nkey of some kind, as configuration files name them.
+//! Nkeys: keys whose text says what they are for, and what they signed.
 //!
-//! Only the form is checked: base 32, the kind's prefix, the checksum. Signatures are the business
-//! of `jwt`.
+//! ```text
+//! public key: | prefix | 32 key | 2 CRC, little endian |, in base 32: 56 letters
+//! seed:       | seed prefix + 3 bits of the public one | its other bits | 32 seed | 2 CRC |: 58 letters
+//! ```
+
+use nkeys::KeyPair;
+
+use crate::server::base::base64::Base64;
 
 /// What a key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +38,19 @@ impl KeyKind {
             _ => return None,
         })
     }
+
+    /// The reference's word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Server => "server",
+            Self::Cluster => "cluster",
+            Self::Account => "account",
+            Self::User => "user",
+            Self::Curve => "x25519",
+        }
+    }
 }
 
 /// Prefix of seeds, and of private keys, which are no public keys.
@@ -59,6 +78,19 @@ pub fn seed_kind(text: &str) -> Option<KeyKind> {
     KeyKind::of_prefix((first & 0x07) << 5 | (second & 0xf8) >> 3)
 }
 
+/// Whether `signature` is what the holder of this public key made of `signed`.
+#[must_use]
+pub fn verify(key: &str, signed: &[u8], signature: &[u8]) -> bool {
+    KeyPair::from_public_key(key).is_ok_and(|key| key.verify(signed, signature).is_ok())
+}
+
+/// The signature of a nonce as CONNECT has it: in the URL's base 64, or in the standard one.
+#[must_use]
+pub fn signature_bytes(text: &str) -> Option<Vec<u8>> {
+    let text = text.as_bytes();
+    Base64::Url.decode(text).or_else(|_| Base64::Standard.decode(text)).ok()
+}
+
 /// The bytes without the checksum, which is right.
 fn decode(text: &str) -> Option<Vec<u8>> {
     if text.len() > KEY_CHARS_MAX {
@@ -69,7 +101,29 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     (body.len() >= 2 && crc16(body) == u16::from_le_bytes(*sum)).then(|| body.to_vec())
 }
 
-/// Base 32 without padding.
+/// Bytes in base 32, without padding.
+pub(super) fn to_base32(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut out = String::with_capacity(bytes.len().div_ceil(5) * 8);
+    let mut push = |value: u32| {
+        out.extend(LETTERS.get(value as usize & 31).copied().map(char::from));
+    };
+    let (mut buffer, mut bits) = (0_u32, 0);
+    for byte in bytes {
+        buffer = buffer << 8 | u32::from(*byte);
+        bits += 8;
+        while bits >= 5 {
+            bits -= 5;
+            push(buffer >> bits);
+        }
+    }
+    if bits > 0 {
+        push(buffer << (5 - bits));
+    }
+    out
+}
+
+/// The bytes of a text in base 32 without padding.
 fn base32(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() * 5 / 8);
     let mut buffer: u32 = 0;
@@ -115,7 +169,6 @@ pub fn fuzz_nkey(data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nkeys::KeyPair;
     use proptest::prelude::*;
 
     #[test]
@@ -147,7 +200,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_signature_is_its_key_holders() {
+        let (user, other) = (KeyPair::new_user(), KeyPair::new_user());
+        let signature = user.sign(b"nonce").unwrap();
+        for spelling in [Base64::Url, Base64::Standard] {
+            let sent = signature_bytes(&spelling.encode(&signature)).unwrap();
+            assert!(verify(&user.public_key(), b"nonce", &sent));
+            assert!(!verify(&user.public_key(), b"other", &sent));
+            assert!(!verify(&other.public_key(), b"nonce", &sent));
+            assert!(!verify("U", b"nonce", &sent));
+        }
+        assert_eq!(signature_bytes("!"), None);
+    }
+
     proptest! {
+        #[test]
+        fn bytes_in_base_32_come_back(bytes: Vec<u8>) {
+            prop_assert_eq!(base32(&to_base32(&bytes)), Some(bytes));
+        }
+
         #[test]
         fn any_text_is_a_key_or_none(data: Vec<u8>) {
             fuzz_nkey(&data);

@@ -1,0 +1,188 @@
+//! What others hear of a client: its account's figures, and the events of its coming and going.
+
+use std::sync::Arc;
+
+use super::profile::Names;
+use super::session::ClientSession;
+use crate::server::account::Account;
+use crate::server::base::clock::Timestamp;
+use crate::server::delivery::{Courier, Occasion};
+use crate::server::events::{
+    ACCOUNT_AUTH_ERROR_SUBJECT, ClientInfo, Stamp, Traffic, UserInfo, auth_error_subject, connect_subject,
+    disconnect_subject, write_connect, write_disconnect, write_user_info,
+};
+use crate::server::protocol::error::CloseReason;
+
+/// What the log and events call a client.
+pub(super) const KIND: &str = "Client";
+/// What events call a client that speaks the protocol of NATS over a plain or TLS connection.
+const CLIENT_TYPE: &str = "nats";
+/// The host of clients inside the process.
+const IN_PROCESS_HOST: &str = "pipe";
+
+/// How a question about a user came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// From that user.
+    ByUser,
+    /// In the system account, past the import that says from whom.
+    Directly,
+}
+
+impl ClientSession {
+    /// Counts this client in its account; every client is counted in one from its first moment.
+    pub(super) fn enter_account(&self) {
+        // The global account takes everybody.
+        let _ = self.account.connections().admit();
+        self.outbound.set_tally(Arc::clone(self.account.figures().sent()));
+    }
+
+    /// Moves to `account`, unless it is full; says whether it did.
+    pub(super) fn move_to_account(
+        &mut self,
+        account: &Arc<Account>,
+        now: Timestamp,
+        courier: &mut Courier,
+    ) -> bool {
+        if Arc::ptr_eq(&self.account, account) {
+            return true;
+        }
+        if !account.connections().admit() {
+            return false;
+        }
+        let left = std::mem::replace(&mut self.account, Arc::clone(account));
+        left.connections().release();
+        self.outbound.set_tally(Arc::clone(account.figures().sent()));
+        let herald = &self.context.conn.herald;
+        for account in [&left, account] {
+            herald.tell_connections(&mut self.occasion(now, courier), account);
+        }
+        true
+    }
+
+    /// Counts what came in since the client had sent `before`.
+    pub(super) fn count_received(&self, before: (u64, u64)) {
+        let (messages, bytes) = self.stats.totals();
+        self.account.figures().received().add(messages - before.0, bytes - before.1);
+    }
+
+    /// The client has come: its CONNECT is accepted.
+    pub(super) fn tell_connected(&self, now: Timestamp, courier: &mut Courier) {
+        let herald = &self.context.conn.herald;
+        let subject = connect_subject(self.account.name());
+        if herald.is_heard(&subject) {
+            self.describe_fully(|client| {
+                let client = ClientInfo { round_trip: None, ..*client };
+                let write = |stamp: &Stamp<'_>, out: &mut Vec<u8>| write_connect(stamp, &client, out);
+                herald.tell(&mut self.occasion(now, courier), &subject, write);
+            });
+        }
+    }
+
+    /// The client is refused: the operator hears of it.
+    pub(super) fn tell_refused(&self, now: Timestamp, reason: CloseReason, courier: &mut Courier) {
+        let herald = &self.context.conn.herald;
+        let subject = auth_error_subject(herald.server_id());
+        if herald.is_heard(&subject) {
+            self.tell_end(now, reason.text(), |write| {
+                herald.tell(&mut self.occasion(now, courier), &subject, write);
+            });
+        }
+    }
+
+    /// The client is refused: the owner of `account` hears of it, and of a `reason` that may be said.
+    pub(super) fn tell_account_refused(
+        &self,
+        account: &Arc<Account>,
+        now: Timestamp,
+        reason: &str,
+        courier: &mut Courier,
+    ) {
+        let herald = &self.context.conn.herald;
+        if herald.speaks() && account.interest().has_interest(ACCOUNT_AUTH_ERROR_SUBJECT.as_bytes()) {
+            self.tell_end(now, reason, |write| {
+                let mut occasion = self.occasion(now, courier);
+                herald.tell_in(account, &mut occasion, ACCOUNT_AUTH_ERROR_SUBJECT, write);
+            });
+        }
+    }
+
+    /// The client has gone.
+    pub(super) fn tell_disconnected(&self, now: Timestamp, reason: CloseReason, courier: &mut Courier) {
+        let herald = &self.context.conn.herald;
+        self.account.connections().release();
+        herald.tell_connections(&mut self.occasion(now, courier), &self.account);
+        let subject = disconnect_subject(self.account.name());
+        if herald.is_heard(&subject) {
+            self.tell_end(now, reason.text(), |write| {
+                herald.tell(&mut self.occasion(now, courier), &subject, write);
+            });
+        }
+    }
+
+    /// Answers who this client is, and what it may do. `asked` in the system account directly, the
+    /// question does not say by whom.
+    pub(super) fn answer_user_info(&self, asked: Asked, now: Timestamp, reply: &[u8], courier: &mut Courier) {
+        let user = self.raw_user();
+        let info = match asked {
+            Asked::ByUser => UserInfo {
+                user: &user,
+                account: self.account.name(),
+                account_name: self.account.name(),
+                ..UserInfo::default()
+            },
+            Asked::Directly => UserInfo::default(),
+        };
+        let write = |server: &_, sequence, out: &mut Vec<u8>| {
+            write_user_info(server, sequence, now, &info, out);
+        };
+        // An answer that comes back through the import has no reply; a direct one an empty one.
+        let no_reply = (asked == Asked::Directly).then_some(&b""[..]);
+        let occasion = &mut self.occasion(now, courier);
+        self.context.conn.herald.say(&self.account, occasion, reply, no_reply, write);
+    }
+
+    /// Writes an event of this client's end through `tell`.
+    fn tell_end(&self, now: Timestamp, reason: &str, tell: impl FnOnce(&dyn Fn(&Stamp<'_>, &mut Vec<u8>))) {
+        let (messages, payload_bytes) = self.stats.totals();
+        let sent = Traffic { messages, payload_bytes };
+        let outbound = self.outbound.stats();
+        let received = Traffic { messages: outbound.messages, payload_bytes: outbound.payload_bytes };
+        self.describe_fully(|client| {
+            let client = ClientInfo { stop: Some(now), ..*client };
+            tell(&|stamp, out| write_disconnect(stamp, &client, [sent, received], reason, out));
+        });
+    }
+
+    /// Lends what there is to say of this client to `tell`.
+    pub(super) fn describe_fully(&self, tell: impl FnOnce(&ClientInfo<'_>)) {
+        let host =
+            self.peer.map_or_else(|| IN_PROCESS_HOST.to_owned(), |peer| peer.ip().to_canonical().to_string());
+        let Names { name, lang, version } = self.profile.names();
+        let user = self.raw_user();
+        tell(&ClientInfo {
+            start: Some(self.accepted),
+            host: &host,
+            id: self.outbound.id(),
+            account: self.account.name(),
+            user: &user,
+            name: &name,
+            lang: &lang,
+            version: &version,
+            round_trip: self.ping.round_trip(),
+            name_tag: self.account.name(),
+            kind: KIND,
+            client_type: CLIENT_TYPE,
+            ..ClientInfo::default()
+        });
+    }
+
+    /// What system messages call the user.
+    fn raw_user(&self) -> String {
+        self.profile.raw_user()
+    }
+
+    fn occasion<'a>(&'a self, now: Timestamp, courier: &'a mut Courier) -> Occasion<'a> {
+        Occasion { now, courier, log: self.trace.as_deref() }
+    }
+}
