@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::server::config::nkey::{self, KeyKind};
+use crate::server::jwt::nkey::{self, KeyKind};
 
 /// Characters of a public key.
 const KEY_CHARS: usize = 56;

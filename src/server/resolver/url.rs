@@ -10,7 +10,7 @@ use super::kind::FETCH_TIMEOUT;
 use super::stamp::TOKEN_BYTES_MAX;
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
-use crate::server::config::url::Url;
+use crate::server::base::url::Url;
 
 /// Idle connections kept to the web server, and for how long. Reference: 10, 30 s.
 const IDLE_CONNECTIONS_MAX: usize = 10;
