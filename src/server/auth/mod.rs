@@ -14,6 +14,7 @@ mod embedder;
 mod policy;
 mod applicant;
 mod grant;
+pub mod callout;
 mod work;
 mod decide;
 

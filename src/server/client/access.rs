@@ -129,7 +129,11 @@ impl ClientSession {
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
         match decision {
-            Decision::Refused(refusal) => Err(self.violation(now, &refusal, courier)),
+            Decision::Refused(refusal) => {
+                let reason = refusal.wire().closes().unwrap_or(CloseReason::AuthenticationViolation);
+                self.tell_account_refused(&Arc::clone(&self.account), now, reason.text(), courier);
+                Err(self.violation(now, &refusal, courier))
+            }
             Decision::Pending(work) => {
                 let (errand, decision) = Errand::new(work);
                 let waiting = Waiting { why, errand: Some(Box::new(errand)), decision };
@@ -201,9 +205,8 @@ impl ClientSession {
             who => self.error(format_args!("authentication error - {}", who.text())),
         }
         let wire = refusal.wire();
-        let reason = wire.closes().unwrap_or(CloseReason::AuthenticationViolation);
-        self.tell_account_refused(&self.account, now, reason.text(), courier);
         self.say(wire, courier);
+        let reason = wire.closes().unwrap_or(CloseReason::AuthenticationViolation);
         self.tell_refused(now, reason, courier);
         reason
     }
@@ -232,14 +235,15 @@ impl ClientSession {
 
     /// Becomes what was granted.
     fn enter(&mut self, now: Timestamp, grant: Grant, courier: &mut Courier) -> Result<(), CloseReason> {
-        let stays = Arc::ptr_eq(&self.account, &grant.account);
-        if stays && self.account.connections().are_too_many()
-            || !self.move_to_account(&grant.account, now, courier)
-        {
+        let left = Arc::clone(&self.account);
+        if self.account.move_to(&grant.account).is_err() {
             let error = WireError::AccountConnectionsExceeded;
             self.error(format_args!("{error}"));
             self.say(error, courier);
             return Err(CloseReason::MaxAccountConnectionsExceeded);
+        }
+        if !Arc::ptr_eq(&left, &grant.account) {
+            self.tell_moved(&left, now, courier);
         }
         self.take_permissions(grant.permissions.clone());
         let options = self.context.conn.options();

@@ -59,7 +59,12 @@ impl ClientSession {
             payload: publish.payload,
             tail: publish.tail,
         };
-        let origin = Origin { outbound: &self.outbound, account: &self.account, echo: self.profile.echo };
+        let origin = Origin {
+            outbound: &self.outbound,
+            account: &self.account,
+            echo: self.profile.echo,
+            peer: Some(self),
+        };
         let awaits_count = self.profile.no_responders && !reply.is_empty();
         let manner = Manner {
             repeats: publish.repeats,
@@ -77,6 +82,19 @@ impl ClientSession {
             self.say_no_responders(subject, reply, courier);
         }
         delivered.stage_full
+    }
+
+    /// Whether a request on `subject` is for what this server knows of users, and how it was asked.
+    #[inline]
+    fn asks_for_user_info(&self, subject: &[u8]) -> Option<Asked> {
+        if !subject.starts_with(b"$SYS.REQ.USER.") || !self.context.conn.herald.speaks() {
+            return None;
+        }
+        if subject == USER_INFO_SUBJECT {
+            return Some(Asked::ByUser);
+        }
+        let is_direct = subject::token_count(subject) == 5 && subject.ends_with(b".INFO");
+        (self.speaks_in_system() && is_direct).then_some(Asked::Directly)
     }
 
     /// Whether the client belongs to the system account.
@@ -100,20 +118,6 @@ impl ClientSession {
         self.say(refusal, courier);
         self.log_refused_publish(&refusal);
         false
-    }
-
-    /// Whether a request on `subject` is for what this server knows of users, and how it was asked.
-    #[inline]
-    fn asks_for_user_info(&self, subject: &[u8]) -> Option<Asked> {
-        if !subject.starts_with(b"$SYS.REQ.USER.") || !self.context.conn.herald.speaks() {
-            return None;
-        }
-        if subject == USER_INFO_SUBJECT {
-            return Some(Asked::ByUser);
-        }
-        let is_system = self.speaks_in_system();
-        let is_direct = subject::token_count(subject) == 5 && subject.ends_with(b".INFO");
-        (is_system && is_direct).then_some(Asked::Directly)
     }
 
     /// Tells a requester that nobody received its request, on the subscription that awaits the reply.

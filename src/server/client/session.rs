@@ -19,7 +19,7 @@ use super::context::ClientContext;
 use super::profile::Profile;
 use super::sids::Sids;
 use super::stats::ClientStats;
-use crate::server::account::Account;
+use crate::server::account::Membership;
 use crate::server::auth::{Errand, Permissions};
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::Options;
@@ -69,7 +69,7 @@ pub(super) enum Greeted {
 pub struct ClientSession {
     pub(super) context: Arc<ClientContext>,
     pub(super) outbound: Arc<Outbound>,
-    pub(super) account: Arc<Account>,
+    pub(super) account: Membership,
     pub(super) parser: Parser,
     pub(super) limits: Limits,
     pub(super) phase: Phase,
@@ -118,7 +118,7 @@ impl ClientSession {
             _ => Phase::Active,
         };
         let session = Self {
-            account: Arc::clone(context.accounts.global()),
+            account: Membership::uncounted(context.accounts.global()),
             permissions: None,
             repeat_allowed: false,
             filters_deliveries: false,
@@ -149,22 +149,28 @@ impl ClientSession {
             trace: None,
             context,
         };
-        session.enter_account();
+        session.count_sent();
         session
     }
 
-    /// Makes the client be told, once it is greeted, that there are too many connections.
-    pub fn refuse_connection(&mut self) {
+    /// Makes the client be told, after it has got INFO if it `greets` it at all, that there are too many
+    /// connections.
+    pub fn refuse_connection(&mut self, greets: bool) {
         self.refused = true;
+        if !greets {
+            self.created();
+            self.greeted = Greeted::Yes;
+        }
     }
 
     fn say_too_many_connections(&self, courier: &mut Courier) {
         let refusal = WireError::ConnectionsExceeded;
+        let text = refusal.to_string();
+        self.say(refusal, courier);
         self.context
             .conn
             .logger
-            .error_limited_by("too many connections", format_args!("{} - {refusal}", self.outbound.label()));
-        self.say(refusal, courier);
+            .error_limited_by("too many connections", format_args!("{} - {text}", self.outbound.label()));
     }
 
     /// Handles one operation; says whether what is staged should be sent before the next.
@@ -451,12 +457,14 @@ impl Session for ClientSession {
 
     fn closed(&mut self, now: Timestamp, reason: CloseReason, courier: &mut Courier) {
         self.end_all_subscriptions();
+        self.account.end();
         self.tell_disconnected(now, reason, courier);
     }
 }
 
 impl Opens for ClientSession {
     fn created(&mut self) {
+        self.follow_trace_level();
         self.greeted = Greeted::Created;
         self.debug(format_args!("Client connection created"));
     }
@@ -471,7 +479,6 @@ impl Opens for ClientSession {
 
     fn preamble_read(&mut self, source: Option<SocketAddr>) {
         self.peer = source.or(self.peer);
-        // Until it is opened.
         self.phase = Phase::Active;
     }
 
@@ -545,6 +552,7 @@ mod tests {
         let context = ClientContext {
             conn: Arc::new(conn),
             accounts,
+            look_ups: None,
             policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),
             tls: Arc::default(),

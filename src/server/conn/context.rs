@@ -27,10 +27,10 @@ pub struct Context {
     pub table: Table,
     /// Receivers that did not keep up.
     pub slow: SlowConsumers,
-    /// Who does what takes long before a connection is let in.
-    pub verifiers: Verifiers,
     /// What the server says in its system account.
     pub herald: Herald,
+    /// Who does what takes long before a connection is let in.
+    pub verifiers: Verifiers,
 }
 
 impl Context {
