@@ -40,6 +40,7 @@ mod cost;
 mod mapping;
 mod embedded;
 mod resolver;
+mod auth;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -58,6 +59,7 @@ fn main() {
         hostile::trials(),
         proxy::trials(),
         tls::trials(),
+        auth::trials(),
         examples::trials(),
         config_check::trials(),
         twins::trials(),

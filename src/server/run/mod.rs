@@ -4,6 +4,7 @@ pub mod version;
 mod server;
 mod accept;
 mod start;
+mod builder;
 mod lame_duck;
 mod stop;
 mod reload;
@@ -17,6 +18,7 @@ mod ports;
 mod files;
 pub mod signal;
 
+pub use builder::Builder;
 pub use files::called_by;
 pub use ports::fuzz_own_addresses;
 pub use reload::ReloadError;
