@@ -94,7 +94,8 @@ impl ClientSession {
         let access = self.access.as_deref();
         let policy = self.context.policy.load_full();
         let tls = if policy.reads_certificates() { self.outbound.tls_state() } else { None };
-        let certificate = tls.as_ref().and_then(|tls| PeerCertificate::from_der(tls.peer_chain.first()?).ok());
+        let certificate =
+            tls.as_ref().and_then(|tls| PeerCertificate::from_der(tls.peer_chain.first()?).ok());
         let mut notes = Vec::new();
         let decision = decide(
             &policy,
