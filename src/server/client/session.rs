@@ -492,6 +492,7 @@ mod tests {
             accounts: Registry::new(&Options::default(), Arc::new(clock)).unwrap(),
             info: arc_swap::ArcSwap::default(),
             tls: Arc::default(),
+            look_ups: None,
             lame_duck: false.into(),
         };
         let outbound = Arc::new(Outbound::detached(1));

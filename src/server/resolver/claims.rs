@@ -69,7 +69,7 @@ mod tests {
             claim.nats.limits.jetstream.disk_storage = 1;
             claim.nats.limits.jetstream_tiers.insert("R1".to_owned(), Default::default());
         });
-        let broken = account_head(bad.as_bytes(), NOW).unwrap().broken_rules.unwrap();
+        let broken = account_head(bad.as_bytes(), NOW).unwrap().broken_rules.expect(&bad);
         assert_eq!(broken, "[JetStream Limits and tiered JetStream Limits are mutually exclusive]");
         assert_eq!(account_head(b"", NOW).unwrap_err(), "expected 3 chunks");
     }
