@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use arc_swap::ArcSwap;
 
 use crate::server::account::Registry;
+use crate::server::auth::Policy;
 use crate::server::conn::{Context, TlsGate};
 use crate::server::protocol::info::Info;
 use crate::server::resolver::LookUps;
@@ -17,6 +18,8 @@ pub struct ClientContext {
     pub conn: Arc<Context>,
     /// The accounts.
     pub accounts: Registry,
+    /// By what logins are judged.
+    pub policy: ArcSwap<Policy>,
     /// What INFO says, but for what differs from client to client.
     pub info: ArcSwap<Info>,
     /// TLS of the client listener.

@@ -189,6 +189,7 @@ impl Side {
             repeats,
             at_once: self.at_once,
             drops_for_stalling: self.drops_for_stalling,
+            now: crate::server::base::clock::Timestamp::default(),
             logger: &self.logger,
             log: None,
         };

@@ -17,9 +17,11 @@ use super::server::{Inner, Life, Server};
 use super::{resolver, resolver_task};
 use super::version;
 use crate::server::account::Registry;
+use crate::server::auth::PolicyBuilder;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
+use crate::server::base::rng::Rng;
 use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
@@ -28,7 +30,7 @@ use crate::server::config::shared::Shared;
 use crate::server::config::unbuilt;
 use crate::server::config::{self, check};
 use crate::server::conn::handshake_rate_task;
-use crate::server::conn::{Context, SlowConsumers, Table, TlsGate};
+use crate::server::conn::{Context, SlowConsumers, Table, TlsGate, Verifiers};
 use crate::server::delivery::Herald;
 use crate::server::events::{ServerFacts, ServerInfo};
 use crate::server::log::Logger;
@@ -135,7 +137,7 @@ impl Server {
         let addresses: Vec<SocketAddr> =
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let port = addresses.first().map_or(port, SocketAddr::port);
-        let info = greeting(&options, server_id, port)?;
+        let mut info = greeting(&options, server_id, port)?;
         logger.notice(format_args!(
             "Listening for client connections on {}",
             advertise::join(&options.host, port)
@@ -144,10 +146,13 @@ impl Server {
             logger.notice(format_args!("PROXY protocol enabled for client connections"));
         }
         let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
-        let system = (!options.no_system_account).then(|| Arc::clone(accounts.system()));
+        let system = options.system_account_name().map(|_| Arc::clone(accounts.system()));
         let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
         let rate_limit = options.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit);
         let gate_tls = Arc::new(TlsGate::new(tls, rate_limit));
+        let policies = PolicyBuilder::new(&format!("nats-{}", Rng::from_entropy().token(8)));
+        let policy = policies.build(&options, &accounts, None);
+        info.auth_required = policy.is_required();
         let conn = Arc::new(Context {
             clock: clock.clone(),
             timers: Arc::clone(&timers),
@@ -156,10 +161,12 @@ impl Server {
             options: Shared::new(options),
             table: Table::default(),
             slow: SlowConsumers::default(),
+            verifiers: Verifiers::default(),
         });
         let client = Arc::new(ClientContext {
             conn,
             accounts,
+            policy: ArcSwap::from_pointee(policy),
             info: ArcSwap::from_pointee(info),
             tls: gate_tls,
             look_ups: resolver.as_ref().map(|resolver| resolver.look_ups.clone()),
@@ -183,7 +190,14 @@ impl Server {
         client.conn.logger.notice(format_args!("Server is ready"));
         let ports_file = files::write_ports(&client.conn.options(), &addresses, &client.conn.logger);
         Ok(Self {
-            inner: Arc::new(Inner { client, addresses, gate, life, ports_file: Mutex::new(ports_file) }),
+            inner: Arc::new(Inner {
+                client,
+                policies,
+                addresses,
+                gate,
+                life,
+                ports_file: Mutex::new(ports_file),
+            }),
         })
     }
 
