@@ -166,8 +166,7 @@ fn full_refuses_wrong_updates_in_the_references_words() {
     let mismatch = format!("{failed} - subject does not match jwt content");
     assert_eq!(asker.ask_json(&subject, &token), refused(&other.public_key(), &mismatch));
     let tiers = json!({ "limits": { "tiered_limits": { "": { "mem_storage": 1 } } } });
-    let invalid =
-        "jwt validation failed - validation errors: [Tiered JetStream Limits can not contain a blank \"\" tier name]";
+    let invalid = "jwt validation failed - validation errors: [Tiered JetStream Limits can not contain a blank \"\" tier name]";
     let answer = asker.update(&operator.account(&account, "A", 1, tiers));
     assert_eq!(answer, refused(&account.public_key(), invalid));
     assert!(!file(&server, &account).exists());

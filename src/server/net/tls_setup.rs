@@ -131,7 +131,10 @@ impl<'a> Reader<'a> {
     }
 
     /// The roots of `ca_file`, or those that the system trusts.
-    pub(super) fn roots(&mut self, ca_file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {
+    pub(super) fn roots(
+        &mut self,
+        ca_file: Option<&Path>,
+    ) -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {
         let file = match ca_file {
             Some(path) => self.read(path).map_err(TlsSetupError::Files)?,
             None => SYSTEM_ROOTS.iter().find_map(|path| self.files.read(path).ok()).unwrap_or_default(),

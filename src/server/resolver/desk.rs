@@ -453,11 +453,7 @@ fn plain<W>(reply: String, text: String) -> Action<W> {
 }
 
 /// Reads claims that changed, for the accounts that are in use.
-fn changed_accounts<W>(
-    changed: Vec<AccountKey>,
-    is_known: &dyn Fn(&str) -> bool,
-    out: &mut Vec<Action<W>>,
-) {
+fn changed_accounts<W>(changed: Vec<AccountKey>, is_known: &dyn Fn(&str) -> bool, out: &mut Vec<Action<W>>) {
     let in_use = changed.into_iter().filter(|key| is_known(key.as_str()));
     out.extend(in_use.map(|key| Action::Order(Order::Load(key), Ticket::Changed(key))));
 }

@@ -111,9 +111,8 @@ fn nobody_is_answered_who_gave_no_reply_subject() {
 fn packs_come_one_account_a_message_and_end_with_an_empty_one() {
     let operator = KeyPair::new_operator();
     let mut office = Office::new(Kind::Full, &operator);
-    let mut keys: Vec<AccountKey> = (0..=PEEKS_MAX)
-        .map(|_| AccountKey::parse(&KeyPair::new_account().public_key()).unwrap())
-        .collect();
+    let mut keys: Vec<AccountKey> =
+        (0..=PEEKS_MAX).map(|_| AccountKey::parse(&KeyPair::new_account().public_key()).unwrap()).collect();
     keys.sort_unstable();
     let mut want = Vec::new();
     for key in keys {

@@ -100,7 +100,11 @@ enum Stage {
     Loading,
     Fetching,
     /// Others are asked: which question, until when, and how many may still say that they have none.
-    Asking { number: u64, until: Timestamp, missing: usize },
+    Asking {
+        number: u64,
+        until: Timestamp,
+        missing: usize,
+    },
     Keeping(String),
 }
 

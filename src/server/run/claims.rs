@@ -6,7 +6,11 @@ use crate::server::client::ClientContext;
 ///
 /// # Errors
 /// The claims cannot be used.
-pub(super) fn apply(_context: &std::sync::Arc<ClientContext>, _account: &str, _token: &str) -> Result<(), String> {
+pub(super) fn apply(
+    _context: &std::sync::Arc<ClientContext>,
+    _account: &str,
+    _token: &str,
+) -> Result<(), String> {
     Err("accounts of an operator cannot be changed yet".to_owned())
 }
 

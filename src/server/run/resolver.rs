@@ -50,7 +50,8 @@ pub(super) async fn open(options: &Options, clock: &SystemClock) -> Result<Optio
             preloads.into_iter().for_each(|(key, token)| opened.parts.desk.preload(key, token));
         }
         Resolver::Url(url) => {
-            let tls = client_config(options.resolver_tls.as_ref(), &Here).map_err(|error| error.to_string())?;
+            let tls =
+                client_config(options.resolver_tls.as_ref(), &Here).map_err(|error| error.to_string())?;
             let web = Web::new(url, tls)?;
             web.fetch("").await?;
             opened.parts.web = Some(web);
@@ -77,7 +78,8 @@ impl Opened {
     ) -> Result<(), String> {
         let refused = |error: std::io::Error| format!("mkdir {}: {}", path.display(), io_text(&error));
         let folder = Folder::open(path).map_err(refused)?;
-        self.notice = Some(format!("Managing {how_many} jwt in exclusive directory {}", folder.root().display()));
+        self.notice =
+            Some(format!("Managing {how_many} jwt in exclusive directory {}", folder.root().display()));
         let now = clock.now();
         let opened = Store::open(folder, keeping.policy, keeping.deletion, now).map_err(refused)?;
         let (mut store, found) = opened;
@@ -155,4 +157,3 @@ pub(super) fn check_start(options: &Options) -> Result<(), String> {
     }
     Ok(())
 }
-
