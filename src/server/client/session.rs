@@ -552,6 +552,7 @@ mod tests {
         let context = ClientContext {
             conn: Arc::new(conn),
             accounts,
+            look_ups: None,
             policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),
             tls: Arc::default(),

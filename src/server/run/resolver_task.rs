@@ -134,7 +134,13 @@ impl Task {
         let target = Arc::clone(system.outbound());
         let queue = queue.map(str::as_bytes);
         // A valid subject.
-        let _ = system.interest().insert(Subscription::with_detour(target, detour, subject.as_bytes(), queue, b"0"));
+        let _ = system.interest().insert(Subscription::with_detour(
+            target,
+            detour,
+            subject.as_bytes(),
+            queue,
+            b"0",
+        ));
     }
 
     async fn run(mut self) {
@@ -144,7 +150,9 @@ impl Task {
             match self.next(now).await {
                 Woken::Ended => return,
                 Woken::Nothing => {}
-                Woken::Call(Call::Claims(account, waiter)) => self.handle(Event::Asked(account, waiter)).await,
+                Woken::Call(Call::Claims(account, waiter)) => {
+                    self.handle(Event::Asked(account, waiter)).await
+                }
                 Woken::Call(Call::Reload(preloads)) => self.handle(Event::Reload(preloads)).await,
                 Woken::Letter(letter) => {
                     if let Some(event) = self.event_of(&letter) {
@@ -167,7 +175,11 @@ impl Task {
 
     /// Waits for whatever comes first.
     async fn next(&mut self, now: Timestamp) -> Woken {
-        let times = [self.desk.deadline(), self.sync.as_ref().map(|it| it.next), self.expiry.as_ref().map(|it| it.next)];
+        let times = [
+            self.desk.deadline(),
+            self.sync.as_ref().map(|it| it.next),
+            self.expiry.as_ref().map(|it| it.next),
+        ];
         let wait = times.into_iter().flatten().min().map_or(IDLE_WAIT, |next| next.since(now));
         let has_room = self.pending.len() < ORDERS_MAX;
         let Self { calls, letters, pending, fetches, .. } = self;
@@ -289,15 +301,11 @@ impl Task {
 
     fn publish(&self, subject: &str, reply: &str, body: &[u8]) {
         let account = self.context.accounts.system();
-        let post = Post {
-            account,
-            subject: subject.as_bytes(),
-            reply: Some(reply.as_bytes()),
-            header: b"",
-            body,
-        };
+        let post =
+            Post { account, subject: subject.as_bytes(), reply: Some(reply.as_bytes()), header: b"", body };
+        let now = self.context.conn.clock.now();
         lend_courier(&self.context.conn, |courier| {
-            self.context.conn.herald.voice().publish(&post, None, courier);
+            self.context.conn.herald.voice().publish(&post, &mut Occasion { now, courier, log: None });
         });
     }
 
@@ -308,11 +316,17 @@ impl Task {
         lend_courier(conn, |courier| {
             let now = conn.clock.now();
             let mut occasion = Occasion { now, courier, log: None };
-            conn.herald.say(account, &mut occasion, subject.as_bytes(), Some(b""), |server, sequence, out| {
-                let mut info = Vec::new();
-                server.write(sequence, now, &mut info);
-                out.extend_from_slice(&body.write(&info));
-            });
+            conn.herald.say(
+                account,
+                &mut occasion,
+                subject.as_bytes(),
+                Some(b""),
+                |server, sequence, out| {
+                    let mut info = Vec::new();
+                    server.write(sequence, now, &mut info);
+                    out.extend_from_slice(&body.write(&info));
+                },
+            );
         });
     }
 }

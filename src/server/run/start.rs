@@ -13,6 +13,7 @@ use super::accept::{self, ClientAccept};
 use super::banner::{self, Identity};
 use super::files;
 use super::heartbeat_task;
+use super::overdue_task;
 use super::server::{Inner, Life, Server};
 use super::version;
 use super::{resolver, resolver_task};
@@ -147,6 +148,9 @@ impl Server {
         }
         let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
         let system = options.system_account_name().map(|_| Arc::clone(accounts.system()));
+        if system.is_some() {
+            accounts.common().name_server(&info.server_name);
+        }
         let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
         let rate_limit = options.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit);
         let gate_tls = Arc::new(TlsGate::new(tls, rate_limit));
@@ -183,6 +187,7 @@ impl Server {
             let task = resolver_task::run(Arc::clone(&client), resolver.parts);
             spawn_until_stopped(life.subscribe(), task);
         }
+        spawn_until_stopped(life.subscribe(), overdue_task::run(Arc::clone(&client)));
         for listener in listeners {
             let accept = ClientAccept { context: Arc::clone(&client) };
             spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));
