@@ -38,6 +38,7 @@ mod accept;
 mod cost;
 mod mapping;
 mod embedded;
+mod resolver;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -62,6 +63,7 @@ fn main() {
         cost::trials(),
         mapping::trials(),
         embedded::trials(),
+        resolver::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
 }

@@ -80,7 +80,9 @@ pub fn command() -> Command {
                 .help("The server: [nats://][user:password@|token@]host[:port]"),
         )
         .arg(text("user", "NAME", "Log in as this user"))
-        .arg(text("password", "TEXT", "With this password; `-` reads it from standard input").requires("user"))
+        .arg(
+            text("password", "TEXT", "With this password; `-` reads it from standard input").requires("user"),
+        )
         .arg(text("token", "TEXT", "Log in with a token; `-` reads it from standard input"))
         .arg(file("creds", "Log in with the JWT and seed of a .creds file"))
         .arg(file("nkey", "Log in with the seed in a file"))
@@ -368,7 +370,9 @@ mod tests {
         assert_eq!(login(&["--user", "joe", "--password", "s3cret"]), Some(user));
         assert_eq!(login(&["--token", "t"]), Some(Login::Token("t".to_owned())));
         assert_eq!(login(&[]), None);
-        for line in [&["--user", "joe", "--token", "t"][..], &["--password", "x"], &["--creds", "a", "--nkey", "b"]] {
+        for line in
+            [&["--user", "joe", "--token", "t"][..], &["--password", "x"], &["--creds", "a", "--nkey", "b"]]
+        {
             assert!(command().try_get_matches_from([&["bench"], line].concat()).is_err(), "{line:?}");
         }
     }

@@ -339,7 +339,10 @@ fn auth_storm(
     let us = Latency::from(&latency);
     let mut notes = vec![
         "the latency is that of a connection that was there before; sent/s is log-ins a second".to_owned(),
-        format!("{} log-ins: p50 {:.0} us, p99 {:.0} us, longest {:.0} us", us.count, us.p50_us, us.p99_us, us.max_us),
+        format!(
+            "{} log-ins: p50 {:.0} us, p99 {:.0} us, longest {:.0} us",
+            us.count, us.p50_us, us.p99_us, us.max_us
+        ),
     ];
     if let Some(failure) = failure {
         notes.push(format!("{failed} log-ins failed, the first with: {failure}"));

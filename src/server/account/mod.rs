@@ -2,11 +2,11 @@
 
 mod common;
 mod connections;
+mod figures;
 mod state;
 mod streams;
 mod services;
 mod answers;
-mod figures;
 mod registry;
 mod mapping;
 

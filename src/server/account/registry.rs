@@ -45,7 +45,8 @@ impl Registry {
         let system_name = options.system_account_name();
         let is_one = system_name == Some(GLOBAL_ACCOUNT);
         let global = make(GLOBAL_ACCOUNT, is_one);
-        let system = if is_one { Arc::clone(&global) } else { make(system_name.unwrap_or(SYSTEM_ACCOUNT), true) };
+        let system =
+            if is_one { Arc::clone(&global) } else { make(system_name.unwrap_or(SYSTEM_ACCOUNT), true) };
         let (by_name, updates) = (RwLock::default(), Mutex::default());
         let registry = Self { global, system, by_name, updates, without_cache, common };
         registry.update(options)?;
@@ -90,7 +91,8 @@ impl Registry {
             mappings: options.mappings.clone(),
             ..options::Account::default()
         };
-        let nothing = options::Account { name: self.system.name().to_string(), ..options::Account::default() };
+        let nothing =
+            options::Account { name: self.system.name().to_string(), ..options::Account::default() };
         // The first two are there whether they are described or not.
         let mut described = vec![&nothing, &own];
         for account in &options.accounts {
@@ -106,7 +108,8 @@ impl Registry {
         let mut plans = Vec::with_capacity(described.len());
         for described in described {
             let account = self.present(&described.name).unwrap_or_else(|| self.make(&described.name));
-            let (mappings, exports) = (Mappings::new(&described.mappings, cluster)?, service_exports(described));
+            let (mappings, exports) =
+                (Mappings::new(&described.mappings, cluster)?, service_exports(described));
             plans.push(Plan { account, described, mappings, exports });
         }
         let by_name: HashMap<&str, &Plan<'_>> =
@@ -173,7 +176,8 @@ mod tests {
     use crate::server::config::options::{Import, ImportKind};
 
     fn described(names: &[&str]) -> Options {
-        let account = |name: &&str| options::Account { name: (*name).to_owned(), ..options::Account::default() };
+        let account =
+            |name: &&str| options::Account { name: (*name).to_owned(), ..options::Account::default() };
         Options { accounts: names.iter().map(account).collect(), ..Options::default() }
     }
 

@@ -8,9 +8,7 @@ use super::state::Account;
 use crate::server::config::options::{self, ExportKind, ImportKind, ResponseType, ServiceLatency};
 use crate::server::interest::Subscription;
 use crate::server::protocol::subject::{has_wildcard, is_subset};
-use crate::server::protocol::transform::{
-    Transform, TransformError, Use, with_references, with_wildcards,
-};
+use crate::server::protocol::transform::{Transform, TransformError, Use, with_references, with_wildcards};
 
 /// How long an answer is awaited where the export says nothing. Reference: 2 min.
 const THRESHOLD: Duration = Duration::from_secs(120);
@@ -95,8 +93,7 @@ impl ServiceImport {
         }
         // Written so that only the local subject refers to wildcards; used the other way.
         let back = Transform::new(&with_wildcards(remote), &with_references(local), Use::Import)?;
-        let transform =
-            back.and_then(|back| back.reverse()).ok_or(TransformError::InvalidSubject)?;
+        let transform = back.and_then(|back| back.reverse()).ok_or(TransformError::InvalidSubject)?;
         let local = with_wildcards(local).into();
         Ok(Self { exporter, export, local, remote: Remote::Transform(transform), shares })
     }

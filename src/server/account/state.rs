@@ -1,7 +1,7 @@
 //! One account: who in it subscribed to what, what it may use, and where its messages are sent on.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -167,7 +167,11 @@ impl Account {
 
     /// Notes a request to a service of this account; gives also the ones that had to be given up for
     /// it. The request carries [`Awaited::subject`] as its reply.
-    pub fn expect(self: &Arc<Self>, mut expectation: Expectation<'_>, rng: &mut Rng) -> (Arc<Awaited>, Vec<Arc<Awaited>>) {
+    pub fn expect(
+        self: &Arc<Self>,
+        mut expectation: Expectation<'_>,
+        rng: &mut Rng,
+    ) -> (Arc<Awaited>, Vec<Arc<Awaited>>) {
         let prefix = self.answer_prefix.get_or_init(|| self.answer_prefix(rng));
         loop {
             let suffix = if expectation.measured.is_some() { self.common.measured_suffix() } else { "" };

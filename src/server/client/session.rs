@@ -20,6 +20,7 @@ use super::stats::ClientStats;
 use crate::server::account::Account;
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::Options;
+use crate::server::conn::opening_task::{Greeting, Opens};
 use crate::server::conn::{Consumed, Ping, PingAction, PingRules, Session};
 use crate::server::delivery::{Courier, DeliveryLog};
 use crate::server::log::trace_line::{self, Direction, PayloadView};
@@ -40,6 +41,20 @@ pub(super) enum Phase {
     AwaitPreamble(Timestamp),
     /// Operations are handled.
     Active,
+}
+
+/// What a client has been told before its first operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Greeted {
+    /// Nothing.
+    #[default]
+    No,
+    /// The log knows of it, the client was told nothing.
+    Created,
+    /// It has got INFO.
+    Yes,
+    /// It has got INFO behind a handshake that came first.
+    BehindHandshake,
 }
 
 /// One client.
@@ -66,6 +81,7 @@ pub struct ClientSession {
     pub(super) drops_for_stalling: bool,
     /// The server has no room for it: it is greeted, told so, and closed.
     refused: bool,
+    pub(super) greeted: Greeted,
     pub(super) stats: ClientStats,
     /// Where this batch is traced, if it is.
     pub(super) trace: Option<Box<DeliveryLog>>,
@@ -108,6 +124,7 @@ impl ClientSession {
             subject_tokens_max: Some(usize::from(options.max_sub_tokens)).filter(|&max| max > 0),
             drops_for_stalling: options.no_fast_producer_stall,
             refused: false,
+            greeted: Greeted::default(),
             stats: ClientStats::default(),
             trace: None,
             context,
@@ -295,8 +312,12 @@ impl ClientSession {
 impl Session for ClientSession {
     fn opened(&mut self, _now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         self.follow_trace_level();
-        self.debug(format_args!("Client connection created"));
-        self.send_first_info(courier);
+        if self.greeted == Greeted::No {
+            self.created();
+        }
+        if self.greeted == Greeted::Created {
+            self.greet(Greeting::Plain, courier);
+        }
         if self.refused {
             self.say_too_many_connections(courier);
             return Err(CloseReason::MaxConnectionsExceeded);
@@ -385,6 +406,34 @@ impl Session for ClientSession {
     }
 }
 
+impl Opens for ClientSession {
+    fn created(&mut self) {
+        self.greeted = Greeted::Created;
+        self.debug(format_args!("Client connection created"));
+    }
+
+    fn greet(&mut self, greeting: Greeting, courier: &mut Courier) {
+        self.greeted = match greeting {
+            Greeting::Plain => Greeted::Yes,
+            Greeting::BehindHandshake => Greeted::BehindHandshake,
+        };
+        self.send_first_info(courier);
+    }
+
+    fn preamble_read(&mut self, source: Option<SocketAddr>) {
+        self.peer = source.or(self.peer);
+        self.phase = Phase::Active;
+    }
+
+    fn preamble_failed(&self, error: &str) -> CloseReason {
+        self.say_preamble_failed(error)
+    }
+
+    fn refuse(&mut self, error: WireError<'_>, courier: &mut Courier) {
+        self.say(error, courier);
+    }
+}
+
 impl ClientSession {
     /// Takes over what a reload changed for open connections.
     fn take_options(&mut self, now: Timestamp) {
@@ -430,7 +479,7 @@ mod tests {
         let now = clock.now();
         let (logger, log) = Logger::recorded(Levels::default(), Arc::new(clock.clone()));
         let conn = Context {
-            clock,
+            clock: clock.clone(),
             timers: Arc::new(Timers::default()),
             herald: Herald::new(None, "", ServerInfo::default(), logger.clone()),
             logger,
@@ -440,8 +489,9 @@ mod tests {
         };
         let context = ClientContext {
             conn: Arc::new(conn),
-            accounts: Registry::new(&Options::default(), Arc::new(SystemClock::new())).unwrap(),
+            accounts: Registry::new(&Options::default(), Arc::new(clock)).unwrap(),
             info: arc_swap::ArcSwap::default(),
+            tls: Arc::default(),
             lame_duck: false.into(),
         };
         let outbound = Arc::new(Outbound::detached(1));

@@ -24,7 +24,6 @@ const UNBUILT: &[(&str, IsUsed)] = &[
     ("no_auth_user", |o| o.no_auth_user.is_some()),
     ("system_account", |o| o.system_account.is_some()),
     ("proxies", |o| o.proxies_trusted.as_ref().is_some_and(|keys| !keys.is_empty())),
-    ("tls", |o| o.tls.is_some()),
     ("ocsp", |o| o.ocsp.is_some()),
     ("http", |o| o.http_port != 0),
     ("https", |o| o.https_port != 0),

@@ -7,6 +7,10 @@ mod ping;
 mod slow;
 mod worker;
 mod input;
+mod handshake_rate;
+mod tls_gate;
+pub mod handshake_rate_task;
+pub mod opening_task;
 pub mod read_task;
 mod write_task;
 
@@ -15,4 +19,5 @@ pub use ping::{Ping, PingAction, PingRules};
 pub use session::{Consumed, Session};
 pub use slow::SlowConsumers;
 pub use table::Table;
+pub use tls_gate::TlsGate;
 pub use worker::lend_courier;

@@ -100,7 +100,8 @@ impl Courier {
     ) -> bool {
         let Visit { origin, shared, manner, .. } = visit;
         let shared = shared.as_ref();
-        Round { stage: &mut self.stage, origin, home, message, shared, manner, count: 0 }.deliver(subscription)
+        Round { stage: &mut self.stage, origin, home, message, shared, manner, count: 0 }
+            .deliver(subscription)
     }
 }
 

@@ -51,7 +51,8 @@ impl Courier {
         }
         let shared = message.share(result.fanout());
         let home = Home::Here(origin.account.interest());
-        let mut round = Round { stage, origin, home, message, shared: shared.as_ref(), manner: &manner, count: 0 };
+        let mut round =
+            Round { stage, origin, home, message, shared: shared.as_ref(), manner: &manner, count: 0 };
         for subscription in result.plain.iter() {
             round.deliver(subscription);
         }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use super::shared::SharedInterest;
 use crate::server::protocol::subject::{ANY, REST, has_wildcard, is_subset, tokens};
-use crate::server::protocol::transform::{
-    Transform, TransformError, Use, with_references, with_wildcards,
-};
+use crate::server::protocol::transform::{Transform, TransformError, Use, with_references, with_wildcards};
 
 /// One import. Messages on subjects that `from` covers are seen under what `to` makes of them.
 #[derive(Debug)]

@@ -22,15 +22,15 @@ mod shared;
 mod cache;
 
 pub use cache::MatchCache;
+pub use change::{ChangeReceiver, ChangeSender, Heard, InterestChange, change_queue};
 pub use departure::Departure;
 pub use detour::Detour;
+pub use generation::Place;
 pub use import::StreamImport;
 pub use letter::Letter;
-pub use shadows::Shadow;
-pub use change::{ChangeReceiver, ChangeSender, Heard, InterestChange, change_queue};
-pub use generation::Place;
 pub use pattern::{InterestError, fuzz_pattern};
 pub use result::{MatchResult, Members, QueueGroup, Slices};
+pub use shadows::Shadow;
 pub use shared::{SharedInterest, SublistStats};
 pub use sublist::{Sublist, Tally};
 pub use subscription::{Delivery, Subscription};

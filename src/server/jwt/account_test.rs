@@ -4,8 +4,8 @@ use nkeys::KeyPair;
 
 use super::super::fixtures::{NOW, NOW_S, token};
 use super::super::{
-    Activation, ActivationClaims, Claim, ConnectInfo, Finding, Latency, OperatorClaims, ResponseKind, Sampling,
-    Severity, User, UserClaims,
+    Activation, ActivationClaims, Claim, ConnectInfo, Finding, Latency, OperatorClaims, ResponseKind,
+    Sampling, Severity, User, UserClaims,
 };
 use super::super::{AuthorizationRequestClaims, AuthorizationResponseClaims, Kind, TimeRange, UserScope};
 use super::*;
@@ -36,7 +36,8 @@ fn check_export(change: impl FnOnce(&mut Export), want: &[&str]) {
 
 #[track_caller]
 fn check_import(change: impl FnOnce(&mut Import), want: &[&str]) {
-    let mut import = Import { subject: "a.*".into(), account: "A".into(), kind: Kind::Stream, ..Import::default() };
+    let mut import =
+        Import { subject: "a.*".into(), account: "A".into(), kind: Kind::Stream, ..Import::default() };
     change(&mut import);
     check_account(|account| account.imports.push(Some(import)), want);
 }
@@ -140,7 +141,10 @@ fn imports_have_a_subject_an_account_and_what_fits_their_kind() {
         },
         &["the field to has been deprecated (use LocalSubject instead)", "Local Subject replaces To"],
     );
-    check_import(|import| import.token = "x".into(), &["import \"a.*\" contains an invalid activation token"]);
+    check_import(
+        |import| import.token = "x".into(),
+        &["import \"a.*\" contains an invalid activation token"],
+    );
     check_account(|account| account.imports.push(None), &["null import is not allowed"]);
 }
 
@@ -170,7 +174,8 @@ fn imported_services_of_an_account_do_not_overlap() {
 
 #[test]
 fn an_activation_is_the_exporters_for_this_import() {
-    let (exporter, importer, other) = (KeyPair::new_account(), KeyPair::new_account(), KeyPair::new_account());
+    let (exporter, importer, other) =
+        (KeyPair::new_account(), KeyPair::new_account(), KeyPair::new_account());
     let check = |to: &KeyPair, subject: &str, kind, account: &KeyPair, want: &[&str]| {
         let token = token::<Activation>(&exporter, to, |claim| {
             claim.nats.subject = subject.into();
@@ -299,9 +304,8 @@ fn keys_are_of_the_kind_that_is_needed() {
 
 #[test]
 fn traces_go_to_a_subject_that_can_be_published_to() {
-    let trace = |destination: &str, sampling| {
-        Some(MessageTrace { destination: destination.into(), sampling })
-    };
+    let trace =
+        |destination: &str, sampling| Some(MessageTrace { destination: destination.into(), sampling });
     check_account(|account| account.trace = trace("a", 0), &[]);
     check_account(
         |account| account.trace = trace("a.>", 101),
@@ -310,11 +314,11 @@ fn traces_go_to_a_subject_that_can_be_published_to() {
             "the account Trace.Sampling value '101' is not valid, should be in the range [1..100]",
         ],
     );
-    check_account(|account| account.trace = trace("", 1), &["the account Trace.Destination subject cannot be empty"]);
     check_account(
-        |account| account.cluster_traffic = "x".into(),
-        &["unknown cluster traffic option: \"x\""],
+        |account| account.trace = trace("", 1),
+        &["the account Trace.Destination subject cannot be empty"],
     );
+    check_account(|account| account.cluster_traffic = "x".into(), &["unknown cluster traffic option: \"x\""]);
 }
 
 #[test]

@@ -213,19 +213,12 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
-    use nkeys::KeyPair;
     use proptest::prelude::*;
 
+    use super::super::simulated::keys;
     use super::*;
 
     const FULL: Policy = Policy { limit: usize::MAX, evicts: false, ttl: None };
-
-    fn keys<const N: usize>() -> [AccountKey; N] {
-        let mut keys =
-            std::array::from_fn(|_| AccountKey::parse(&KeyPair::new_account().public_key()).unwrap());
-        keys.sort_unstable();
-        keys
-    }
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_nanos(seconds * SECOND_NANOS)

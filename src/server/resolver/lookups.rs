@@ -100,7 +100,10 @@ enum Stage {
     Loading,
     Fetching,
     /// Others are asked: until when, and how many may still say that they have none.
-    Asking { until: Timestamp, missing: usize },
+    Asking {
+        until: Timestamp,
+        missing: usize,
+    },
     Keeping(String),
 }
 

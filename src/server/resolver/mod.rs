@@ -16,9 +16,12 @@ pub mod mem;
 pub mod url;
 pub mod lookups;
 pub mod requests;
+pub mod claims;
+pub mod desk;
 #[cfg(test)]
 mod simulated;
 
+pub use desk::{Action, Desk, Event};
 pub use key::AccountKey;
 pub use kind::{Keeping, Kind};
 pub use lookups::FetchError;

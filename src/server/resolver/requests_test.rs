@@ -74,7 +74,12 @@ fn a_full_resolver_judges_in_the_references_order() {
     check(Kind::Full, None, head("B", "OS", None), "keep B");
     check(Kind::Full, Some("A"), Err("e".into()), "jwt update resulted in error - n/a - e");
     check(Kind::Full, None, Err("e".into()), "jwt update resulted in error - n/a - e");
-    check(Kind::Full, Some("A"), head("B", "O", broken), "jwt validation failed - B - validation errors: [a b]");
+    check(
+        Kind::Full,
+        Some("A"),
+        head("B", "O", broken),
+        "jwt validation failed - B - validation errors: [a b]",
+    );
     let mismatch = "jwt update resulted in error - A - subject does not match jwt content";
     check(Kind::Full, Some("A"), head("B", "O", None), mismatch);
     let strict = "jwt update resulted in error - A - operator requires issuer to be a signing key";

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::LazyLock;
+
+use nkeys::KeyPair;
 
 use super::disk::Disk;
 use super::key::AccountKey;
 use crate::server::base::base64::Base64;
+use crate::server::jwt::fixtures::NOW;
+use crate::server::jwt::{AccountClaims, sign};
 
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
@@ -128,3 +133,19 @@ pub(super) fn token(key: &AccountKey, id: &str, iat: i64, exp: i64) -> String {
     format!("e30.{}.c2ln", Base64::Url.encode(body.as_bytes()))
 }
 
+/// Accounts' keys, in their order: the same ones in each test, for making them takes long.
+pub(super) fn keys<const N: usize>() -> [AccountKey; N] {
+    static KEYS: LazyLock<Vec<AccountKey>> = LazyLock::new(|| {
+        let new = || AccountKey::parse(&KeyPair::new_account().public_key()).unwrap();
+        let mut keys: Vec<_> = std::iter::repeat_with(new).take(5).collect();
+        keys.sort_unstable();
+        keys
+    });
+    std::array::from_fn(|at| KEYS[at])
+}
+
+/// Signed claims of this account that say nothing.
+pub(super) fn signed(key: &AccountKey) -> String {
+    let mut claims = AccountClaims::new(key.as_str());
+    sign(&mut claims, &KeyPair::new_operator(), NOW).unwrap()
+}

@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn the_head_of_the_claims_is_read() {
-        let read = Stamp::read(&token(r#"{"jti":"J","sub":"A","iat":5,"exp":7,"nats":{"sub":"B"}}"#)).unwrap();
+        let read =
+            Stamp::read(&token(r#"{"jti":"J","sub":"A","iat":5,"exp":7,"nats":{"sub":"B"}}"#)).unwrap();
         assert_eq!(read, Stamp { id: "J".into(), subject: "A".into(), issued_at: 5, expires: 7 });
         assert!(!read.is_expired(7) && read.is_expired(8));
         assert!(!Stamp::read(&token("{}")).unwrap().is_expired(i64::MAX));

@@ -65,6 +65,9 @@ pub enum StoreError {
     /// The claims are another account's.
     #[error("jwt subject nkey and provided nkey do not match")]
     Subject,
+    /// The claims came from another server, and are none.
+    #[error("{0}")]
+    Foreign(String),
     /// Deleting is not allowed.
     #[error("store is not set up to for delete")]
     Deletion,
@@ -183,7 +186,8 @@ impl<D: Disk> Store<D> {
         }
         let sum = sum_of(token.as_bytes());
         self.index.touch(key, now);
-        if self.index.sum_of(key) == Some(sum) && self.read(&self.name(key), key).is_ok_and(|(_, _, have)| have == sum)
+        if self.index.sum_of(key) == Some(sum)
+            && self.read(&self.name(key), key).is_ok_and(|(_, _, have)| have == sum)
         {
             return Ok(false);
         }
@@ -207,18 +211,26 @@ impl<D: Disk> Store<D> {
         Ok(true)
     }
 
-    /// Keeps claims of an account unless those it has were issued later, or are the same.
+    /// Whether claims of an account are others than those it has, which were not issued later.
+    pub fn is_newer(&self, key: &AccountKey, token: &str) -> bool {
+        let Some(new) = Stamp::read(token.as_bytes()) else { return false };
+        match self.read(&self.name(key), key) {
+            Ok((_, have, _)) => have.id != new.id && have.issued_at <= new.issued_at,
+            Err(_) => true,
+        }
+    }
+
+    /// Keeps claims of an account if they are newer.
     ///
     /// # Errors
     /// As [`Self::save`].
-    pub fn save_if_newer(&mut self, key: &AccountKey, token: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let new = Stamp::read(token.as_bytes()).ok_or(StoreError::NoToken)?;
-        if let Ok((_, have, _)) = self.read(&self.name(key), key)
-            && (have.id == new.id || have.issued_at > new.issued_at)
-        {
-            return Ok(false);
-        }
-        self.save(key, token, now)
+    pub fn save_if_newer(
+        &mut self,
+        key: &AccountKey,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        Ok(self.is_newer(key, token) && self.save(key, token, now)?)
     }
 
     /// Deletes claims of an account; true where there were some.

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::claims;
 use super::disk::Disk;
 use super::index::Sum;
 use super::key::AccountKey;
@@ -148,11 +149,12 @@ fn if_synced(outcome: Outcome, synced: &Result<(), String>) -> Outcome {
     }
 }
 
-fn perform<D: Disk>(store: &mut Store<D>, order: Order, now: Timestamp) -> Outcome {
+/// Does one order; what it changed is on the disk after the next sync.
+pub(super) fn perform<D: Disk>(store: &mut Store<D>, order: Order, now: Timestamp) -> Outcome {
     match order {
         Order::Load(key) => Outcome::Loaded(store.load(&key, now)),
         Order::Save(key, token) => Outcome::Saved(store.save(&key, &token, now)),
-        Order::SaveIfNewer(key, token) => Outcome::Saved(store.save_if_newer(&key, &token, now)),
+        Order::SaveIfNewer(key, token) => Outcome::Saved(save_foreign(store, &key, &token, now)),
         Order::Merge(lines) => merge(store, &lines, now),
         Order::Delete(keys) => delete(store, &keys),
         Order::List => Outcome::Listed(store.list(now)),
@@ -174,7 +176,7 @@ fn merge<D: Disk>(store: &mut Store<D>, lines: &str, now: Timestamp) -> Outcome 
     let (before, mut changed, mut error) = (store.sum(), Vec::new(), None);
     for line in pack::lines(lines) {
         let kept = line.map_err(|error| error.to_string()).and_then(|(key, token)| {
-            let kept = store.save_if_newer(&key, token, now);
+            let kept = save_foreign(store, &key, token, now);
             kept.map(|is_new| is_new.then_some(key)).map_err(|error| error.to_string())
         });
         match kept {
@@ -186,6 +188,20 @@ fn merge<D: Disk>(store: &mut Store<D>, lines: &str, now: Timestamp) -> Outcome 
         }
     }
     Outcome::Merged { changed, before, after: store.sum(), error }
+}
+
+/// Keeps what another server has, if it is newer and its signer signed it.
+fn save_foreign<D: Disk>(
+    store: &mut Store<D>,
+    key: &AccountKey,
+    token: &str,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if !store.is_newer(key, token) {
+        return Ok(false);
+    }
+    claims::check_foreign(token).map_err(StoreError::Foreign)?;
+    store.save(key, token, now)
 }
 
 fn delete<D: Disk>(store: &mut Store<D>, keys: &[AccountKey]) -> Outcome {
@@ -207,7 +223,7 @@ mod tests {
     use nkeys::KeyPair;
 
     use super::super::index::Policy;
-    use super::super::simulated::{Simulated, token};
+    use super::super::simulated::{Simulated, signed, token};
     use super::super::store::Deletion;
     use super::*;
     use crate::server::base::clock::ManualClock;
@@ -250,7 +266,7 @@ mod tests {
     async fn what_another_server_sent_is_taken_up_to_the_first_wrong_line() {
         let (orders, _handle) = thread(Simulated::default());
         let (a, b) = (key(), key());
-        let lines = [pack::line(&a, &token(&a, "1", 1, 0)), "x".to_owned(), pack::line(&b, &token(&b, "1", 1, 0))];
+        let lines = [pack::line(&a, &signed(&a)), "x".to_owned(), pack::line(&b, &signed(&b))];
         let Outcome::Merged { changed, before, after, error } =
             ask(&orders, Order::Merge(lines.join("\n"))).await
         else {
@@ -259,6 +275,17 @@ mod tests {
         assert_eq!((changed, before), (vec![a], Sum::default()));
         assert_eq!(ask(&orders, Order::Sum).await, Outcome::Sum(after));
         assert_eq!(error.unwrap(), "line in package didn't contain 2 entries: \"x\"");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_signed_is_not_taken_from_other_servers() {
+        let (orders, _handle) = thread(Simulated::default());
+        let a = key();
+        let wrong = StoreError::Foreign("claim failed V2 signature verification".to_owned());
+        let forged = format!("{}AAAA", &signed(&a)[..signed(&a).len() - 4]);
+        let kept = ask(&orders, Order::SaveIfNewer(a, forged)).await;
+        assert_eq!(kept, Outcome::Saved(Err(wrong)));
+        assert_eq!(ask(&orders, Order::SaveIfNewer(a, signed(&a))).await, Outcome::Saved(Ok(true)));
     }
 
     #[tokio::test]

@@ -3,21 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nkeys::KeyPair;
 use proptest::prelude::*;
 
 use super::super::disk::Folder;
 use super::super::pack;
-use super::super::simulated::{Files, Simulated, token};
+use super::super::simulated::{Files, Simulated, keys, token};
 use super::*;
 
 const FULL: Policy = Policy { limit: usize::MAX, evicts: false, ttl: None };
-
-fn keys<const N: usize>() -> [AccountKey; N] {
-    let mut keys = std::array::from_fn(|_| AccountKey::parse(&KeyPair::new_account().public_key()).unwrap());
-    keys.sort_unstable();
-    keys
-}
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_nanos(seconds * 1_000_000_000)
@@ -228,7 +221,10 @@ fn a_real_directory_holds_what_was_saved() {
     let (mut again, found) = open();
     assert_eq!(found, Found { changed: vec![a], damaged: Vec::new() });
     assert_eq!(again.load(&a, at(0)), store.load(&a, at(0)));
-    assert_eq!(Folder::open(temp.path()).unwrap().names().unwrap(), [flat(&a), format!("{}.deleted", flat(&b))]);
+    assert_eq!(
+        Folder::open(temp.path()).unwrap().names().unwrap(),
+        [flat(&a), format!("{}.deleted", flat(&b))]
+    );
 }
 
 /// All claims of one store, as it sends them to another that has others.

@@ -7,6 +7,7 @@ pub(crate) mod server;
 pub(crate) mod raw;
 pub(crate) mod client;
 pub(crate) mod python;
+pub(crate) mod operator;
 pub(crate) mod trial;
 
 pub(crate) use chance::Chance;

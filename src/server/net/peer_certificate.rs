@@ -1,0 +1,255 @@
+//! What a peer's certificate says of who presented it, as plain values.
+//!
+//! Only facts: `auth` decides whom they stand for. The forms of the subject are those of the reference
+//! (Go's `crypto/x509/pkix`), because configurations name users by them.
+
+use sha2::{Digest, Sha256};
+use x509_parser::asn1_rs::{Any, Tag};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::x509::X509Name;
+
+use super::distinguished_name::{DistinguishedName, NameAttribute, RelativeName};
+
+/// The facts of one certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// E-mail addresses among the alternative names, in their order.
+    pub emails: Vec<String>,
+    /// DNS names among the alternative names, in their order.
+    pub dns_names: Vec<String>,
+    /// URIs among the alternative names (SPIFFE ids are such), in their order.
+    pub uris: Vec<String>,
+    /// The subject.
+    pub subject: Subject,
+    /// SHA-256 of the whole certificate.
+    pub certificate_sha256: [u8; 32],
+    /// SHA-256 of the public key (DER of `SubjectPublicKeyInfo`): what `pinned_certs` names.
+    pub public_key_sha256: [u8; 32],
+}
+
+/// The subject of a certificate: relative names in the certificate's order, most general first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Subject {
+    rdns: Vec<Vec<SubjectAttribute>>,
+}
+
+/// One attribute of a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct SubjectAttribute {
+    /// `2.5.4.3`.
+    oid: String,
+    /// `None` where the value is no text.
+    value: Option<String>,
+}
+
+/// Bytes that are no certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("x509: malformed certificate")]
+pub struct MalformedCertificate;
+
+const DOMAIN_COMPONENT: &str = "0.9.2342.19200300.100.1.25";
+
+/// Attributes that have a short name, in the order in which the reference's text form puts them.
+const NAMED: [(&str, &str); 9] = [
+    ("2.5.4.6", "C"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.9", "STREET"),
+    ("2.5.4.17", "POSTALCODE"),
+    ("2.5.4.3", "CN"),
+    ("2.5.4.5", "SERIALNUMBER"),
+];
+
+/// Of these the text form shows one only: the last.
+const SINGLE: [&str; 2] = ["CN", "SERIALNUMBER"];
+
+impl PeerCertificate {
+    /// Reads a certificate.
+    pub fn from_der(der: &[u8]) -> Result<Self, MalformedCertificate> {
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| MalformedCertificate)?;
+        let mut facts = Self {
+            emails: Vec::new(),
+            dns_names: Vec::new(),
+            uris: Vec::new(),
+            subject: Subject::new(certificate.subject()),
+            certificate_sha256: Sha256::digest(der).into(),
+            public_key_sha256: Sha256::digest(certificate.public_key().raw).into(),
+        };
+        let names = certificate.subject_alternative_name().map_err(|_| MalformedCertificate)?;
+        for name in names.iter().flat_map(|extension| &extension.value.general_names) {
+            match name {
+                GeneralName::RFC822Name(email) => facts.emails.push((*email).to_owned()),
+                GeneralName::DNSName(host) => facts.dns_names.push((*host).to_owned()),
+                GeneralName::URI(uri) => facts.uris.push((*uri).to_owned()),
+                _ => {}
+            }
+        }
+        Ok(facts)
+    }
+
+    /// [`Self::public_key_sha256`] as `pinned_certs` writes it.
+    pub fn public_key_sha256_hex(&self) -> String {
+        hex(&self.public_key_sha256)
+    }
+
+    /// [`Self::certificate_sha256`] in hexadecimal digits.
+    pub fn certificate_sha256_hex(&self) -> String {
+        hex(&self.certificate_sha256)
+    }
+}
+
+impl Subject {
+    fn new(name: &X509Name<'_>) -> Self {
+        let rdns = name.iter_rdn().map(|rdn| {
+            let attributes = rdn.iter().map(|attribute| SubjectAttribute {
+                oid: attribute.attr_type().to_id_string(),
+                value: text(attribute.attr_value()),
+            });
+            attributes.collect()
+        });
+        Self { rdns: rdns.collect() }
+    }
+
+    /// The subject as it compares with names that configurations write; `None` where it has an attribute
+    /// without a short name, or one that is no text. Most specific first.
+    pub fn distinguished_name(&self) -> Option<DistinguishedName> {
+        let rdns = self.rdns.iter().rev().filter(|rdn| !rdn.is_empty()).map(|rdn| {
+            let attributes = rdn.iter().rev().map(|attribute| {
+                let kind = match attribute.oid.as_str() {
+                    DOMAIN_COMPONENT => "DC",
+                    oid => short_name(oid)?,
+                };
+                let value = attribute.value.clone()?.into_bytes();
+                Some(NameAttribute { kind: kind.into(), value })
+            });
+            Some(RelativeName { attributes: attributes.collect::<Option<_>>()? })
+        });
+        Some(DistinguishedName { rdns: rdns.collect::<Option<_>>()? })
+    }
+
+    /// The attributes that have a short name, grouped and ordered as Go's
+    /// `Subject.ToRDNSequence().String()` has them: `CN=ann,OU=a+OU=b,O=x`. Domain components are not in it.
+    pub fn text(&self) -> String {
+        let mut groups = Vec::new();
+        for (oid, name) in NAMED.iter().rev() {
+            let values: Vec<&str> = if SINGLE.contains(name) {
+                self.values(oid).next_back().filter(|value| !value.is_empty()).into_iter().collect()
+            } else {
+                self.values(oid).collect()
+            };
+            let parts: Vec<String> =
+                values.iter().map(|value| format!("{name}={}", escaped(value))).collect();
+            if !parts.is_empty() {
+                groups.push(parts.join("+"));
+            }
+        }
+        groups.join(",")
+    }
+
+    /// The whole subject as Go's `Subject.String()` shows it in logs: [`Self::text`], then attributes
+    /// without a short name.
+    pub fn full_text(&self) -> String {
+        let others = self.attributes().filter(|attribute| short_name(&attribute.oid).is_none());
+        let others: Vec<String> = others
+            .rev()
+            .map(|attribute| {
+                let value = attribute.value.as_deref().unwrap_or_default();
+                format!("{}=#{}", attribute.oid, hex(&der_text(value)))
+            })
+            .collect();
+        let parts = [self.text(), others.join(",")];
+        parts.iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join(",")
+    }
+
+    /// `DC=example,DC=com`: the domain components in the certificate's order; empty where there are none.
+    pub fn domain_components(&self) -> String {
+        let parts: Vec<String> = self.values(DOMAIN_COMPONENT).map(|value| format!("DC={value}")).collect();
+        parts.join(",")
+    }
+
+    fn attributes(&self) -> impl DoubleEndedIterator<Item = &SubjectAttribute> {
+        self.rdns.iter().flatten()
+    }
+
+    fn values<'a>(&'a self, oid: &'a str) -> impl DoubleEndedIterator<Item = &'a str> {
+        self.attributes()
+            .filter(move |attribute| attribute.oid == oid)
+            .filter_map(|attribute| attribute.value.as_deref())
+    }
+}
+
+fn short_name(oid: &str) -> Option<&'static str> {
+    NAMED.iter().find(|(known, _)| *known == oid).map(|(_, name)| *name)
+}
+
+/// A value that is text, in any of the encodings that names use.
+fn text(value: &Any<'_>) -> Option<String> {
+    match value.tag() {
+        Tag::Utf8String | Tag::PrintableString | Tag::NumericString | Tag::Ia5String => {
+            Some(String::from_utf8_lossy(value.data).into_owned())
+        }
+        Tag::T61String => Some(value.data.iter().copied().map(char::from).collect()),
+        Tag::BmpString => {
+            let (units, _) = value.data.as_chunks::<2>();
+            let units = units.iter().map(|unit| u16::from_be_bytes(*unit));
+            Some(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+        }
+        _ => None,
+    }
+}
+
+/// A value in the text form of a subject.
+fn escaped(value: &str) -> String {
+    let last = value.char_indices().next_back().map_or(0, |(at, _)| at);
+    let mut out = String::with_capacity(value.len());
+    for (at, char) in value.char_indices() {
+        let escapes = match char {
+            ',' | '+' | '"' | '\\' | '<' | '>' | ';' => true,
+            ' ' => at == 0 || at == last,
+            '#' => at == 0,
+            _ => false,
+        };
+        if escapes {
+            out.push('\\');
+        }
+        out.push(char);
+    }
+    out
+}
+
+/// A text in DER, as Go's encoder chooses its type.
+fn der_text(value: &str) -> Vec<u8> {
+    const PRINTABLE: u8 = 0x13;
+    const UTF8: u8 = 0x0c;
+    let printable = |byte: u8| byte.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&byte);
+    let tag = if value.bytes().all(printable) { PRINTABLE } else { UTF8 };
+    let length = value.len().to_be_bytes();
+    let significant: Vec<u8> = length.iter().copied().skip_while(|byte| *byte == 0).collect();
+    let mut out = vec![tag];
+    match u8::try_from(value.len()) {
+        Ok(short) if short < 0x80 => out.push(short),
+        _ => {
+            out.push(0x80 | u8::try_from(significant.len()).unwrap_or_default());
+            out.extend(significant);
+        }
+    }
+    out.extend(value.bytes());
+    out
+}
+
+/// Bytes in lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// For the fuzzer: any bytes are a certificate or none.
+pub fn fuzz_peer_certificate(data: &[u8]) {
+    if let Ok(facts) = PeerCertificate::from_der(data) {
+        let subject = &facts.subject;
+        let _ =
+            (subject.text(), subject.full_text(), subject.domain_components(), subject.distinguished_name());
+    }
+}
