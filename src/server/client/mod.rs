@@ -6,6 +6,7 @@ mod stats;
 mod profile;
 mod session;
 mod connect;
+mod access;
 mod subscribe;
 mod publish;
 mod peer;

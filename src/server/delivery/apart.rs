@@ -71,7 +71,9 @@ impl Courier {
             Some(Detour::Stream(shadow)) => self.take_to_importer(shadow, visit),
             Some(Detour::Service(number)) => self.request(*number, visit),
             Some(Detour::Answer) => self.answer(visit),
-            Some(Detour::Inbox(inbox)) => put(inbox, subscription, visit.home(), visit.message, &visit.manner),
+            Some(Detour::Inbox(inbox)) => {
+                put(inbox, subscription, visit.home(), visit.message, &visit.manner)
+            }
         }
     }
 

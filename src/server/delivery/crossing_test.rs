@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::server::account::{Account, Registry};
-use crate::server::base::clock::{Clock, ManualClock};
+use crate::server::base::clock::{Clock, ManualClock, Timestamp};
 use crate::server::base::inbox::Inbox;
 use crate::server::base::rng::Rng;
 use crate::server::config::options::{
@@ -42,8 +42,7 @@ impl Peer for Client {
 impl Client {
     fn subscribe(&self, subject: &str, queue: Option<&str>, sid: &str) -> Subscription {
         let queue = queue.map(str::as_bytes);
-        let sub =
-            Subscription::new(Arc::clone(&self.outbound), subject.as_bytes(), queue, sid.as_bytes());
+        let sub = Subscription::new(Arc::clone(&self.outbound), subject.as_bytes(), queue, sid.as_bytes());
         self.account.interest().insert(sub.clone()).unwrap();
         sub
     }
@@ -77,7 +76,14 @@ impl World {
         self.publish_with(from, subject, reply, "", payload)
     }
 
-    fn publish_with(&mut self, from: &Client, subject: &str, reply: &str, header: &str, body: &str) -> Delivered {
+    fn publish_with(
+        &mut self,
+        from: &Client,
+        subject: &str,
+        reply: &str,
+        header: &str,
+        body: &str,
+    ) -> Delivered {
         let payload = format!("{header}{body}");
         let (header_text, size_text) = (header.len().to_string(), payload.len().to_string());
         let message = Message {
@@ -142,7 +148,14 @@ impl World {
 }
 
 fn manner(logger: &Logger) -> Manner<'_> {
-    Manner { repeats: true, at_once: false, drops_for_stalling: false, logger, log: None }
+    Manner {
+        repeats: true,
+        at_once: false,
+        drops_for_stalling: false,
+        now: Timestamp::default(),
+        logger,
+        log: None,
+    }
 }
 
 fn account(name: &str, exports: Vec<Export>, imports: Vec<Import>) -> options::Account {
@@ -230,7 +243,8 @@ fn queue_group_is_one_over_both_accounts() {
     let counts: Vec<_> = (0..50).map(|_| world.publish(&a, "news.eu", "", "x").count).collect();
     assert_eq!(counts, [1; 50]);
     let (own, imported) = (world.got(&a), world.got(&b));
-    let (own, imported) = (own.matches("MSG news.eu 1 1").count(), imported.matches("MSG a.news.eu 2 1").count());
+    let (own, imported) =
+        (own.matches("MSG news.eu 1 1").count(), imported.matches("MSG a.news.eu 2 1").count());
     assert!(own + imported == 50 && own > 0 && imported > 0, "{own} {imported}");
 }
 
@@ -288,7 +302,10 @@ fn request_crosses_and_its_one_answer_comes_back() {
     let info = "NATS/1.0\r\nNats-Request-Info: {\"acc\":\"B\",\"rtt\":10}\r\n\r\n";
     assert_eq!(got, format!("HMSG svc.me 1 {reply} {} {}\r\n{info}hi\r\n", info.len(), info.len() + 2));
     let parts: Vec<_> = reply.split('.').collect();
-    assert!(parts[0] == "_R_" && parts.len() == 3 && parts[1..].iter().all(|part| part.len() == 6), "{reply}");
+    assert!(
+        parts[0] == "_R_" && parts.len() == 3 && parts[1..].iter().all(|part| part.len() == 6),
+        "{reply}"
+    );
     assert_eq!((world.pending("A"), world.pending("B")), ((1, 0), (0, 1)));
     assert_eq!(world.publish(&a, &reply, "", "ok").count, 1);
     assert_eq!(world.got(&b), "MSG inbox 2 2\r\nok\r\n");
@@ -513,7 +530,8 @@ fn answered_request_is_measured() {
 fn requests_that_come_to_nothing_are_measured() {
     let requestor = r#""requestor":{"acc":"B","rtt":10},"start":"1970-01-01T00:00:00.99999999Z""#;
     let rest = r#""service":0,"system":0,"total":0}"#;
-    let want = |status: &str, text: &str| format!(r#""status":{status},"description":"{text}",{requestor},{rest}"#);
+    let want =
+        |status: &str, text: &str| format!(r#""status":{status},"description":"{text}",{requestor},{rest}"#);
     let (mut world, _, b, ear) = measured(LatencySampling::Percent(100));
     world.publish(&b, "ask.me", "", "hi");
     assert_eq!(heard(&mut world, &ear), want("400", "Bad Request"));
@@ -529,7 +547,8 @@ fn requests_that_come_to_nothing_are_measured() {
     world.settle_departures();
     assert_eq!(heard(&mut world, &ear), want("408", "Request Timeout"));
 
-    let mut world = helpdesk(service_of("svc.*", ResponseType::Singleton, Some(LatencySampling::Percent(100))), false);
+    let mut world =
+        helpdesk(service_of("svc.*", ResponseType::Singleton, Some(LatencySampling::Percent(100))), false);
     let (b, ear) = (world.client("B"), world.client("A"));
     ear.subscribe("latency", None, "3");
     world.publish(&b, "ask.me", "inbox", "hi");

@@ -36,7 +36,8 @@ impl Courier {
             });
         }
         let taken = now.since(measured.started);
-        let system = if round_trip.is_zero() { Duration::ZERO } else { awaited.exporter().common().now().since(now) };
+        let system =
+            if round_trip.is_zero() { Duration::ZERO } else { awaited.exporter().common().now().since(now) };
         let latency = ServiceLatency {
             responder: &responder,
             service: taken.saturating_sub(round_trip),

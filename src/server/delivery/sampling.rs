@@ -176,8 +176,9 @@ mod tests {
     #[test]
     fn chance_measures_about_as_many_as_asked_for() {
         let mut rng = Rng::seeded(1);
-        let mut measured =
-            |percent| (0..1000).filter(|_| sample(LatencySampling::Percent(percent), b"", &mut rng).is_some()).count();
+        let mut measured = |percent| {
+            (0..1000).filter(|_| sample(LatencySampling::Percent(percent), b"", &mut rng).is_some()).count()
+        };
         assert_eq!(measured(100), 1000);
         let some = measured(25);
         assert!((200..300).contains(&some), "{some}");

@@ -46,7 +46,8 @@ impl Hop<'_> {
     /// Whether the message may go through `export` now: not a second time, and not on for ever.
     fn leads_on(hop: Option<&Hop<'_>>, export: &Arc<ServiceExport>) -> bool {
         let hops = std::iter::successors(hop, |hop| hop.before);
-        hop.is_none_or(|hop| hop.depth < HOPS_MAX) && !hops.into_iter().any(|hop| Arc::ptr_eq(hop.export, export))
+        hop.is_none_or(|hop| hop.depth < HOPS_MAX)
+            && !hops.into_iter().any(|hop| Arc::ptr_eq(hop.export, export))
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::server::base::clock::Clock;
 use crate::server::client::ClientContext;
-use crate::server::conn::lend_courier;
+use crate::server::conn::{Context, lend_courier};
 use crate::server::delivery::{Courier, Manner};
 use crate::server::events::LatencyStatus;
 use crate::server::interest::Departure;
@@ -65,6 +65,7 @@ fn end_overdue(context: &Arc<ClientContext>) {
 }
 
 fn manner(context: &ClientContext) -> Manner<'_> {
-    let logger = &context.conn.logger;
-    Manner { repeats: false, at_once: true, drops_for_stalling: false, logger, log: None }
+    let Context { clock, logger, .. } = &*context.conn;
+    let now = clock.now();
+    Manner { repeats: false, at_once: true, drops_for_stalling: false, now, logger, log: None }
 }
