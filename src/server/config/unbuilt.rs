@@ -15,8 +15,6 @@ const UNBUILT: &[(&str, IsUsed)] = &[
     ("resolver", |o| o.resolver.is_some() || !o.resolver_preload.is_empty()),
     ("default_sentinel", |o| o.default_sentinel.is_some()),
     ("authorization.auth_callout", |o| o.authorization.auth_callout.is_some()),
-    ("accounts.exports", |o| o.accounts.iter().any(|account| !account.exports.is_empty())),
-    ("accounts.imports", |o| o.accounts.iter().any(|account| !account.imports.is_empty())),
     ("ocsp", |o| o.ocsp.is_some()),
     ("http", |o| o.http_port != 0),
     ("https", |o| o.https_port != 0),
