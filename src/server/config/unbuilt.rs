@@ -54,7 +54,7 @@ pub(super) fn unbuilt(options: &Options) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::config::options::{Jetstream, Tls};
+    use crate::server::config::options::Jetstream;
 
     #[test]
     fn keys_without_effect_are_named() {
@@ -77,8 +77,8 @@ mod tests {
     #[test]
     fn the_first_thing_that_is_missing_is_named() {
         let jetstream = Jetstream { enabled: true, ..Jetstream::default() };
-        let options = Options { jetstream, tls: Some(Tls::default()), ..Options::default() };
-        assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `tls`, which natsx cannot do yet");
+        let options = Options { jetstream, http_port: 1, ..Options::default() };
+        assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `http`, which natsx cannot do yet");
         let options = Options { default_sentinel: Some(String::new()), ..options };
         assert_eq!(
             unbuilt(&options).unwrap(),
