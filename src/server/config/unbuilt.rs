@@ -25,6 +25,9 @@ const UNBUILT: &[(&str, IsUsed)] = &[
     ("system_account", |o| o.system_account.is_some()),
     ("proxies", |o| o.proxies_trusted.as_ref().is_some_and(|keys| !keys.is_empty())),
     ("ocsp", |o| o.ocsp.is_some()),
+    ("tls.ocsp_peer", |o| {
+        o.tls.as_ref().is_some_and(|tls| tls.ocsp_peer.as_ref().is_some_and(|peer| peer.verify))
+    }),
     ("http", |o| o.http_port != 0),
     ("https", |o| o.https_port != 0),
     ("cluster", |o| o.cluster.port != 0 || !o.cluster.routes.is_empty()),

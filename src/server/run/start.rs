@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::accept::{self, ClientAccept};
 use super::banner::{self, Identity};
+use super::certificate_task;
 use super::files;
 use super::heartbeat_task;
 use super::server::{Inner, Life, Server};
@@ -162,6 +163,7 @@ impl Server {
         let logger = client.conn.logger.clone();
         let rate = handshake_rate_task::run(Arc::clone(&client.tls), logger);
         spawn_until_stopped(life.subscribe(), rate);
+        spawn_until_stopped(life.subscribe(), certificate_task::run(Arc::clone(&client)));
         for listener in listeners {
             let accept = ClientAccept { context: Arc::clone(&client) };
             spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));
