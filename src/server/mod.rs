@@ -13,6 +13,7 @@ pub mod outbound;
 pub mod interest;
 pub mod events;
 pub mod account;
+pub mod auth;
 pub mod delivery;
 pub mod resolver;
 pub mod conn;

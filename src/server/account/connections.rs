@@ -34,6 +34,11 @@ impl Connections {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Whether there are more than there may be: the maximum has been lowered.
+    pub fn are_too_many(&self) -> bool {
+        self.count() > self.max.load(Ordering::Relaxed)
+    }
+
     /// How many there may be; those that are there stay.
     pub(super) fn set_max(&self, max: usize) {
         self.max.store(max, Ordering::Relaxed);

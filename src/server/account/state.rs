@@ -29,6 +29,7 @@ pub struct Account {
     limit_reported: AtomicU64,
     limits: ArcSwap<AccountLimits>,
     connections: Connections,
+    figures: Figures,
     mappings: ArcSwapOption<Mappings>,
     /// Whether there are mappings. Every message asks, and a look at them costs as much as its parsing.
     is_mapped: AtomicBool,
@@ -43,7 +44,6 @@ pub struct Account {
     answers: Answers,
     /// What the subjects of answers to others' requests begin with, once there was one: `_R_.xxxxxx.`
     answer_prefix: OnceLock<Box<[u8]>>,
-    figures: Figures,
 }
 
 /// How often the log says that a client is at its limit of subscriptions. Reference: 2 s an account.
@@ -73,6 +73,7 @@ impl Account {
             limit_reported: AtomicU64::new(0),
             limits: ArcSwap::default(),
             connections: Connections::default(),
+            figures: Figures::default(),
             mappings: ArcSwapOption::empty(),
             is_mapped: AtomicBool::new(false),
             is_system,
@@ -82,7 +83,6 @@ impl Account {
             services: ArcSwap::default(),
             answers: Answers::default(),
             answer_prefix: OnceLock::new(),
-            figures: Figures::default(),
         }
     }
 
@@ -174,7 +174,8 @@ impl Account {
     ) -> (Arc<Awaited>, Vec<Arc<Awaited>>) {
         let prefix = self.answer_prefix.get_or_init(|| self.answer_prefix(rng));
         loop {
-            let subject = [prefix, rng.token(ANSWER_TOKEN_LENGTH).as_bytes()].concat();
+            let suffix = if expectation.measured.is_some() { self.common.measured_suffix() } else { "" };
+            let subject = [prefix, rng.token(ANSWER_TOKEN_LENGTH).as_bytes(), suffix.as_bytes()].concat();
             let Expectation { exporter, importer, reply, export, measured } = expectation;
             let expected = Expectation { exporter, importer, reply, export, measured };
             match answers::expect(expected, &subject, self.common.number(), self.common.now()) {

@@ -21,6 +21,17 @@ impl Rng {
         Self::seeded(RandomState::new().build_hasher().finish())
     }
 
+    /// Fills `bytes` with what nobody can guess, straight from the operating system: for what secrets
+    /// depend on.
+    pub fn fill_secret(bytes: &mut [u8]) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            // An error is an interruption: Linux has no other once it has started.
+            let filled = rustix::rand::getrandom(&mut *rest, rustix::rand::GetRandomFlags::empty());
+            rest = rest.get_mut(filled.unwrap_or(0)..).unwrap_or_default();
+        }
+    }
+
     /// The next number.
     pub fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);

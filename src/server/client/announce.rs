@@ -30,34 +30,18 @@ pub(super) enum Asked {
 }
 
 impl ClientSession {
-    /// Counts this client in its account; every client is counted in one from its first moment.
-    pub(super) fn enter_account(&self) {
-        // The global account takes everybody.
-        let _ = self.account.connections().admit();
+    /// Counts what is sent from now on for the account that it is in.
+    pub(super) fn count_sent(&self) {
         self.outbound.set_tally(Arc::clone(self.account.figures().sent()));
     }
 
-    /// Moves to `account`, unless it is full; says whether it did.
-    pub(super) fn move_to_account(
-        &mut self,
-        account: &Arc<Account>,
-        now: Timestamp,
-        courier: &mut Courier,
-    ) -> bool {
-        if Arc::ptr_eq(&self.account, account) {
-            return true;
-        }
-        if !account.connections().admit() {
-            return false;
-        }
-        let left = std::mem::replace(&mut self.account, Arc::clone(account));
-        left.connections().release();
-        self.outbound.set_tally(Arc::clone(account.figures().sent()));
+    /// The client has left an account for the one that it is in.
+    pub(super) fn tell_moved(&self, left: &Arc<Account>, now: Timestamp, courier: &mut Courier) {
+        self.count_sent();
         let herald = &self.context.conn.herald;
-        for account in [&left, account] {
+        for account in [left, &self.account] {
             herald.tell_connections(&mut self.occasion(now, courier), account);
         }
-        true
     }
 
     /// Counts what came in since the client had sent `before`.
@@ -71,7 +55,7 @@ impl ClientSession {
         let herald = &self.context.conn.herald;
         let subject = connect_subject(self.account.name());
         if herald.is_heard(&subject) {
-            self.describe(now, |client| {
+            self.describe_fully(|client| {
                 let client = ClientInfo { round_trip: None, ..*client };
                 let write = |stamp: &Stamp<'_>, out: &mut Vec<u8>| write_connect(stamp, &client, out);
                 herald.tell(&mut self.occasion(now, courier), &subject, write);
@@ -107,10 +91,9 @@ impl ClientSession {
         }
     }
 
-    /// The client has gone.
+    /// The client has gone, and is no longer counted.
     pub(super) fn tell_disconnected(&self, now: Timestamp, reason: CloseReason, courier: &mut Courier) {
         let herald = &self.context.conn.herald;
-        self.account.connections().release();
         herald.tell_connections(&mut self.occasion(now, courier), &self.account);
         let subject = disconnect_subject(self.account.name());
         if herald.is_heard(&subject) {
@@ -123,15 +106,18 @@ impl ClientSession {
     /// Answers who this client is, and what it may do. `asked` in the system account directly, the
     /// question does not say by whom.
     pub(super) fn answer_user_info(&self, asked: Asked, now: Timestamp, reply: &[u8], courier: &mut Courier) {
-        let user = self.raw_user();
+        let identity = self.identity();
+        let permissions = self.permissions.as_ref().map(|permissions| permissions.described());
         let info = match asked {
             Asked::ByUser => UserInfo {
-                user: &user,
+                user: identity.name(),
                 account: self.account.name(),
                 account_name: self.account.name(),
+                permissions,
+                expires: self.expires().map(|at| at.since(now)),
                 ..UserInfo::default()
             },
-            Asked::Directly => UserInfo::default(),
+            Asked::Directly => UserInfo { permissions, ..UserInfo::default() },
         };
         let write = |server: &_, sequence, out: &mut Vec<u8>| {
             write_user_info(server, sequence, now, &info, out);
@@ -148,24 +134,24 @@ impl ClientSession {
         let sent = Traffic { messages, payload_bytes };
         let outbound = self.outbound.stats();
         let received = Traffic { messages: outbound.messages, payload_bytes: outbound.payload_bytes };
-        self.describe(now, |client| {
+        self.describe_fully(|client| {
             let client = ClientInfo { stop: Some(now), ..*client };
             tell(&|stamp, out| write_disconnect(stamp, &client, [sent, received], reason, out));
         });
     }
 
     /// Lends what there is to say of this client to `tell`.
-    fn describe(&self, _now: Timestamp, tell: impl FnOnce(&ClientInfo<'_>)) {
+    pub(super) fn describe_fully(&self, tell: impl FnOnce(&ClientInfo<'_>)) {
         let host =
             self.peer.map_or_else(|| IN_PROCESS_HOST.to_owned(), |peer| peer.ip().to_canonical().to_string());
         let Names { name, lang, version } = self.profile.names();
-        let user = self.raw_user();
+        let identity = self.identity();
         tell(&ClientInfo {
             start: Some(self.accepted),
             host: &host,
             id: self.outbound.id(),
             account: self.account.name(),
-            user: &user,
+            user: identity.name(),
             name: &name,
             lang: &lang,
             version: &version,
@@ -175,11 +161,6 @@ impl ClientSession {
             client_type: CLIENT_TYPE,
             ..ClientInfo::default()
         });
-    }
-
-    /// What system messages call the user.
-    fn raw_user(&self) -> String {
-        self.profile.raw_user()
     }
 
     fn occasion<'a>(&'a self, now: Timestamp, courier: &'a mut Courier) -> Occasion<'a> {

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
+use super::access::Why;
 use super::profile::Names;
 use super::session::{ClientSession, Greeted, Phase};
+use crate::server::auth::Refusal;
 use crate::server::base::clock::Timestamp;
 use crate::server::base::quote::quote;
 use crate::server::conn::Consumed;
@@ -37,12 +39,18 @@ impl ClientSession {
         if !first {
             self.end_all_subscriptions();
         }
-        self.tell_connected(now, courier);
+        self.judge(now, Why::Connect { first }, courier)
+    }
+
+    /// Does what is left of a CONNECT once the client is let in.
+    pub(super) fn finish_connect(
+        &mut self,
+        now: Timestamp,
+        first: bool,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
         if self.profile.chose_account() {
-            self.error(format_args!("authentication error"));
-            let reason = self.refuse(WireError::AuthorizationViolation, courier);
-            self.tell_refused(now, reason, courier);
-            return Err(reason);
+            return Err(self.violation(now, &Refusal::violation(self.identity()), courier));
         }
         if first {
             self.relabel();
@@ -75,7 +83,7 @@ impl ClientSession {
         let version = if version.is_empty() { String::new() } else { format!("v{version}") };
         let parts = [&*version, &*lang, &*name];
         let said = parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(":");
-        let who = self.profile.identity().map(|who| format!("{}/{who}", self.account.name()));
+        let who = self.identity().label().map(|who| format!("{}/{who}", self.account.name()));
         let additions = [Some(said).filter(|said| !said.is_empty()), who];
         let mut label = self.outbound.label().to_string();
         for addition in additions.into_iter().flatten() {
@@ -87,7 +95,13 @@ impl ClientSession {
     /// Stages the INFO that greets a client. Behind a proxy its address is not known yet.
     pub(super) fn send_first_info(&self, courier: &mut Courier) {
         let mut info = self.info();
-        if self.phase != Phase::Active {
+        if let Some(access) = &self.access {
+            info.nonce = access.nonce.to_string();
+        }
+        if !self.context.policy.load().tells_required() {
+            info.auth_required = false;
+        }
+        if matches!(self.phase, Phase::AwaitPreamble(_)) {
             info.client_ip = String::new();
         }
         info.write_line(courier.stage(&self.outbound).own());
@@ -142,7 +156,7 @@ impl ClientSession {
         if let Some(source) = source {
             self.peer = Some(source);
         }
-        self.phase = Phase::Active;
+        self.phase = self.phase_after_greeting(now);
         let rest = input.get(length..).unwrap_or_default();
         let Consumed { bytes, need } = self.operations(now, rest, courier)?;
         Ok(Consumed { bytes: bytes + length, need })

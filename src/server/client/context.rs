@@ -6,8 +6,10 @@ use std::sync::atomic::AtomicBool;
 use arc_swap::ArcSwap;
 
 use crate::server::account::Registry;
+use crate::server::auth::Policy;
 use crate::server::conn::{Context, TlsGate};
 use crate::server::protocol::info::Info;
+use crate::server::resolver::LookUps;
 
 /// Shared by all client connections of one server.
 #[derive(Debug)]
@@ -16,10 +18,14 @@ pub struct ClientContext {
     pub conn: Arc<Context>,
     /// The accounts.
     pub accounts: Registry,
+    /// By what logins are judged.
+    pub policy: ArcSwap<Policy>,
     /// What INFO says, but for what differs from client to client.
     pub info: ArcSwap<Info>,
     /// TLS of the client listener.
     pub tls: Arc<TlsGate>,
+    /// Where account claims are asked for, in operator mode.
+    pub look_ups: Option<LookUps>,
     /// The server takes no new clients; those it has are told so, once.
     pub lame_duck: AtomicBool,
 }

@@ -6,8 +6,10 @@ mod stats;
 mod profile;
 mod session;
 mod connect;
+mod access;
 mod subscribe;
 mod publish;
+mod peer;
 mod announce;
 mod trace;
 

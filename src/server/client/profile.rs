@@ -1,5 +1,6 @@
 //! What a client said of itself in CONNECT, kept small: every idle connection has one.
 
+use crate::server::auth::Identity;
 use crate::server::protocol::connect::ConnectOptions;
 use crate::server::protocol::json::JsonError;
 
@@ -77,26 +78,9 @@ impl Profile {
         self.names.as_deref().cloned().unwrap_or_default()
     }
 
-    /// What the client said to be known by, as the log shows it: `user:ann`.
-    pub(super) fn identity(&self) -> Option<String> {
-        let said = self.whole.as_ref()?;
-        match (&*said.nkey, &*said.user, &*said.auth_token) {
-            ("", "", "") => None,
-            ("", "", _) => Some("token".to_owned()),
-            ("", user, _) => Some(format!("user:{user}")),
-            (nkey, _, _) => Some(format!("nkey:{nkey}")),
-        }
-    }
-
-    /// What events call the user: nkey before name; a token is not told.
-    pub(super) fn raw_user(&self) -> String {
-        let Some(said) = self.whole.as_ref() else { return String::new() };
-        match (&*said.nkey, &*said.user, &*said.auth_token) {
-            ("", "", "") => String::new(),
-            ("", "", _) => "[REDACTED]".to_owned(),
-            ("", user, _) => user.to_owned(),
-            (nkey, _, _) => nkey.to_owned(),
-        }
+    /// Who the client says to be.
+    pub(super) fn identity(&self) -> Identity {
+        self.whole.as_ref().map(|said| Identity::said(said)).unwrap_or_default()
     }
 
     /// Whether the client chose an account, which is refused.
@@ -104,7 +88,8 @@ impl Profile {
         self.whole.as_ref().is_some_and(|said| said.new_account || !said.account.is_empty())
     }
 
-    fn options(&self) -> ConnectOptions {
+    /// All that the client said.
+    pub(super) fn options(&self) -> ConnectOptions {
         if let Some(whole) = &self.whole {
             return ConnectOptions::clone(whole);
         }
@@ -146,20 +131,6 @@ mod tests {
             .unwrap();
         assert!(profile.whole.is_none());
         assert!(size_of::<Profile>() <= 40, "{}", size_of::<Profile>());
-    }
-
-    #[test]
-    fn identity_is_the_nkey_before_the_user_before_the_token() {
-        for (json, want) in [
-            (r#"{"name":"me"}"#, None),
-            (r#"{"auth_token":"secret"}"#, Some("token")),
-            (r#"{"user":"ann","pass":"secret","auth_token":"secret"}"#, Some("user:ann")),
-            (r#"{"user":"ann","nkey":"UX"}"#, Some("nkey:UX")),
-        ] {
-            let mut profile = Profile::default();
-            profile.merge(json.as_bytes()).unwrap();
-            assert_eq!(profile.identity().as_deref(), want, "{json}");
-        }
     }
 
     #[test]

@@ -33,10 +33,19 @@ impl ClientSession {
             self.trace_mapping(publish.subject, mapped);
         }
         let (subject, reply) = (mapped.as_deref().unwrap_or(publish.subject), publish.reply);
-        if let Some(refusal) = refusal(subject, reply) {
-            self.say(refusal, courier);
-            self.log_refused_publish(&refusal);
-            return false;
+        if let Some(permissions) = &self.permissions {
+            // The same line as before, and nothing maps it: what was allowed then is.
+            let is_known = publish.repeats && self.repeat_allowed && mapped.is_none();
+            if !is_known {
+                let by_rules = courier.may_publish(permissions, subject);
+                self.repeat_allowed = by_rules && mapped.is_none();
+                if !by_rules && !self.may_answer(now, subject, courier) {
+                    return self.refuse_publish(WireError::PublishDenied { subject }, courier);
+                }
+            }
+        }
+        if let Some(refusal) = refusal(subject, reply, self.speaks_in_system()) {
+            return self.refuse_publish(refusal, courier);
         }
         if self.profile.verbose {
             self.say_ok(courier);
@@ -50,12 +59,18 @@ impl ClientSession {
             payload: publish.payload,
             tail: publish.tail,
         };
-        let origin = Origin { outbound: &self.outbound, account: &self.account, echo: self.profile.echo };
+        let origin = Origin {
+            outbound: &self.outbound,
+            account: &self.account,
+            echo: self.profile.echo,
+            peer: Some(self),
+        };
         let awaits_count = self.profile.no_responders && !reply.is_empty();
         let manner = Manner {
             repeats: publish.repeats,
             at_once: awaits_count || self.profile.verbose,
             drops_for_stalling: self.drops_for_stalling,
+            now,
             logger: &self.context.conn.logger,
             log: self.trace.as_deref(),
         };
@@ -78,9 +93,31 @@ impl ClientSession {
         if subject == USER_INFO_SUBJECT {
             return Some(Asked::ByUser);
         }
-        let is_system = Arc::ptr_eq(&self.account, self.context.accounts.system());
         let is_direct = subject::token_count(subject) == 5 && subject.ends_with(b".INFO");
-        (is_system && is_direct).then_some(Asked::Directly)
+        (self.speaks_in_system() && is_direct).then_some(Asked::Directly)
+    }
+
+    /// Whether the client belongs to the system account.
+    fn speaks_in_system(&self) -> bool {
+        Arc::ptr_eq(&self.account, self.context.accounts.system())
+    }
+
+    /// Whether a message that no rule allows answers a request that has come in. What was delivered before,
+    /// if only by this client to itself, counts.
+    #[cold]
+    fn may_answer(&self, now: Timestamp, subject: &[u8], courier: &mut Courier) -> bool {
+        if !self.permissions.as_ref().is_some_and(|permissions| permissions.allow_answers()) {
+            return false;
+        }
+        courier.end_run();
+        self.outbound.may_answer(subject, now)
+    }
+
+    #[cold]
+    fn refuse_publish(&self, refusal: WireError<'_>, courier: &mut Courier) -> bool {
+        self.say(refusal, courier);
+        self.log_refused_publish(&refusal);
+        false
     }
 
     /// Tells a requester that nobody received its request, on the subscription that awaits the reply.
@@ -94,10 +131,10 @@ impl ClientSession {
 }
 
 /// Why a publish is refused, if it is.
-fn refusal<'a>(subject: &'a [u8], reply: &'a [u8]) -> Option<WireError<'a>> {
+fn refusal<'a>(subject: &'a [u8], reply: &'a [u8], in_system: bool) -> Option<WireError<'a>> {
     // Nearly no subject begins like the reserved ones.
     if matches!(subject.first(), Some(b'_' | b'$'))
-        && (goes_beyond(subject, GATEWAY_REPLY_PREFIX) || subject.starts_with(RAFT_PREFIX))
+        && (goes_beyond(subject, GATEWAY_REPLY_PREFIX) || (!in_system && subject.starts_with(RAFT_PREFIX)))
     {
         return Some(WireError::PublishDenied { subject });
     }

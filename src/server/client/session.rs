@@ -1,23 +1,26 @@
 //! The session of one client: what it may do now, and what each of its operations does.
 //!
 //! ```text
-//! AwaitPreamble --absent, read--> Active --error, close asked for--> (the read task ends)
-//!      '------- malformed, timeout ------^
+//! AwaitPreamble --absent, read--> [AwaitConnect --CONNECT--> [AwaitAuth]] --> Active
+//!      |                                |                        |             |
+//!      '---- malformed, timeout --------'------- refused --------'--- error ---'--> (the read task ends)
 //! ```
 //!
-//! CONNECT is optional where no credentials are asked for, so a client is active from the start;
-//! `connected` says whether it came.
+//! CONNECT is optional where no credentials are asked for: then a client is active from the start, and
+//! `connected` says whether it came. How a client is let in is told in `access`.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::access::Access;
 use super::context::ClientContext;
 use super::profile::Profile;
 use super::sids::Sids;
 use super::stats::ClientStats;
-use crate::server::account::Account;
+use crate::server::account::Membership;
+use crate::server::auth::{Errand, Permissions};
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::Options;
 use crate::server::conn::opening_task::{Greeting, Opens};
@@ -39,6 +42,10 @@ const PREAMBLE_TIME_MAX: Duration = Duration::from_secs(5);
 pub(super) enum Phase {
     /// The PROXY preamble may come, until then.
     AwaitPreamble(Timestamp),
+    /// CONNECT has to come, until then.
+    AwaitConnect(Timestamp),
+    /// It is being decided whether the client is let in: nothing is read.
+    AwaitAuth,
     /// Operations are handled.
     Active,
 }
@@ -62,11 +69,19 @@ pub(super) enum Greeted {
 pub struct ClientSession {
     pub(super) context: Arc<ClientContext>,
     pub(super) outbound: Arc<Outbound>,
-    pub(super) account: Arc<Account>,
+    pub(super) account: Membership,
     pub(super) parser: Parser,
     pub(super) limits: Limits,
     pub(super) phase: Phase,
     pub(super) profile: Profile,
+    /// What the client may do; `None`: everything.
+    pub(super) permissions: Option<Arc<Permissions>>,
+    /// The last publish was allowed, and would be if it came again.
+    pub(super) repeat_allowed: bool,
+    /// Messages are kept from the client that its permissions deny.
+    pub(super) filters_deliveries: bool,
+    /// Who it is, where more is known than that it is there.
+    pub(super) access: Option<Box<Access>>,
     /// A CONNECT has come.
     pub(super) connected: bool,
     /// The first PING after CONNECT was answered.
@@ -97,19 +112,24 @@ impl ClientSession {
     ) -> Self {
         let options = context.conn.options();
         let ping_rules = ping_rules(&options);
+        let policy = context.policy.load();
         let phase = match peer {
             Some(_) if options.proxy_protocol => Phase::AwaitPreamble(now + PREAMBLE_TIME_MAX),
             _ => Phase::Active,
         };
         let session = Self {
-            account: Arc::clone(context.accounts.global()),
+            account: Membership::uncounted(context.accounts.global()),
+            permissions: None,
+            repeat_allowed: false,
+            filters_deliveries: false,
+            access: Access::new(policy.needs_nonce()),
             outbound,
             parser: Parser::new(Kind::Client),
             limits: Limits {
                 control_line: usize::try_from(options.max_control_line).unwrap_or_default(),
                 payload: payload_max(&options),
                 headers: false,
-                awaits_connect: false,
+                awaits_connect: policy.is_required(),
             },
             phase,
             profile: Profile::default(),
@@ -129,7 +149,7 @@ impl ClientSession {
             trace: None,
             context,
         };
-        session.enter_account();
+        session.count_sent();
         session
     }
 
@@ -200,11 +220,16 @@ impl ClientSession {
                     heard |= matches!(op, Op::Publish(_) | Op::Subscribe(_) | Op::Unsubscribe(_) | Op::Ping);
                     let full = self.operation(now, op, courier)?;
                     bytes += len;
-                    if full {
+                    if full || self.phase == Phase::AwaitAuth {
                         break Consumed { bytes, need: 0 };
                     }
                 }
                 Ok(Step::More { need }) => break Consumed { bytes, need },
+                Err(ParseError::AwaitsConnect) if self.skips_connect(now, courier)? => {
+                    if self.phase == Phase::AwaitAuth {
+                        break Consumed { bytes, need: 0 };
+                    }
+                }
                 Err(error) => return Err(self.give_up(error, rest, bytes, courier)),
             }
         };
@@ -316,7 +341,7 @@ impl ClientSession {
 }
 
 impl Session for ClientSession {
-    fn opened(&mut self, _now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
+    fn opened(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         self.follow_trace_level();
         if self.greeted == Greeted::No {
             self.created();
@@ -327,6 +352,9 @@ impl Session for ClientSession {
         if self.refused {
             self.say_too_many_connections(courier);
             return Err(CloseReason::MaxConnectionsExceeded);
+        }
+        if self.phase == Phase::Active {
+            self.phase = self.phase_after_greeting(now);
         }
         Ok(())
     }
@@ -340,11 +368,21 @@ impl Session for ClientSession {
         self.follow_trace_level();
         let before = self.stats.totals();
         let consumed = match self.phase {
-            Phase::Active => self.operations(now, input, courier),
+            Phase::Active | Phase::AwaitConnect(_) => self.operations(now, input, courier),
             Phase::AwaitPreamble(_) => self.preamble(now, input, courier),
+            // Nothing is shown to a session that does not read.
+            Phase::AwaitAuth => Ok(Consumed { bytes: 0, need: 0 }),
         };
         self.count_received(before);
         consumed
+    }
+
+    fn reads(&self) -> bool {
+        self.phase != Phase::AwaitAuth
+    }
+
+    fn take_errand(&mut self) -> Option<Box<Errand>> {
+        self.errand()
     }
 
     fn notified(
@@ -353,11 +391,15 @@ impl Session for ClientSession {
         notices: Notices,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
+        if notices.contains(Notices::DECISION) {
+            self.take_decision(now, courier)?;
+        }
         if notices.contains(Notices::OPTIONS) {
             self.take_options(now);
             if self.account.is_removed() {
                 return Err(CloseReason::ClientClosed);
             }
+            self.judge_again(now, courier)?;
         }
         if notices.contains(Notices::INFO) && self.takes_async_info() && self.first_ping_answered {
             self.send_async_info(courier);
@@ -372,10 +414,15 @@ impl Session for ClientSession {
     }
 
     fn due(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
-        if let Phase::AwaitPreamble(until) = self.phase
-            && until <= now
-        {
-            return Err(self.preamble_timed_out());
+        match self.phase {
+            Phase::AwaitPreamble(until) if until <= now => return Err(self.preamble_timed_out()),
+            Phase::AwaitConnect(until) if until <= now => {
+                return Err(self.authentication_timed_out(courier));
+            }
+            _ if self.expires().is_some_and(|until| until <= now) => {
+                return Err(self.authentication_expired(courier));
+            }
+            _ => {}
         }
         let Some(action) = self.ping.at_deadline(now, self.ping_rules) else { return Ok(()) };
         self.debug(format_args!("Client Ping Timer"));
@@ -400,14 +447,17 @@ impl Session for ClientSession {
     }
 
     fn deadline(&self) -> Option<Timestamp> {
-        match self.phase {
-            Phase::AwaitPreamble(until) => Some(until.min(self.ping.deadline())),
-            Phase::Active => Some(self.ping.deadline()),
-        }
+        let until = match self.phase {
+            Phase::AwaitPreamble(until) | Phase::AwaitConnect(until) => Some(until),
+            Phase::AwaitAuth | Phase::Active => self.expires(),
+        };
+        let ping = self.ping.deadline();
+        Some(until.map_or(ping, |until| until.min(ping)))
     }
 
     fn closed(&mut self, now: Timestamp, reason: CloseReason, courier: &mut Courier) {
         self.end_all_subscriptions();
+        self.account.end();
         self.tell_disconnected(now, reason, courier);
     }
 }
@@ -445,7 +495,7 @@ impl ClientSession {
     /// Takes over what a reload changed for open connections.
     fn take_options(&mut self, now: Timestamp) {
         let options = self.context.conn.options();
-        self.limits.payload = payload_max(&options);
+        self.take_limits(&options, self.user_limits());
         self.limits.control_line = usize::try_from(options.max_control_line).unwrap_or_default();
         self.drops_for_stalling = options.no_fast_producer_stall;
         self.ping_rules = ping_rules(&options);
@@ -471,11 +521,12 @@ fn ping_rules(options: &Options) -> PingRules {
 mod tests {
     use super::*;
     use crate::server::account::Registry;
+    use crate::server::auth::PolicyBuilder;
     use crate::server::base::clock::{Clock, SystemClock};
     use crate::server::base::rng::Rng;
     use crate::server::base::timers::Timers;
     use crate::server::config::shared::Shared;
-    use crate::server::conn::{Context, SlowConsumers, Table};
+    use crate::server::conn::{Context, SlowConsumers, Table, Verifiers};
     use crate::server::delivery::Herald;
     use crate::server::events::ServerInfo;
     use crate::server::log::{Levels, Logger, Recorder};
@@ -493,10 +544,16 @@ mod tests {
             options: Shared::new(options),
             table: Table::default(),
             slow: SlowConsumers::default(),
+            verifiers: Verifiers::default(),
         };
+        let options = conn.options.get();
+        let accounts = Registry::new(&options, Arc::new(conn.clock.clone())).unwrap();
+        let policy = PolicyBuilder::new("nats-anybody").build(&options, &accounts, None);
         let context = ClientContext {
             conn: Arc::new(conn),
-            accounts: Registry::new(&Options::default(), Arc::new(clock)).unwrap(),
+            accounts,
+            look_ups: None,
+            policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),
             tls: Arc::default(),
             lame_duck: false.into(),

@@ -98,6 +98,14 @@ impl Sids {
         }
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Subscription> {
+        match &self.held {
+            Held::Few(few) => few.clone(),
+            Held::Many(many) => many.table.iter().cloned().collect(),
+        }
+    }
+
     /// Takes all out.
     pub(super) fn take_all(&mut self) -> Vec<Subscription> {
         match std::mem::take(self).held {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::session::ClientSession;
+use crate::server::auth::Permissions;
 use crate::server::base::clock::Timestamp;
 use crate::server::base::quote::quote;
 use crate::server::delivery::Courier;
@@ -19,7 +20,9 @@ impl ClientSession {
     pub(super) fn subscribe(&mut self, now: Timestamp, subscribe: &Subscribe<'_>, courier: &mut Courier) {
         let Subscribe { subject, queue, sid } = *subscribe;
         self.forget_exhausted();
-        if queue == Some(SYSTEM_QUEUE) {
+        let is_denied =
+            |permissions: &Arc<Permissions>| !permissions.subscribe().allow_subscribe(subject, queue);
+        if queue == Some(SYSTEM_QUEUE) || self.permissions.as_ref().is_some_and(is_denied) {
             self.say(WireError::SubscribeDenied { subject, queue, sid: None }, courier);
             self.log_refused_subscription(subscribe);
             return;
@@ -39,6 +42,7 @@ impl ClientSession {
             return;
         }
         if self.sids.get(sid).is_none() {
+            self.filter_deliveries(subject, queue);
             let subscription = Subscription::new(Arc::clone(&self.outbound), subject, queue, sid);
             if self.account.interest().insert(subscription.clone()).is_err() {
                 self.say(WireError::InvalidSubject, courier);
@@ -94,7 +98,7 @@ impl ClientSession {
         }
     }
 
-    fn end_subscription(&self, subscription: &Subscription) {
+    pub(super) fn end_subscription(&self, subscription: &Subscription) {
         self.trace_removed(subscription);
         self.account.interest().remove(subscription);
         subscription.close();
@@ -107,7 +111,7 @@ impl ClientSession {
     }
 
     /// Says so once in a while for all clients of an account: a client may try in a loop.
-    fn log_too_many_subscriptions(&self, now: Timestamp) {
+    pub(super) fn log_too_many_subscriptions(&self, now: Timestamp) {
         if self.account.reports_subscription_limit(now) {
             self.error(format_args!("{}", WireError::SubscriptionsExceeded));
         }

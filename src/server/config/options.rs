@@ -390,6 +390,12 @@ impl Options {
         }
     }
 
+    /// The account for system events that the file names, if only by listing `$SYS` among its accounts.
+    pub fn configured_system_account(&self) -> Option<&str> {
+        let listed = || self.accounts.iter().any(|account| account.name == SYSTEM_ACCOUNT);
+        self.system_account.as_deref().or_else(|| listed().then_some(SYSTEM_ACCOUNT))
+    }
+
     /// Time a client has to authenticate: `authorization.timeout`, else the default for its transport.
     pub fn auth_timeout(&self) -> Duration {
         auth_timeout(self.authorization.timeout, self.tls.as_ref())

@@ -14,16 +14,9 @@ const UNBUILT: &[(&str, IsUsed)] = &[
     ("trusted_keys", |o| !o.trusted_keys.is_empty()),
     ("resolver", |o| o.resolver.is_some() || !o.resolver_preload.is_empty()),
     ("default_sentinel", |o| o.default_sentinel.is_some()),
-    ("authorization", |o| {
-        let auth = &o.authorization;
-        let single = auth.username.is_some() || auth.password.is_some() || auth.token.is_some();
-        single || auth.auth_callout.is_some() || auth.proxy_required
-    }),
-    ("accounts", |o| !o.accounts.is_empty()),
-    ("authorization.users", |o| !o.users.is_empty()),
-    ("no_auth_user", |o| o.no_auth_user.is_some()),
-    ("system_account", |o| o.system_account.is_some()),
-    ("proxies", |o| o.proxies_trusted.as_ref().is_some_and(|keys| !keys.is_empty())),
+    ("authorization.auth_callout", |o| o.authorization.auth_callout.is_some()),
+    ("accounts.exports", |o| o.accounts.iter().any(|account| !account.exports.is_empty())),
+    ("accounts.imports", |o| o.accounts.iter().any(|account| !account.imports.is_empty())),
     ("ocsp", |o| o.ocsp.is_some()),
     ("tls.ocsp_peer", |o| {
         o.tls.as_ref().is_some_and(|tls| tls.ocsp_peer.as_ref().is_some_and(|peer| peer.verify))
@@ -66,7 +59,7 @@ pub(super) fn unbuilt(options: &Options) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::config::options::{Account, Jetstream, Tls};
+    use crate::server::config::options::{Jetstream, Tls};
 
     #[test]
     fn keys_without_effect_are_named() {
@@ -91,10 +84,10 @@ mod tests {
         let jetstream = Jetstream { enabled: true, ..Jetstream::default() };
         let options = Options { jetstream, tls: Some(Tls::default()), ..Options::default() };
         assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `tls`, which natsx cannot do yet");
-        let options = Options { accounts: vec![Account::default()], ..options };
+        let options = Options { default_sentinel: Some(String::new()), ..options };
         assert_eq!(
             unbuilt(&options).unwrap(),
-            "the configuration uses `accounts`, which natsx cannot do yet"
+            "the configuration uses `default_sentinel`, which natsx cannot do yet"
         );
     }
 }

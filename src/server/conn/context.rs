@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::slow::SlowConsumers;
 use super::table::Table;
+use super::verify_task::Verifiers;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
 use crate::server::config::options::Options;
@@ -28,6 +29,8 @@ pub struct Context {
     pub slow: SlowConsumers,
     /// What the server says in its system account.
     pub herald: Herald,
+    /// Who does what takes long before a connection is let in.
+    pub verifiers: Verifiers,
 }
 
 impl Context {

@@ -13,6 +13,7 @@ pub mod handshake_rate_task;
 pub mod opening_task;
 pub mod read_task;
 mod write_task;
+mod verify_task;
 
 pub use context::Context;
 pub use ping::{Ping, PingAction, PingRules};
@@ -20,4 +21,5 @@ pub use session::{Consumed, Session};
 pub use slow::SlowConsumers;
 pub use table::Table;
 pub use tls_gate::TlsGate;
+pub use verify_task::Verifiers;
 pub use worker::lend_courier;

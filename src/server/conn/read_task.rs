@@ -120,6 +120,10 @@ impl<S: Session> Connection<S> {
             if let Some(pause) = self.attend(now) {
                 return Poll::Ready(pause);
             }
+            if !self.session.reads() {
+                self.arm(task);
+                return Poll::Pending;
+            }
             // What a pause left over comes before anything new.
             if self.input.is_held() {
                 match self.guarded(|connection, worker| connection.go_on(now, worker)) {
@@ -238,7 +242,7 @@ impl<S: Session> Connection<S> {
             let idle = if full { Next::Yield } else { Next::Wait };
             match self.settle(outcome.map(|_| idle), courier) {
                 // The session stopped early, to have sent what is staged.
-                Next::Wait | Next::Yield if need == 0 && !rest.is_empty() => {}
+                Next::Wait | Next::Yield if need == 0 && !rest.is_empty() && self.session.reads() => {}
                 next => {
                     self.input.keep(rest, need);
                     return next;
@@ -257,6 +261,11 @@ impl<S: Session> Connection<S> {
     /// Sends what a call to the session staged, and draws the consequences of its outcome.
     fn settle(&mut self, outcome: Result<Next, CloseReason>, courier: &mut Courier) -> Next {
         let mut stalling = self.flush(courier);
+        if !self.session.reads()
+            && let Some(errand) = self.session.take_errand()
+        {
+            self.context.verifiers.start(errand, &self.outbound);
+        }
         match outcome {
             Err(reason) => Next::Pause(Pause::Close(reason)),
             Ok(_) if self.stalls(&mut stalling) => Next::Pause(Pause::Stall(stalling.into_boxed_slice())),

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::super::session::Consumed;
 use super::super::slow::SlowConsumers;
 use super::super::table::Table;
+use super::super::verify_task::Verifiers;
 use super::*;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
@@ -105,6 +106,7 @@ impl Bench {
             options: Shared::default(),
             table: Table::default(),
             slow: SlowConsumers::default(),
+            verifiers: Verifiers::default(),
         });
         Self { context, log }
     }

@@ -1,5 +1,6 @@
 //! What a kind of connection must answer; the read task asks.
 
+use crate::server::auth::Errand;
 use crate::server::base::clock::Timestamp;
 use crate::server::delivery::Courier;
 use crate::server::outbound::Notices;
@@ -28,6 +29,16 @@ pub trait Session: Send + 'static {
         input: &[u8],
         courier: &mut Courier,
     ) -> Result<Consumed, CloseReason>;
+
+    /// Whether it takes bytes now. Who waits for a decision about itself does not.
+    fn reads(&self) -> bool {
+        true
+    }
+
+    /// Work that it waits for, to be done elsewhere; its end is told as [`Notices::DECISION`].
+    fn take_errand(&mut self) -> Option<Box<Errand>> {
+        None
+    }
 
     /// Somebody told this connection something.
     fn notified(

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::run::Run;
+use crate::server::auth::{Permissions, PublishCache};
 use crate::server::base::rng::Rng;
 use crate::server::interest::MatchCache;
 use crate::server::outbound::{Aftermath, Behind, Outbound, Stage, Staged};
@@ -14,12 +15,19 @@ pub struct Courier {
     pub(super) cache: MatchCache,
     pub(super) rng: Rng,
     pub(super) run: Run,
+    publish_cache: PublishCache,
 }
 
 impl Courier {
     /// Tools with empty caches.
     pub fn new(rng: Rng) -> Self {
-        Self { stage: Stage::default(), cache: MatchCache::new(), rng, run: Run::default() }
+        Self {
+            stage: Stage::default(),
+            cache: MatchCache::new(),
+            rng,
+            run: Run::default(),
+            publish_cache: PublishCache::default(),
+        }
     }
 
     /// Where to write what goes to `target`.
@@ -37,6 +45,11 @@ impl Courier {
     /// This worker's chance.
     pub fn rng(&mut self) -> &mut Rng {
         &mut self.rng
+    }
+
+    /// Whether `permissions` allow to publish to `subject`.
+    pub fn may_publish(&mut self, permissions: &Arc<Permissions>, subject: &[u8]) -> bool {
+        self.publish_cache.allows(permissions, subject)
     }
 
     /// Sends what is staged. `blocked` gets each destination whose socket is full: it needs a write

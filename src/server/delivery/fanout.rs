@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::courier::Courier;
 use super::message::{Message, Origin};
 use super::trace::DeliveryLog;
+use crate::server::base::clock::Timestamp;
 use crate::server::interest::{Delivery, Shadow, SharedInterest, Subscription};
 use crate::server::log::{Logger, trace_line};
 use crate::server::outbound::{SharedPayload, Stage};
@@ -27,6 +28,8 @@ pub struct Manner<'a> {
     pub at_once: bool,
     /// Receivers that are behind lose the message instead of stalling its producer.
     pub drops_for_stalling: bool,
+    /// When it is delivered: requests may be answered for some time.
+    pub now: Timestamp,
     /// Where it is said that a subscription has got all it asked for.
     pub logger: &'a Logger,
     /// Where deliveries are traced, if they are.
@@ -36,7 +39,7 @@ pub struct Manner<'a> {
 impl Courier {
     /// Stages `message` for everybody in its account who wants it.
     pub fn deliver(&mut self, origin: &Origin<'_>, message: &Message<'_>, manner: Manner<'_>) -> Delivered {
-        let Self { stage, cache, rng, run } = self;
+        let Self { stage, cache, rng, run, .. } = self;
         let result = cache.lookup(origin.account.interest(), message.subject);
         if result.is_empty() {
             return Delivered::default();
@@ -109,6 +112,9 @@ impl Round<'_> {
         if standing.loses(self.manner.drops_for_stalling) {
             return false;
         }
+        if standing.is_guarded() && target.keeps_out(self.message.subject, subscription.queue()) {
+            return false;
+        }
         let delivery = subscription.deliver_one();
         if delivery == Delivery::Exhausted {
             // An UNSUB may have set the maximum while the last message was on its way.
@@ -123,6 +129,9 @@ impl Round<'_> {
         if let Some(log) = self.manner.log {
             let line = staged.own().get(before..).unwrap_or_default();
             log.delivered(target, line, self.message, takes_headers);
+        }
+        if standing.is_guarded() {
+            target.note_reply(self.message.reply, self.manner.now);
         }
         if delivery == Delivery::DeliverLast {
             exhaust(self.home, subscription, self.manner.logger);
@@ -151,4 +160,57 @@ pub(super) fn exhaust(home: Home<'_>, subscription: &Subscription, logger: &Logg
     }
     home.remove(subscription);
     subscription.target().exhausted(subscription.sid());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::account::Account;
+    use crate::server::base::clock::ManualClock;
+    use crate::server::base::rng::Rng;
+    use crate::server::log::Levels;
+    use crate::server::outbound::Outbound;
+
+    /// As an UNSUB leaves it that has set the maximum while the last message was on its way: nobody saw
+    /// it reached.
+    fn overtaken(repeats: bool) -> (usize, Vec<Box<[u8]>>) {
+        let (logger, _) = Logger::recorded(Levels::default(), Arc::new(ManualClock::default()));
+        let account = Arc::new(Account::new("A", SharedInterest::new()));
+        let (sender, target) = (Arc::new(Outbound::detached(1)), Arc::new(Outbound::detached(2)));
+        let sub = Subscription::new(Arc::clone(&target), b"a", None, b"7");
+        account.interest().insert(sub.clone()).unwrap();
+        let mut courier = Courier::new(Rng::seeded(1));
+        let origin = Origin { outbound: &sender, account: &account, echo: true, peer: None };
+        let manner = Manner {
+            repeats,
+            at_once: !repeats,
+            drops_for_stalling: false,
+            now: Timestamp::default(),
+            logger: &logger,
+            log: None,
+        };
+        let message = Message {
+            subject: b"a",
+            reply: b"",
+            header_bytes: None,
+            header_text: b"",
+            size_text: b"0",
+            payload: b"",
+            tail: b"",
+        };
+        courier.deliver(&origin, &message, manner);
+        courier.end_run();
+        sub.set_max(1);
+        for _ in 0..3 {
+            courier.deliver(&origin, &message, manner);
+            courier.end_run();
+        }
+        (account.interest().count(), target.take_exhausted())
+    }
+
+    #[test]
+    fn subscription_whose_maximum_was_overtaken_ends_with_the_next_message() {
+        assert_eq!(overtaken(false), (0, vec![Box::from(*b"7")]));
+        assert_eq!(overtaken(true), (0, vec![Box::from(*b"7")]));
+    }
 }

@@ -9,10 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
-use super::courier::Courier;
 use super::heartbeats::Heartbeats;
-use super::internal::{Internal, Post};
-use super::trace::DeliveryLog;
+use super::internal::{Internal, Occasion, Post};
 use crate::server::account::Account;
 use crate::server::base::clock::Timestamp;
 use crate::server::base::rng::Rng;
@@ -22,17 +20,6 @@ use crate::server::events::{
     write_account_connections,
 };
 use crate::server::log::Logger;
-
-/// When, and with what, something is said.
-#[derive(Debug)]
-pub struct Occasion<'a> {
-    /// The present moment.
-    pub now: Timestamp,
-    /// The worker's tools.
-    pub courier: &'a mut Courier,
-    /// Where deliveries are traced, if they are.
-    pub log: Option<&'a DeliveryLog>,
-}
 
 /// What a server says of itself and its connections.
 #[derive(Debug)]
@@ -133,7 +120,7 @@ impl Herald {
         let mut body = Vec::new();
         write(&self.info.load(), sequence, &mut body);
         let post = Post { account, subject, reply, header: b"", body: &body };
-        self.voice.publish(&post, occasion.log, occasion.courier);
+        self.voice.publish(&post, occasion);
     }
 
     /// Says something about the server itself in the system account.
@@ -205,6 +192,7 @@ impl Herald {
 mod tests {
     use super::*;
     use crate::server::base::clock::SystemClock;
+    use crate::server::delivery::Courier;
     use crate::server::interest::{SharedInterest, Subscription};
     use crate::server::log::Levels;
     use crate::server::outbound::Outbound;

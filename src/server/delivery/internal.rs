@@ -8,6 +8,7 @@ use super::fanout::Manner;
 use super::message::{Message, Origin};
 use super::trace::DeliveryLog;
 use crate::server::account::Account;
+use crate::server::base::clock::Timestamp;
 use crate::server::log::Logger;
 use crate::server::outbound::Outbound;
 use crate::server::protocol::encode;
@@ -30,6 +31,17 @@ pub struct Post<'a> {
     pub body: &'a [u8],
 }
 
+/// When, and with what, something is said.
+#[derive(Debug)]
+pub struct Occasion<'a> {
+    /// The present moment.
+    pub now: Timestamp,
+    /// The worker's tools.
+    pub courier: &'a mut Courier,
+    /// Where deliveries are traced, if they are.
+    pub log: Option<&'a DeliveryLog>,
+}
+
 /// The server's voice: where its own messages come from.
 #[derive(Debug)]
 pub struct Internal {
@@ -43,9 +55,10 @@ impl Internal {
         Self { outbound: Arc::new(Outbound::detached(VOICE_ID)), logger }
     }
 
-    /// Stages `post` for everybody who wants it; gives how many do. Deliveries are traced to `log`.
-    pub fn publish(&self, post: &Post<'_>, log: Option<&DeliveryLog>, courier: &mut Courier) -> usize {
-        courier.end_run();
+    /// Stages `post` for everybody who wants it; gives how many do.
+    pub fn publish(&self, post: &Post<'_>, occasion: &mut Occasion<'_>) -> usize {
+        let Occasion { now, log, .. } = *occasion;
+        occasion.courier.end_run();
         let whole = (!post.header.is_empty()).then(|| [post.header, post.body].concat());
         let payload = whole.as_deref().unwrap_or(post.body);
         let (mut header_digits, mut size_digits) = ([0; encode::DIGITS_MAX], [0; encode::DIGITS_MAX]);
@@ -68,10 +81,16 @@ impl Internal {
             payload,
             tail: &[],
         };
-        let origin = Origin { outbound: &self.outbound, account: post.account, echo: false };
-        let manner =
-            Manner { repeats: false, at_once: true, drops_for_stalling: false, logger: &self.logger, log };
-        courier.deliver(&origin, &message, manner).count
+        let origin = Origin { outbound: &self.outbound, account: post.account, echo: false, peer: None };
+        let manner = Manner {
+            repeats: false,
+            at_once: true,
+            drops_for_stalling: false,
+            now,
+            logger: &self.logger,
+            log,
+        };
+        occasion.courier.deliver(&origin, &message, manner).count
     }
 }
 
@@ -95,7 +114,10 @@ mod tests {
         let mut courier = Courier::new(Rng::seeded(1));
         let mut publish = |subject, reply, header| {
             let post = Post { account: &account, subject, reply, header, body: b"body" };
-            voice.publish(&post, None, &mut courier)
+            voice.publish(
+                &post,
+                &mut Occasion { now: Timestamp::from_nanos(1), courier: &mut courier, log: None },
+            )
         };
         assert_eq!(publish(b"b", None, b""), 0);
         assert_eq!(publish(b"a.b", None, b""), 1);

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use super::fanout::{Home, Manner, exhaust};
 use super::message::{Message, Origin};
 use crate::server::account::Account;
-use crate::server::interest::{MatchResult, Subscription};
+use crate::server::base::clock::Timestamp;
+use crate::server::interest::{Delivery, MatchResult, Subscription};
 use crate::server::log::Logger;
 use crate::server::outbound::{Addressed, Aftermath, Block, Outbound, Stage};
 
@@ -115,6 +116,10 @@ impl Run {
                 if sender.hears_no_echo(target) || standing.loses(sender.drops_for_stalling) {
                     continue;
                 }
+                if standing.is_guarded() {
+                    deliver_guarded(block, sender, subscription, stage);
+                    continue;
+                }
                 let (granted, is_last) = subscription.deliver_many(block.messages() as u64);
                 let granted = usize::try_from(granted).unwrap_or(usize::MAX);
                 let home = Home::Here(sender.account.interest());
@@ -136,6 +141,32 @@ impl Run {
     }
 }
 
+/// Stages a run for a receiver whose permissions are asked about each of its messages.
+#[cold]
+fn deliver_guarded(block: &Block, sender: &Sender, subscription: &Subscription, stage: &mut Stage) {
+    let (target, takes_headers) = (subscription.target(), subscription.target().standing().takes_headers());
+    for message in (0..block.messages()).map_while(|at| block.outgoing(at)) {
+        if target.keeps_out(message.subject, subscription.queue()) {
+            continue;
+        }
+        let delivery = subscription.deliver_one();
+        let home = Home::Here(sender.account.interest());
+        if delivery == Delivery::Exhausted {
+            exhaust(home, subscription, &sender.logger);
+            return;
+        }
+        let staged = stage.slot(target);
+        let before = staged.own().len();
+        message.write_client(subscription.sid(), takes_headers, None, staged);
+        let written = staged.own().len() - before;
+        stage.add(written);
+        target.note_reply(message.reply, sender.now);
+        if delivery == Delivery::DeliverLast {
+            exhaust(home, subscription, &sender.logger);
+        }
+    }
+}
+
 /// Who sends a run, and how: what its messages have in common beside their receivers.
 #[derive(Debug)]
 struct Sender {
@@ -143,6 +174,8 @@ struct Sender {
     account: Arc<Account>,
     echo: bool,
     drops_for_stalling: bool,
+    /// When it began.
+    now: Timestamp,
     logger: Logger,
 }
 
@@ -153,6 +186,7 @@ impl Sender {
             account: Arc::clone(origin.account),
             echo: origin.echo,
             drops_for_stalling: manner.drops_for_stalling,
+            now: manner.now,
             logger: manner.logger.clone(),
         }
     }

@@ -87,7 +87,9 @@ fn claims_are_written_as_the_reference_writes_them() {
             Claims::User(mut claim) => (json(claim.as_mut()), claim.envelope),
             other => panic!("{other:?}"),
         };
-        assert_eq!(String::from_utf8(written).unwrap(), String::from_utf8(body).unwrap());
+        // Accounts could not say this when the file was made.
+        let written = String::from_utf8(written).unwrap().replace(r#""authorization":{},"#, "");
+        assert_eq!(written, String::from_utf8(body).unwrap());
         let mut hashed = envelope.clone();
         hashed.id.clear();
         assert_eq!(nkey::to_base32(&Sha512_256::digest(json(&mut hashed))), envelope.id);

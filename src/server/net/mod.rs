@@ -12,6 +12,7 @@ mod der;
 pub mod ocsp;
 pub mod tls_error;
 pub mod tls_setup;
+pub mod tls_dial;
 pub mod tls_stream;
 pub mod proxy;
 pub mod listen_task;

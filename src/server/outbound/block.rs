@@ -111,6 +111,29 @@ impl Block {
         }
     }
 
+    /// One of the messages, read back.
+    pub fn outgoing(&self, at: usize) -> Option<Outgoing<'_>> {
+        let start = at.checked_sub(1).and_then(|before| self.marks.get(before)).map_or(0, |mark| mark.end);
+        let mark = self.marks.get(at)?;
+        let line = self.bytes.get(start as usize..mark.payload_at as usize)?;
+        let (before, after) = line.split_at_checked((mark.sid_at - start) as usize)?;
+        let subject = before.split(|byte| *byte == b' ').nth(1)?;
+        let mut fields = after.get(self.sid.len()..)?.trim_ascii().rsplit(|byte| *byte == b' ');
+        let size_text = fields.next()?;
+        let header_text = if mark.header_bytes > 0 { fields.next()? } else { b"" };
+        Some(Outgoing {
+            subject,
+            reply: fields.next().unwrap_or_default(),
+            header_bytes: (mark.header_bytes > 0).then_some(mark.header_bytes as usize),
+            header_text,
+            size_text,
+            payload: self
+                .bytes
+                .get(mark.payload_at as usize..(mark.end as usize).checked_sub(encode::CRLF.len())?)?,
+            tail: b"",
+        })
+    }
+
     /// Stages the first `messages` for a receiver that understands no headers: without them. Returns
     /// the bytes staged.
     pub fn write_without_headers(&mut self, sid: &[u8], messages: usize, staged: &mut Staged) -> usize {
@@ -272,6 +295,26 @@ mod tests {
         assert_eq!(bytes, staged.own().len());
         assert_eq!(staged.own(), b"MSG a.b 22 1\r\nx\r\nMSG a.b 22 r 1\r\ny\r\n");
         assert_eq!(staged.counts(), (2, 2));
+    }
+
+    #[test]
+    fn messages_are_read_back_one_by_one() {
+        let mut block = block();
+        for sid in ["1", "long-sid", ""] {
+            block.addressed(sid.as_bytes(), 3);
+            for (at, want) in
+                [message(b"", None, b"x"), message(b"r", Some(2), b"hhy"), message(b"", None, b"z")]
+                    .iter()
+                    .enumerate()
+            {
+                let got = block.outgoing(at).unwrap();
+                let parts = |message: &Outgoing<'_>| {
+                    [message.subject, message.reply, message.size_text, message.payload].map(<[u8]>::to_vec)
+                };
+                assert_eq!((parts(&got), got.header_bytes), (parts(want), want.header_bytes), "{sid}");
+            }
+        }
+        assert!(block.outgoing(3).is_none());
     }
 
     #[test]

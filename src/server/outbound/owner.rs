@@ -21,6 +21,9 @@ impl Notices {
     /// The options have changed.
     pub const OPTIONS: Self = Self(1 << 2);
 
+    /// What was asked elsewhere about the connection has been decided.
+    pub const DECISION: Self = Self(1 << 3);
+
     /// Whether all of `notice` is in the set.
     pub const fn contains(self, notice: Self) -> bool {
         self.0 & notice.0 == notice.0

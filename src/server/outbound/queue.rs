@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::chunks::Chunks;
+use super::guard::Guard;
 use super::owner::{Notices, Owner};
 use super::tally::Tally;
 use crate::server::config::options::WriteTimeout;
@@ -24,6 +25,7 @@ const CLOSED: u32 = 1;
 const HEADERS: u32 = 1 << 1;
 const STALLING: u32 = 1 << 2;
 const EXHAUSTED: u32 = 1 << 3;
+const GUARDED: u32 = 1 << 4;
 
 /// What is known of a destination at one moment, without its lock.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +54,12 @@ impl Standing {
     #[inline]
     pub const fn takes_headers(self) -> bool {
         self.0 & HEADERS != 0
+    }
+
+    /// Whether its permissions are to be asked about single messages.
+    #[inline]
+    pub const fn is_guarded(self) -> bool {
+        self.0 & GUARDED != 0
     }
 }
 
@@ -98,6 +106,8 @@ pub struct Outbound {
     rules: OutboundRules,
     owner: Owner,
     pending: Mutex<Pending>,
+    /// Leaf lock, held for one question about a message.
+    pub(super) guard: Mutex<Option<Box<Guard>>>,
 }
 
 /// Held for an append or a take. The one lock taken inside is the buffer pool's, a leaf.
@@ -162,6 +172,7 @@ impl Outbound {
             rules,
             owner: Owner::default(),
             pending: Mutex::new(pending),
+            guard: Mutex::default(),
         }
     }
 
@@ -204,6 +215,11 @@ impl Outbound {
     /// Sets whether the receiver understands header messages.
     pub fn set_takes_headers(&self, takes: bool) {
         self.set_flag(HEADERS, takes);
+    }
+
+    /// Sets whether there is a guard.
+    pub(super) fn set_guarded(&self, guarded: bool) {
+        self.set_flag(GUARDED, guarded);
     }
 
     /// Whether nothing can be sent any more.

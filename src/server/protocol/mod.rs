@@ -7,6 +7,8 @@ mod publish_line;
 pub mod args;
 pub mod encode;
 pub mod subject;
+pub mod subject_set;
+pub mod subject_rules;
 pub mod transform;
 pub mod mapping;
 pub mod header;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
 
 use super::ports::PortsFile;
+use crate::server::auth::PolicyBuilder;
 use crate::server::client::ClientContext;
 use crate::server::config::options::Options;
 use crate::server::net::listen_task::Gate;
@@ -37,6 +38,8 @@ pub struct Server {
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) client: Arc<ClientContext>,
+    /// How logins are to be judged, whatever the options.
+    pub(super) policies: PolicyBuilder,
     /// Where clients connect.
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) gate: watch::Sender<Gate>,

@@ -14,12 +14,16 @@ use super::banner::{self, Identity};
 use super::certificate_task;
 use super::files;
 use super::heartbeat_task;
+use super::overdue_task;
 use super::server::{Inner, Life, Server};
 use super::version;
+use super::{resolver, resolver_task};
 use crate::server::account::Registry;
+use crate::server::auth::PolicyBuilder;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
+use crate::server::base::rng::Rng;
 use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
@@ -28,7 +32,7 @@ use crate::server::config::shared::Shared;
 use crate::server::config::unbuilt;
 use crate::server::config::{self, check};
 use crate::server::conn::handshake_rate_task;
-use crate::server::conn::{Context, SlowConsumers, Table, TlsGate};
+use crate::server::conn::{Context, SlowConsumers, Table, TlsGate, Verifiers};
 use crate::server::delivery::Herald;
 use crate::server::events::{ServerFacts, ServerInfo};
 use crate::server::log::Logger;
@@ -57,6 +61,9 @@ pub enum StartError {
     /// The `tls` block cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
+    /// The resolver cannot be opened.
+    #[error("{0}")]
+    Resolver(String),
     /// The pid file cannot be written.
     #[error("{0}")]
     PidFile(String),
@@ -111,6 +118,7 @@ impl Server {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
+        let resolver = resolver::open(&options, &clock).await.map_err(StartError::Resolver)?;
         let server_id = KeyPair::new_server().public_key();
         announce(&options, &server_id, &logger);
         if let Some(path) = &options.pid_file {
@@ -120,6 +128,10 @@ impl Server {
             return Err(refusal.into());
         }
         let tls = tls_setup(&options)?;
+        if let Some(resolver) = &resolver {
+            resolver::check_start(&options).map_err(StartError::Resolver)?;
+            resolver.announce(&logger);
+        }
         let port = listen_port(&options)?;
         let listeners = listen_task::listen(&options.host, port)
             .await
@@ -127,7 +139,7 @@ impl Server {
         let addresses: Vec<SocketAddr> =
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let port = addresses.first().map_or(port, SocketAddr::port);
-        let info = greeting(&options, server_id, port)?;
+        let mut info = greeting(&options, server_id, port)?;
         logger.notice(format_args!(
             "Listening for client connections on {}",
             advertise::join(&options.host, port)
@@ -136,10 +148,16 @@ impl Server {
             logger.notice(format_args!("PROXY protocol enabled for client connections"));
         }
         let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
-        let system = (!options.no_system_account).then(|| Arc::clone(accounts.system()));
+        let system = options.system_account_name().map(|_| Arc::clone(accounts.system()));
+        if system.is_some() {
+            accounts.common().name_server(&info.server_name);
+        }
         let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
         let rate_limit = options.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit);
         let gate_tls = Arc::new(TlsGate::new(tls, rate_limit));
+        let policies = PolicyBuilder::new(&format!("nats-{}", Rng::from_entropy().token(8)));
+        let policy = policies.build(&options, &accounts, None);
+        info.auth_required = policy.is_required();
         let conn = Arc::new(Context {
             clock: clock.clone(),
             timers: Arc::clone(&timers),
@@ -148,12 +166,15 @@ impl Server {
             options: Shared::new(options),
             table: Table::default(),
             slow: SlowConsumers::default(),
+            verifiers: Verifiers::default(),
         });
         let client = Arc::new(ClientContext {
             conn,
             accounts,
+            policy: ArcSwap::from_pointee(policy),
             info: ArcSwap::from_pointee(info),
             tls: gate_tls,
+            look_ups: resolver.as_ref().map(|resolver| resolver.look_ups.clone()),
             lame_duck: AtomicBool::new(false),
         });
         let (gate, _) = watch::channel(Gate::Open);
@@ -164,6 +185,11 @@ impl Server {
         let rate = handshake_rate_task::run(Arc::clone(&client.tls), logger);
         spawn_until_stopped(life.subscribe(), rate);
         spawn_until_stopped(life.subscribe(), certificate_task::run(Arc::clone(&client)));
+        if let Some(resolver) = resolver {
+            let task = resolver_task::run(Arc::clone(&client), resolver.parts);
+            spawn_until_stopped(life.subscribe(), task);
+        }
+        spawn_until_stopped(life.subscribe(), overdue_task::run(Arc::clone(&client)));
         for listener in listeners {
             let accept = ClientAccept { context: Arc::clone(&client) };
             spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));
@@ -171,7 +197,14 @@ impl Server {
         client.conn.logger.notice(format_args!("Server is ready"));
         let ports_file = files::write_ports(&client.conn.options(), &addresses, &client.conn.logger);
         Ok(Self {
-            inner: Arc::new(Inner { client, addresses, gate, life, ports_file: Mutex::new(ports_file) }),
+            inner: Arc::new(Inner {
+                client,
+                policies,
+                addresses,
+                gate,
+                life,
+                ports_file: Mutex::new(ports_file),
+            }),
         })
     }
 

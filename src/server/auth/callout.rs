@@ -1,0 +1,424 @@
+//! Authorization by a service outside: what it is asked about a client, and what its answer is worth.
+//!
+//! A machine of two steps: [`ask`] makes a sealed question, [`Question::judge`] reads the answer,
+//! in the reference's order and with its texts. Who carries both is for others.
+//!
+//! ```text
+//! ask --answer--> judge: Admitted, or a Refusal with the reason that the log and an event tell
+//!   '--nothing in time--> refused without a reason
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nkeys::{KeyPair, XKey};
+
+use crate::server::base::clock::Timestamp;
+use crate::server::base::quote::quote;
+use crate::server::config::options::{AuthCallout, ConnectionType};
+use crate::server::jwt::{
+    self, AuthorizationRequestClaims, AuthorizationResponseClaims, ClientInfo, ClientTls, ConnectInfo,
+    TemplateValues, UserClaims, Window,
+};
+use crate::server::protocol::header;
+
+/// Where the service listens, in its account.
+pub const CALLOUT_SUBJECT: &str = "$SYS.REQ.USER.AUTH";
+/// For whom a question is meant.
+const REQUEST_AUDIENCE: &str = "nats-authorization-request";
+/// The header that names the server's curve key, where a question is sealed.
+const XKEY_HEADER: &[u8] = b"Nats-Server-Xkey";
+/// What every token begins with; what does not is sealed.
+const TOKEN_PREFIX: &[u8] = b"eyJ";
+
+/// The keys of this server, new at each start.
+#[derive(Debug)]
+pub struct ServerKeys {
+    /// Who the server is; signs questions.
+    pub identity: KeyPair,
+    /// Opens what is sealed for it.
+    pub curve: XKey,
+}
+
+impl Default for ServerKeys {
+    fn default() -> Self {
+        Self { identity: KeyPair::new_server(), curve: XKey::new() }
+    }
+}
+
+/// Who asks whom, and whose answers count.
+#[derive(Debug)]
+pub struct Rules<'a> {
+    /// The account of the service.
+    pub account: &'a str,
+    /// The curve key that questions are sealed for.
+    pub xkey: Option<&'a str>,
+    /// Whose answers count.
+    pub trust: Trust<'a>,
+}
+
+/// Whose answers count.
+#[derive(Debug)]
+pub enum Trust<'a> {
+    /// The configured issuer's; the audience of the user's claims names its account.
+    Issuer(&'a str),
+    /// The account's own and its signing keys'; users are of accounts that it may speak for.
+    Account(&'a jwt::AccountClaims),
+}
+
+impl<'a> Rules<'a> {
+    /// The rules of a configured callout.
+    pub fn configured(callout: &'a AuthCallout) -> Self {
+        Self {
+            account: &callout.account,
+            xkey: callout.xkey.as_deref(),
+            trust: Trust::Issuer(&callout.issuer),
+        }
+    }
+
+    /// The rules of an account that has its own service.
+    pub fn of_account(claims: &'a jwt::AccountClaims) -> Self {
+        let xkey = &claims.nats.authorization.xkey;
+        Self {
+            account: &claims.envelope.subject,
+            xkey: Some(xkey.as_str()).filter(|key| !key.is_empty()),
+            trust: Trust::Account(claims),
+        }
+    }
+}
+
+/// What is asked about one client.
+#[derive(Debug, Default)]
+pub struct About {
+    /// The server that asks; its curve key is filled in where questions are sealed.
+    pub server: jwt::ServerInfo,
+    /// The connection.
+    pub client: ClientInfo,
+    /// What it said.
+    pub connect: ConnectInfo,
+    /// Its TLS session.
+    pub tls: Option<ClientTls>,
+    /// How long the answer may take.
+    pub time_max: Duration,
+}
+
+/// A question on its way, and what is needed to judge its answer.
+pub struct Question {
+    /// Header block to send; empty for none.
+    pub header: Vec<u8>,
+    /// Body to send.
+    pub body: Vec<u8>,
+    /// The user that the answer has to be about: made up, so that no answer can be used twice.
+    user: String,
+    server_id: String,
+    is_sealed: bool,
+}
+
+impl std::fmt::Debug for Question {
+    /// Without the body, which holds a client's secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Question").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// Why no question could be made. The text is the reference's.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The claims cannot be signed.
+    #[error("Error encoding auth request claim on account {}: {reason}", quote(.account))]
+    Encode {
+        /// The service's account.
+        account: String,
+        /// Why.
+        reason: String,
+    },
+    /// They cannot be sealed.
+    #[error("Error encrypting auth request claim on account {}: {reason}", quote(.account))]
+    Seal {
+        /// The service's account.
+        account: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a client is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What the log and the account's event say.
+    pub reason: String,
+    /// The connection should have come from a trusted proxy.
+    pub for_want_of_a_proxy: bool,
+}
+
+impl Refusal {
+    fn new(reason: impl Into<String>) -> Self {
+        Self { reason: title_case(&reason.into()), for_want_of_a_proxy: false }
+    }
+}
+
+/// A client that is let in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admitted {
+    /// Its account.
+    pub account: String,
+    /// Its user's claims; the rights in it are those that count.
+    pub user: UserClaims,
+    /// Kinds of connections it may be; empty for all.
+    pub connection_types: Vec<ConnectionType>,
+    /// When it ends.
+    pub expires: Option<Timestamp>,
+}
+
+/// What of the present state an answer is judged by.
+pub struct Circumstances<'a> {
+    /// The present moment.
+    pub now: Timestamp,
+    /// A trusted proxy stands in front of the client.
+    pub proxied: bool,
+    /// The client has to come from one, whatever the answer says.
+    pub proxy_required: bool,
+    /// Finds the account that a user is to be put into.
+    pub find: &'a dyn Fn(&str) -> Target,
+}
+
+/// An account that a user is to be put into.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// There is none of this name.
+    Missing,
+    /// It is configured.
+    Configured,
+    /// It has claims.
+    Claimed(Arc<jwt::AccountClaims>),
+}
+
+/// Makes the question whether a client may be let in.
+///
+/// # Errors
+/// Keys that are none.
+pub fn ask(keys: &ServerKeys, rules: &Rules<'_>, about: About, now: Timestamp) -> Result<Question, AskError> {
+    let account = || rules.account.to_owned();
+    let user = KeyPair::new_user().public_key();
+    let subject = match rules.trust {
+        Trust::Issuer(issuer) => issuer,
+        Trust::Account(_) => rules.account,
+    };
+    let server_id = about.server.id.clone();
+    let mut claims = AuthorizationRequestClaims::new(subject);
+    REQUEST_AUDIENCE.clone_into(&mut claims.envelope.audience);
+    let expires = (now + about.time_max).nanos() / 1_000_000_000;
+    claims.envelope.expires = i64::try_from(expires).unwrap_or(i64::MAX);
+    claims.nats.user_nkey.clone_from(&user);
+    claims.nats.server = about.server;
+    claims.nats.client = about.client;
+    claims.nats.connect = about.connect;
+    claims.nats.tls = about.tls;
+    if claims.nats.connect.signature.is_empty() {
+        claims.nats.client.nonce.clear();
+    }
+    let mut block = Vec::new();
+    if rules.xkey.is_some() {
+        claims.nats.server.xkey = keys.curve.public_key();
+        header::add(&mut block, XKEY_HEADER, claims.nats.server.xkey.as_bytes());
+    }
+    let token = jwt::sign(&mut claims, &keys.identity, now)
+        .map_err(|error| AskError::Encode { account: account(), reason: error.to_string() })?;
+    let body = match rules.xkey {
+        None => token.into_bytes(),
+        Some(xkey) => XKey::from_public_key(xkey)
+            .and_then(|service| keys.curve.seal(token.as_bytes(), &service))
+            .map_err(|error| AskError::Seal { account: account(), reason: error.to_string() })?,
+    };
+    Ok(Question { header: block, body, user, server_id, is_sealed: rules.xkey.is_some() })
+}
+
+impl Question {
+    /// What the answer, `body`, is worth.
+    ///
+    /// # Errors
+    /// The client is refused.
+    pub fn judge(
+        &self,
+        keys: &ServerKeys,
+        rules: &Rules<'_>,
+        body: &[u8],
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Admitted, Refusal> {
+        let now = circumstances.now;
+        let mut user = self.open(keys, rules, body, now).map_err(Refusal::new)?;
+        if (circumstances.proxy_required || user.nats.rights.proxy_required) && !circumstances.proxied {
+            let reason = "Proxy connection required".to_owned();
+            return Err(Refusal { reason, for_want_of_a_proxy: true });
+        }
+        if let Some(finding) = user.validate(now).iter().next() {
+            return Err(Refusal::new(format!("Error validating user JWT: {}", finding.text)));
+        }
+        if user.envelope.subject != self.user {
+            return Err(Refusal::new(format!(
+                "Expected authorized user of {} but got {} on account {}",
+                quote(&self.user),
+                quote(&user.envelope.subject),
+                quote(rules.account)
+            )));
+        }
+        let left = match user.nats.rights.window(now) {
+            Window::Always => None,
+            Window::Open(left) => Some(left),
+            Window::Closed => {
+                let account = quote(rules.account);
+                return Err(Refusal::new(format!(
+                    "authorized user on account {account} outside of valid connect times"
+                )));
+            }
+        };
+        let connection_types = connection_types(&user.nats.rights.connection_types).ok_or_else(|| {
+            let account = quote(rules.account);
+            Refusal::new(format!("authorized user on account {account} using invalid connection type"))
+        })?;
+        let account = place(rules, &mut user, circumstances.find).map_err(Refusal::new)?;
+        let expires = expiry(&user, left, now);
+        Ok(Admitted { account, user, connection_types, expires })
+    }
+
+    /// The user's claims in an answer that is one.
+    fn open(
+        &self,
+        keys: &ServerKeys,
+        rules: &Rules<'_>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<UserClaims, String> {
+        let account = quote(rules.account);
+        if body.is_empty() {
+            return Err(format!("auth callout violation: \"no reason supplied\" on account {account}"));
+        }
+        let is_sealed = self.is_sealed && !body.starts_with(TOKEN_PREFIX);
+        let opened;
+        let token = match rules.xkey.filter(|_| is_sealed) {
+            None => body,
+            Some(xkey) => {
+                let open = XKey::from_public_key(xkey).and_then(|service| keys.curve.open(body, &service));
+                opened = open.map_err(|error| {
+                    format!("error decrypting auth callout response on account {account}: {error}")
+                })?;
+                &opened
+            }
+        };
+        let claims = AuthorizationResponseClaims::decode(&String::from_utf8_lossy(token))
+            .map_err(|error| error.to_string())?;
+        if let Some(finding) = claims.validate(now).iter().next() {
+            return Err(format!("authorization response had validation errors: {}", finding.text));
+        }
+        if claims.envelope.subject != self.user {
+            return Err("auth callout violation: auth callout response is not for expected user".to_owned());
+        }
+        if claims.envelope.audience != self.server_id {
+            return Err("auth callout violation: auth callout response is not for server".to_owned());
+        }
+        let response = &claims.nats;
+        if !response.error.is_empty() {
+            return Err(format!("auth callout service returned an error: {}", response.error));
+        }
+        if let Trust::Account(own) = rules.trust
+            && !is_sealed
+        {
+            let issuer = &response.issuer_account;
+            let signer = if issuer.is_empty() { &claims.envelope.issuer } else { issuer };
+            if *signer != own.envelope.subject && own.nats.signing_keys.get(signer).is_none() {
+                return Err("auth callout signing key is unknown".to_owned());
+            }
+        }
+        UserClaims::decode(&response.jwt).map_err(|error| error.to_string())
+    }
+}
+
+/// The account that a user is put into, if its issuer may put it there.
+fn place(rules: &Rules<'_>, user: &mut UserClaims, find: &dyn Fn(&str) -> Target) -> Result<String, String> {
+    let asked = quote(rules.account);
+    let missing = |name: &str| {
+        format!(
+            "no valid account {} for auth callout response on account {asked}: account missing",
+            quote(name)
+        )
+    };
+    match rules.trust {
+        Trust::Issuer(issuer) => {
+            if !user.nats.issuer_account.is_empty() {
+                return Err(format!(
+                    "error non operator mode account {asked}: attempted to use issuer_account"
+                ));
+            }
+            if user.envelope.issuer != issuer {
+                return Err(format!(
+                    "wrong issuer for auth callout response on account {asked}, expected {} got {}",
+                    quote(issuer),
+                    quote(&user.envelope.issuer)
+                ));
+            }
+            let name = user.envelope.audience.clone();
+            if matches!(find(&name), Target::Missing) { Err(missing(&name)) } else { Ok(name) }
+        }
+        Trust::Account(own) => {
+            let name = user.account().to_owned();
+            let allowed = &own.nats.authorization.allowed_accounts;
+            let may = name == own.envelope.subject
+                || allowed.iter().any(|one| *one == name || one == jwt::EVERYBODY);
+            if !may {
+                return Err(format!(
+                    "account {} not permitted as valid account option for auth callout for account {asked}",
+                    quote(&user.envelope.issuer)
+                ));
+            }
+            let Target::Claimed(claims) = find(&name) else { return Err(missing(&name)) };
+            take_scope(user, &claims)?;
+            Ok(name)
+        }
+    }
+}
+
+/// Gives a user what the scope of its signing key says, where there is one.
+fn take_scope(user: &mut UserClaims, account: &jwt::AccountClaims) -> Result<(), String> {
+    let issuer = &user.envelope.issuer;
+    if *issuer == account.envelope.subject {
+        return Ok(());
+    }
+    let Some(scope) = account.nats.signing_keys.get(issuer) else {
+        return Err(format!("user JWT issuer {} is not known", quote(issuer)));
+    };
+    let Some(scope) = scope else { return Ok(()) };
+    scope.check(user).map_err(|error| format!("user JWT is not valid: {error}"))?;
+    let values = TemplateValues {
+        name: &user.envelope.name,
+        subject: &user.envelope.subject,
+        tags: &user.nats.about.tags,
+        account_name: &account.envelope.name,
+        account_subject: &account.envelope.subject,
+        account_tags: &account.nats.about.tags,
+    };
+    let rights = jwt::expand(&scope.template, &values);
+    user.nats.rights = rights.map_err(|error| format!("user JWT generated invalid permissions: {error}"))?;
+    Ok(())
+}
+
+/// Kinds of connections by their names; `None` where there are only unknown ones.
+fn connection_types(names: &[String]) -> Option<Vec<ConnectionType>> {
+    let known: Vec<_> = names.iter().filter_map(|name| ConnectionType::parse(name)).collect();
+    (names.is_empty() || !known.is_empty()).then_some(known)
+}
+
+/// When a user's time is over: that of its claims, or that of day.
+fn expiry(user: &UserClaims, left: Option<Duration>, now: Timestamp) -> Option<Timestamp> {
+    let at = u64::try_from(user.envelope.expires).ok().filter(|&seconds| seconds > 0);
+    let at = at.map(|seconds| Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000)));
+    [at, left.map(|left| now + left)].into_iter().flatten().min()
+}
+
+fn title_case(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
+#[cfg(test)]
+#[path = "callout_test.rs"]
+mod tests;

@@ -1,0 +1,325 @@
+//! Answers of every kind, judged.
+
+use nkeys::KeyPair;
+
+use super::*;
+use crate::server::jwt::fixtures::{NOW, NOW_S, signed};
+use crate::server::jwt::{AccountClaims, NatsLimits, TimeRange, UserScope, decode};
+
+/// A server that asks, and a service that answers.
+struct Bench {
+    keys: ServerKeys,
+    issuer: KeyPair,
+    service: XKey,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { keys: ServerKeys::default(), issuer: KeyPair::new_account(), service: XKey::new() }
+    }
+
+    fn configured(&self, sealed: bool) -> AuthCallout {
+        AuthCallout {
+            issuer: self.issuer.public_key(),
+            account: "AUTH".to_owned(),
+            xkey: sealed.then(|| self.service.public_key()),
+            ..AuthCallout::default()
+        }
+    }
+
+    fn server_id(&self) -> String {
+        self.keys.identity.public_key()
+    }
+
+    fn ask(&self, rules: &Rules<'_>) -> Question {
+        let mut about = About { time_max: Duration::from_secs(2), ..About::default() };
+        about.server.id = self.server_id();
+        (about.client.nonce, about.connect.user) = ("nonce".to_owned(), "ann".to_owned());
+        ask(&self.keys, rules, about, NOW).unwrap()
+    }
+
+    /// The token of a user that is let into account `A`, changed before it is signed.
+    fn user(&self, question: &Question, change: impl FnOnce(&mut UserClaims)) -> String {
+        let mut claims = UserClaims::new(question.user.clone());
+        "A".clone_into(&mut claims.envelope.audience);
+        claims.nats.rights.limits.nats = NatsLimits::NONE;
+        change(&mut claims);
+        signed(claims, &self.issuer)
+    }
+
+    /// The token of an answer, changed before it is signed.
+    fn answer(&self, question: &Question, change: impl FnOnce(&mut AuthorizationResponseClaims)) -> String {
+        let mut claims = AuthorizationResponseClaims::new(question.user.clone());
+        claims.envelope.audience = self.server_id();
+        change(&mut claims);
+        signed(claims, &self.issuer)
+    }
+
+    fn judge(&self, question: &Question, rules: &Rules<'_>, answer: &[u8]) -> Result<Admitted, Refusal> {
+        let find = |name: &str| if name == "A" { Target::Configured } else { Target::Missing };
+        let circumstances = Circumstances { now: NOW, proxied: false, proxy_required: false, find: &find };
+        question.judge(&self.keys, rules, answer, &circumstances)
+    }
+}
+
+/// What an answer with this user comes to in a configured callout.
+#[track_caller]
+fn refused_user(change: impl FnOnce(&mut UserClaims), want: &str) {
+    let bench = Bench::new();
+    let callout = bench.configured(false);
+    let rules = Rules::configured(&callout);
+    let question = bench.ask(&rules);
+    let user = bench.user(&question, change);
+    let answer = bench.answer(&question, |claims| claims.nats.jwt = user);
+    let refusal = bench.judge(&question, &rules, answer.as_bytes()).unwrap_err();
+    let want = want.replace("{issuer}", &bench.issuer.public_key()).replace("{user}", &question.user);
+    assert_eq!(refusal.reason, want);
+}
+
+#[track_caller]
+fn refused_answer(change: impl FnOnce(&mut AuthorizationResponseClaims), want: &str) {
+    let bench = Bench::new();
+    let callout = bench.configured(false);
+    let rules = Rules::configured(&callout);
+    let question = bench.ask(&rules);
+    let answer = bench.answer(&question, change);
+    let refusal = bench.judge(&question, &rules, answer.as_bytes()).unwrap_err();
+    assert_eq!((refusal.reason.as_str(), refusal.for_want_of_a_proxy), (want, false));
+}
+
+#[test]
+fn question_says_who_asks_about_whom_and_until_when() {
+    let bench = Bench::new();
+    let callout = bench.configured(false);
+    let question = bench.ask(&Rules::configured(&callout));
+    let claims = AuthorizationRequestClaims::decode(std::str::from_utf8(&question.body).unwrap()).unwrap();
+    let envelope = &claims.envelope;
+    assert_eq!(
+        (&*envelope.audience, &*envelope.subject, &*envelope.issuer, envelope.expires),
+        ("nats-authorization-request", &*callout.issuer, &*bench.server_id(), NOW_S + 2)
+    );
+    assert_eq!((&claims.nats.user_nkey, &*claims.nats.connect.user), (&question.user, "ann"));
+    // Without a signature nobody needs the nonce.
+    assert_eq!((&*claims.nats.client.nonce, &*claims.nats.server.xkey), ("", ""));
+    assert!(question.header.is_empty() && claims.validate(NOW).is_empty());
+}
+
+#[test]
+fn admitted_user_is_put_where_its_audience_says() {
+    let bench = Bench::new();
+    let callout = bench.configured(false);
+    let rules = Rules::configured(&callout);
+    let question = bench.ask(&rules);
+    let user = bench.user(&question, |user| {
+        user.envelope.expires = NOW_S + 60;
+        user.nats.rights.connection_types = vec!["standard".to_owned(), "NEW".to_owned()];
+    });
+    let answer = bench.answer(&question, |claims| claims.nats.jwt = user);
+    let admitted = bench.judge(&question, &rules, answer.as_bytes()).unwrap();
+    assert_eq!((&*admitted.account, admitted.connection_types), ("A", vec![ConnectionType::Standard]));
+    assert_eq!(admitted.expires, Some(NOW + Duration::from_secs(60)));
+}
+
+#[test]
+fn sealed_question_is_read_by_the_service_only_and_answered_sealed_or_plainly() {
+    let bench = Bench::new();
+    let callout = bench.configured(true);
+    let rules = Rules::configured(&callout);
+    let question = bench.ask(&rules);
+    let curve = XKey::from_public_key(&bench.keys.curve.public_key()).unwrap();
+    let want = format!("NATS/1.0\r\nNats-Server-Xkey: {}\r\n\r\n", curve.public_key());
+    assert_eq!(question.header, want.as_bytes());
+    let token = String::from_utf8(bench.service.open(&question.body, &curve).unwrap()).unwrap();
+    assert_eq!(AuthorizationRequestClaims::decode(&token).unwrap().nats.server.xkey, curve.public_key());
+    let user = bench.user(&question, |_| ());
+    let answer = bench.answer(&question, |claims| claims.nats.jwt = user);
+    let sealed = bench.service.seal(answer.as_bytes(), &curve).unwrap();
+    assert!(bench.judge(&question, &rules, &sealed).is_ok());
+    assert!(bench.judge(&question, &rules, answer.as_bytes()).is_ok());
+    let other = XKey::new().seal(answer.as_bytes(), &curve).unwrap();
+    let reason = bench.judge(&question, &rules, &other).unwrap_err().reason;
+    assert!(reason.starts_with("Error decrypting auth callout response on account \"AUTH\": "), "{reason}");
+}
+
+#[test]
+fn answers_that_are_none_are_refused() {
+    let bench = Bench::new();
+    let callout = bench.configured(false);
+    let rules = Rules::configured(&callout);
+    let question = bench.ask(&rules);
+    for (answer, want) in [
+        ("", "Auth callout violation: \"no reason supplied\" on account \"AUTH\""),
+        ("garbage", "Expected 3 chunks"),
+    ] {
+        assert_eq!(bench.judge(&question, &rules, answer.as_bytes()).unwrap_err().reason, want);
+    }
+    // The question itself is no answer to it.
+    assert!(bench.judge(&question, &rules, &question.body).is_err());
+}
+
+#[test]
+fn answers_for_others_or_with_an_error_are_refused() {
+    refused_answer(
+        |claims| claims.envelope.subject = KeyPair::new_user().public_key(),
+        "Authorization response had validation errors: Error or Jwt is required",
+    );
+    refused_answer(
+        |claims| {
+            claims.envelope.subject = KeyPair::new_user().public_key();
+            claims.nats.error = "no".to_owned();
+        },
+        "Auth callout violation: auth callout response is not for expected user",
+    );
+    refused_answer(
+        |claims| {
+            claims.envelope.audience = KeyPair::new_server().public_key();
+            claims.nats.error = "no".to_owned();
+        },
+        "Auth callout violation: auth callout response is not for server",
+    );
+    refused_answer(
+        |claims| claims.nats.error = "not today".to_owned(),
+        "Auth callout service returned an error: not today",
+    );
+    refused_answer(|claims| claims.nats.jwt = "eyJ".to_owned(), "Expected 3 chunks");
+}
+
+#[test]
+fn users_that_were_not_asked_about_are_refused() {
+    let bench = Bench::new();
+    let callout = bench.configured(false);
+    let rules = Rules::configured(&callout);
+    let question = bench.ask(&rules);
+    let other = UserClaims {
+        envelope: jwt::Envelope { subject: KeyPair::new_user().public_key(), ..Default::default() },
+        ..Default::default()
+    };
+    let other_key = other.envelope.subject.clone();
+    let user = signed(other, &bench.issuer);
+    let answer = bench.answer(&question, |claims| claims.nats.jwt = user);
+    let want = format!(
+        "Expected authorized user of \"{}\" but got \"{other_key}\" on account \"AUTH\"",
+        question.user
+    );
+    assert_eq!(bench.judge(&question, &rules, answer.as_bytes()).unwrap_err().reason, want);
+}
+
+#[test]
+fn users_are_refused_for_what_their_claims_say() {
+    refused_user(|user| user.envelope.expires = NOW_S - 1, "Error validating user JWT: claim is expired");
+    refused_user(
+        |user| {
+            user.nats.rights.limits.times =
+                vec![TimeRange { start: "01:00:00".into(), end: "02:00:00".into() }]
+        },
+        "Authorized user on account \"AUTH\" outside of valid connect times",
+    );
+    refused_user(
+        |user| user.nats.rights.connection_types = vec!["NEW".to_owned()],
+        "Authorized user on account \"AUTH\" using invalid connection type",
+    );
+    refused_user(
+        |user| user.envelope.audience = "B".to_owned(),
+        "No valid account \"B\" for auth callout response on account \"AUTH\": account missing",
+    );
+    refused_user(
+        |user| user.nats.issuer_account = KeyPair::new_account().public_key(),
+        "Error non operator mode account \"AUTH\": attempted to use issuer_account",
+    );
+}
+
+#[test]
+fn user_of_another_issuer_is_refused() {
+    let bench = Bench::new();
+    let callout = bench.configured(false);
+    let rules = Rules::configured(&callout);
+    let question = bench.ask(&rules);
+    let other = Bench { issuer: KeyPair::new_account(), ..Bench::new() };
+    let user = other.user(&question, |_| ());
+    let answer = bench.answer(&question, |claims| claims.nats.jwt = user);
+    let (expected, got) = (bench.issuer.public_key(), other.issuer.public_key());
+    let want = format!(
+        "Wrong issuer for auth callout response on account \"AUTH\", expected \"{expected}\" got \"{got}\""
+    );
+    assert_eq!(bench.judge(&question, &rules, answer.as_bytes()).unwrap_err().reason, want);
+}
+
+#[test]
+fn proxy_that_is_missing_is_a_reason_of_its_own() {
+    let bench = Bench::new();
+    let callout = bench.configured(false);
+    let rules = Rules::configured(&callout);
+    let question = bench.ask(&rules);
+    let user = bench.user(&question, |user| user.nats.rights.proxy_required = true);
+    let answer = bench.answer(&question, |claims| claims.nats.jwt = user);
+    let refusal = bench.judge(&question, &rules, answer.as_bytes()).unwrap_err();
+    assert_eq!((&*refusal.reason, refusal.for_want_of_a_proxy), ("Proxy connection required", true));
+    let find = |_: &str| Target::Configured;
+    let circumstances = Circumstances { now: NOW, proxied: true, proxy_required: true, find: &find };
+    assert!(question.judge(&bench.keys, &rules, answer.as_bytes(), &circumstances).is_ok());
+}
+
+/// An account that has its own service, and another one that it may speak for.
+#[test]
+fn service_of_an_account_speaks_for_it_and_for_those_it_is_allowed_to() {
+    let bench = Bench::new();
+    let (own, other, signer) = (KeyPair::new_account(), KeyPair::new_account(), KeyPair::new_account());
+    let mut claims = AccountClaims::unlimited(own.public_key());
+    claims.nats.authorization.allowed_accounts = vec![other.public_key()];
+    let mut other_claims = AccountClaims::unlimited(other.public_key());
+    let mut scope = UserScope::new(signer.public_key());
+    scope.template.permissions.publish.allow = vec!["hello.{{name()}}".to_owned()];
+    other_claims.nats.signing_keys.add_scope(scope);
+    let other_claims = Arc::new(other_claims);
+    let rules = Rules::of_account(&claims);
+    let question = bench.ask(&rules);
+    let judge = |user: String, answerer: &KeyPair| {
+        let mut answer = AuthorizationResponseClaims::new(question.user.clone());
+        answer.envelope.audience = bench.server_id();
+        answer.nats.jwt = user;
+        let find = |name: &str| {
+            if name == other.public_key() {
+                Target::Claimed(Arc::clone(&other_claims))
+            } else {
+                Target::Missing
+            }
+        };
+        let circumstances = Circumstances { now: NOW, proxied: false, proxy_required: false, find: &find };
+        question.judge(&bench.keys, &rules, signed(answer, answerer).as_bytes(), &circumstances)
+    };
+    let scoped = |change: &dyn Fn(&mut UserClaims)| {
+        let mut user = UserClaims::new(question.user.clone());
+        user.envelope.name = "ann".to_owned();
+        user.nats.issuer_account = other.public_key();
+        change(&mut user);
+        signed(user, &signer)
+    };
+    let admitted = judge(scoped(&|_| ()), &own).unwrap();
+    assert_eq!(admitted.account, other.public_key());
+    assert_eq!(admitted.user.nats.rights.permissions.publish.allow, ["hello.ann"]);
+    let reason = |user: String, answerer: &KeyPair| judge(user, answerer).unwrap_err().reason;
+    assert_eq!(reason(scoped(&|_| ()), &signer), "Auth callout signing key is unknown");
+    let third = KeyPair::new_account();
+    let user = scoped(&|user| user.nats.issuer_account = third.public_key());
+    let want = format!(
+        "Account \"{}\" not permitted as valid account option for auth callout for account \"{}\"",
+        signer.public_key(),
+        own.public_key()
+    );
+    assert_eq!(reason(user, &own), want);
+    let user = scoped(&|user| user.nats.rights.bearer_token = true);
+    let want = "User JWT is not valid: scoped users require no permissions or limits set";
+    assert_eq!(reason(user, &own), want);
+}
+
+#[test]
+fn question_shows_no_secrets() {
+    let bench = Bench::new();
+    let callout = bench.configured(false);
+    let mut about = About::default();
+    about.connect.password = "hush".to_owned();
+    let shown = format!("{about:?}");
+    let question = ask(&bench.keys, &Rules::configured(&callout), about, NOW).unwrap();
+    assert!(!shown.contains("hush") && !format!("{question:?}").contains("eyJ"));
+    assert!(decode(std::str::from_utf8(&question.body).unwrap()).is_ok());
+}

@@ -1,0 +1,292 @@
+//! Whether somebody may connect, and as whom: the order in which credentials are looked at.
+
+use std::sync::Arc;
+
+use super::applicant::Applicant;
+use super::embedder::Login;
+use super::grant::Grant;
+use super::identity::Identity;
+use super::policy::{Policy, User};
+use super::secret::Secret;
+use super::work::Work;
+use super::{certificate, nkey, proxy};
+use crate::server::base::quote::quote;
+use crate::server::protocol::error::WireError;
+
+/// What was decided.
+#[derive(Debug)]
+pub enum Decision {
+    /// It may connect.
+    Accepted(Box<Grant>),
+    /// It may not.
+    Refused(Refusal),
+    /// It is not decided before this is done.
+    Pending(Work),
+}
+
+/// Why somebody may not connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong.
+    pub reason: RefusalReason,
+    /// Who was refused.
+    pub identity: Identity,
+}
+
+/// What is wrong with a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// Its credentials.
+    Credentials,
+    /// The proxy in front is not trusted.
+    ProxyNotTrusted,
+    /// There is no proxy in front, and the user needs one.
+    ProxyRequired,
+}
+
+/// Something that the log is told on the way to a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// A detail about the connection.
+    Debug(String),
+    /// A warning about no connection in particular.
+    Warning(String),
+}
+
+impl Refusal {
+    /// Wrong credentials.
+    pub const fn violation(identity: Identity) -> Self {
+        Self { reason: RefusalReason::Credentials, identity }
+    }
+
+    /// What the peer is told.
+    pub const fn wire(&self) -> WireError<'static> {
+        match self.reason {
+            RefusalReason::Credentials => WireError::AuthorizationViolation,
+            RefusalReason::ProxyNotTrusted => WireError::ProxyNotTrusted,
+            RefusalReason::ProxyRequired => WireError::ProxyRequired,
+        }
+    }
+}
+
+/// Decides about a client. What the log is told goes to `notes`.
+pub fn decide(policy: &Arc<Policy>, applicant: &Applicant<'_>, notes: &mut Vec<Note>) -> Decision {
+    if policy.custom().is_some() {
+        let login = Login {
+            options: applicant.said.clone(),
+            nonce: applicant.nonce.to_owned(),
+            peer: applicant.peer,
+            connection: applicant.connection,
+            id: applicant.id,
+            certificate: applicant.certificate.cloned(),
+        };
+        return Decision::Pending(Work::Ask { policy: Arc::clone(policy), login: Box::new(login) });
+    }
+    Inquiry { policy, applicant, notes }.decide().unwrap_or_else(Decision::Refused)
+}
+
+/// Where a configured user comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// From CONNECT.
+    Said,
+    /// From the client's certificate.
+    Certificate,
+    /// From nowhere: it is who gives no credentials.
+    Default,
+}
+
+/// One decision on its way.
+struct Inquiry<'a> {
+    policy: &'a Policy,
+    applicant: &'a Applicant<'a>,
+    notes: &'a mut Vec<Note>,
+}
+
+impl<'a> Inquiry<'a> {
+    fn decide(mut self) -> Result<Decision, Refusal> {
+        let proxy = self.proxy()?;
+        if !self.policy.is_required() {
+            return Ok(accepted(Grant::open(self.policy.global(), self.said(), proxy)));
+        }
+        if let Some(user) = self.nkey_user()? {
+            return self.by_signature(&user, proxy);
+        }
+        if let Some((user, named)) = self.password_user()? {
+            return self.by_password(&user, named, proxy);
+        }
+        self.by_single(proxy)
+    }
+
+    /// Who the applicant says to be.
+    fn said(&self) -> Identity {
+        Identity::said(self.applicant.said)
+    }
+
+    fn refused(&self) -> Refusal {
+        Refusal::violation(self.said())
+    }
+
+    fn refused_for(&mut self, reason: RefusalReason, text: &str) -> Refusal {
+        self.note(text);
+        Refusal { reason, ..self.refused() }
+    }
+
+    fn note(&mut self, text: impl Into<String>) {
+        self.notes.push(Note::Debug(text.into()));
+    }
+
+    fn proxy(&mut self) -> Result<Option<&'a str>, Refusal> {
+        let Applicant { said, nonce, .. } = *self.applicant;
+        proxy::vouched(self.policy.proxies(), nonce, &said.proxy_sig).map_err(|detail| {
+            detail.into_iter().for_each(|detail| self.note(detail));
+            self.refused_for(RefusalReason::ProxyNotTrusted, "proxy is not trusted")
+        })
+    }
+
+    fn check_proxy(&mut self, required: bool, proxy: Option<&str>) -> Result<(), Refusal> {
+        if required && proxy.is_none() {
+            return Err(self.refused_for(RefusalReason::ProxyRequired, "proxy connection required"));
+        }
+        Ok(())
+    }
+
+    fn gives_no_password(&self) -> bool {
+        let said = self.applicant.said;
+        said.user.is_empty() && said.pass.is_empty() && said.auth_token.is_empty()
+    }
+
+    /// The user whose key was given, or who stands for those who give nothing.
+    fn nkey_user(&self) -> Result<Option<Arc<User>>, Refusal> {
+        if !self.policy.has_nkeys() {
+            return Ok(None);
+        }
+        let key = &*self.applicant.said.nkey;
+        if key.is_empty() {
+            let default = self.policy.no_auth_user().filter(|_| self.gives_no_password());
+            let Some(user) = default.and_then(|name| self.policy.nkey(name)) else { return Ok(None) };
+            let refused = || Refusal::violation(Identity::Nkey(user.name().into()));
+            return if user.may_use(self.applicant.connection) {
+                Ok(Some(Arc::clone(user)))
+            } else {
+                Err(refused())
+            };
+        }
+        let user = self.policy.nkey(key).filter(|user| user.may_use(self.applicant.connection));
+        user.cloned().map(Some).ok_or_else(|| self.refused())
+    }
+
+    fn by_signature(&mut self, user: &Arc<User>, proxy: Option<&str>) -> Result<Decision, Refusal> {
+        self.check_proxy(user.is_proxy_required(), proxy)?;
+        let Applicant { said, nonce, .. } = *self.applicant;
+        if self.policy.no_auth_user() != Some(user.name()) {
+            nkey::verify(user.name(), nonce, &said.sig).map_err(|detail| {
+                self.note(detail);
+                self.refused()
+            })?;
+        }
+        Ok(accepted(Grant::of_user(user, Identity::Nkey(user.name().into()), proxy)))
+    }
+
+    /// The user with a password who was named, by whatever.
+    fn password_user(&mut self) -> Result<Option<(Arc<User>, Named)>, Refusal> {
+        if !self.policy.has_users() {
+            return Ok(None);
+        }
+        let Applicant { said, connection, certificate, .. } = *self.applicant;
+        if self.policy.maps_certificates() {
+            let certificate = certificate.map(|certificate| &**certificate);
+            let user = certificate::user_of(self.policy, certificate, connection, self.notes)
+                .ok_or_else(|| Refusal::violation(Identity::said(said)))?;
+            if !said.user.is_empty() {
+                let user = quote(&said.user);
+                let text = format!("User {user} found in connect proto, but user required from cert");
+                self.notes.push(Note::Warning(text));
+            }
+            return Ok(Some((user, Named::Certificate)));
+        }
+        let default = self.policy.no_auth_user().filter(|_| self.gives_no_password());
+        let (user, named) = match default.and_then(|name| self.policy.user(name)) {
+            Some(user) => (Some(user), Named::Default),
+            None if said.user.is_empty() => return Ok(None),
+            None => (self.policy.user(&said.user), Named::Said),
+        };
+        match user {
+            Some(user) if user.may_use(connection) => Ok(Some((Arc::clone(user), named))),
+            Some(user) => Err(Refusal::violation(self.identity_of(user, named))),
+            None => Err(self.refused()),
+        }
+    }
+
+    /// How a user is called: an nkey that was given goes before its name.
+    fn identity_of(&self, user: &User, named: Named) -> Identity {
+        match self.said() {
+            Identity::Nkey(key) => Identity::Nkey(key),
+            said if named == Named::Said => said,
+            _ => Identity::User(user.name().into()),
+        }
+    }
+
+    fn by_password(
+        &mut self,
+        user: &Arc<User>,
+        named: Named,
+        proxy: Option<&str>,
+    ) -> Result<Decision, Refusal> {
+        self.check_proxy(user.is_proxy_required(), proxy)?;
+        let identity = self.identity_of(user, named);
+        let is_default = self.policy.no_auth_user() == Some(user.name());
+        if named != Named::Certificate && !is_default && self.policy.needs_certificate(user) {
+            self.note(format!("User {} requires a client certificate", quote(user.name())));
+            return Err(Refusal::violation(identity));
+        }
+        let grant = Grant::of_user(user, identity, proxy);
+        if named == Named::Default {
+            // As in the reference the configured text is given for itself: a hash does not match.
+            let known = self.applicant.held.and_then(|held| held.user.as_ref());
+            let is_same = known.is_none_or(|known| known.secret() == user.secret());
+            let is_open = is_same && matches!(user.secret(), Some(Secret::Plain(_)));
+            return if is_open { Ok(accepted(grant)) } else { Err(Refusal::violation(grant.identity)) };
+        }
+        self.compare(user, &self.applicant.said.pass, grant)
+    }
+
+    /// The one user, or the one token, of a configuration without a list of users.
+    fn by_single(&mut self, proxy: Option<&str>) -> Result<Decision, Refusal> {
+        self.check_proxy(self.policy.is_proxy_required(), proxy)?;
+        let Some(single) = self.policy.single().cloned() else { return Err(self.refused()) };
+        let said = self.applicant.said;
+        let grant = Grant::of_user(&single, self.said(), proxy);
+        if self.policy.is_single_token() {
+            return self.compare(&single, &said.auth_token, grant);
+        }
+        if said.user != single.name() {
+            return Err(self.refused());
+        }
+        self.compare(&single, &said.pass, grant)
+    }
+
+    /// Compares what was given with the user's secret: at once, or later where it is a hash.
+    fn compare(&self, user: &User, given: &str, grant: Grant) -> Result<Decision, Refusal> {
+        let Some(secret) = user.secret() else { return Err(Refusal::violation(grant.identity)) };
+        let held = self.applicant.held.and_then(|held| held.user.as_ref());
+        let is_proven = held.is_some_and(|held| held.name() == user.name() && held.secret() == Some(secret));
+        match secret {
+            _ if is_proven => Ok(accepted(grant)),
+            Secret::Plain(_) if secret.matches(given) => Ok(accepted(grant)),
+            Secret::Plain(_) => Err(Refusal::violation(grant.identity)),
+            Secret::Hash(_) => {
+                let (secret, given) = (Secret::clone(secret), given.into());
+                Ok(Decision::Pending(Work::Compare { secret, given, grant: Box::new(grant) }))
+            }
+        }
+    }
+}
+
+fn accepted(grant: Grant) -> Decision {
+    Decision::Accepted(Box::new(grant))
+}
+
+#[cfg(test)]
+#[path = "decide_test.rs"]
+mod tests;

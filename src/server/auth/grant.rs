@@ -1,0 +1,61 @@
+//! What a connection has become.
+
+use std::sync::Arc;
+
+use super::identity::Identity;
+use super::permission::Permissions;
+use super::policy::User;
+use crate::server::account::Account;
+use crate::server::base::clock::Timestamp;
+
+/// What a connection is, may do and how long.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// The account it belongs to.
+    pub account: Arc<Account>,
+    /// Who it is.
+    pub identity: Identity,
+    /// What it may do; `None`: everything.
+    pub permissions: Option<Arc<Permissions>>,
+    /// Limits of its own, beside those of account and server.
+    pub limits: UserLimits,
+    /// When it is closed because its credentials have expired.
+    pub expires: Option<Timestamp>,
+    /// The key of the trusted proxy that vouched for it.
+    pub proxy: Option<Box<str>>,
+    /// The configured user that it has become, if it is one.
+    pub user: Option<Arc<User>>,
+}
+
+/// Limits of one user; `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UserLimits {
+    /// Subscriptions of a connection.
+    pub subscriptions: Option<u32>,
+    /// Bytes of a message.
+    pub payload: Option<u32>,
+}
+
+impl Grant {
+    /// A connection of `account` that may do everything.
+    pub fn open(account: &Arc<Account>, identity: Identity, proxy: Option<&str>) -> Self {
+        Self {
+            account: Arc::clone(account),
+            identity,
+            permissions: None,
+            limits: UserLimits::default(),
+            expires: None,
+            proxy: proxy.map(Into::into),
+            user: None,
+        }
+    }
+
+    /// A connection of the configured user `user`.
+    pub fn of_user(user: &Arc<User>, identity: Identity, proxy: Option<&str>) -> Self {
+        Self {
+            permissions: user.permissions().cloned(),
+            user: Some(Arc::clone(user)),
+            ..Self::open(user.account(), identity, proxy)
+        }
+    }
+}

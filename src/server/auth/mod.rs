@@ -1,0 +1,30 @@
+//! Who may connect and do what; does not know how a connection is refused.
+//!
+//! [`decide()`] is the place where it is decided, one file a way to prove oneself. It touches nothing: what
+//! takes long comes back as [`Work`] to be done elsewhere.
+
+mod identity;
+mod permission;
+mod publish_cache;
+mod secret;
+pub mod nkey;
+mod proxy;
+mod certificate;
+mod embedder;
+mod policy;
+mod applicant;
+mod grant;
+pub mod callout;
+mod work;
+mod decide;
+
+pub use applicant::Applicant;
+pub use decide::{Decision, Note, Refusal, RefusalReason, decide};
+pub use embedder::{Admission, Authenticator, Login};
+pub use grant::{Grant, UserLimits};
+pub use identity::Identity;
+pub use permission::Permissions;
+pub use policy::{Policy, PolicyBuilder, User};
+pub use publish_cache::PublishCache;
+pub use secret::{Secret, is_hash};
+pub use work::{Errand, Work};

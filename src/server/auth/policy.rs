@@ -1,0 +1,347 @@
+//! Who may connect, compiled from the options: what a login is judged by. Swapped whole at a reload.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::embedder::{Authenticator, Custom};
+use super::permission::Permissions;
+use super::secret::Secret;
+use crate::server::account::{Account, Registry};
+use crate::server::config::options::{self, ConnectionType, Options, UserIdentity};
+use crate::server::net::DistinguishedName;
+
+/// One configured user.
+#[derive(Debug, PartialEq)]
+pub struct User {
+    name: Box<str>,
+    /// What proves it; `None`: the key that is its name.
+    secret: Option<Secret>,
+    account: ByIdentity<Account>,
+    permissions: Option<ByIdentity<Permissions>>,
+    connection_types: Vec<ConnectionType>,
+    proxy_required: bool,
+}
+
+/// Something shared that equals only itself.
+#[derive(Debug, Clone)]
+struct ByIdentity<T>(Arc<T>);
+
+impl<T> PartialEq for ByIdentity<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl User {
+    /// Its name, or its public key.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What proves it; `None`: the key that is its name.
+    pub const fn secret(&self) -> Option<&Secret> {
+        self.secret.as_ref()
+    }
+
+    /// Its account.
+    pub const fn account(&self) -> &Arc<Account> {
+        &self.account.0
+    }
+
+    /// What it may do; `None`: everything.
+    pub fn permissions(&self) -> Option<&Arc<Permissions>> {
+        self.permissions.as_ref().map(|permissions| &permissions.0)
+    }
+
+    /// Whether it has to come through a trusted proxy.
+    pub const fn is_proxy_required(&self) -> bool {
+        self.proxy_required
+    }
+
+    /// Whether it may use this kind of connection.
+    pub fn may_use(&self, connection: ConnectionType) -> bool {
+        self.connection_types.is_empty() || self.connection_types.contains(&connection)
+    }
+}
+
+/// By what logins are judged.
+#[derive(Debug)]
+pub struct Policy {
+    users: HashMap<Box<str>, Arc<User>>,
+    nkeys: HashMap<Box<str>, Arc<User>>,
+    /// The one user or token of a configuration without a list.
+    single: Option<Arc<User>>,
+    single_token: bool,
+    no_auth_user: Option<Box<str>>,
+    /// The user for everybody was made by the server: nobody is told.
+    made_up: bool,
+    maps_certificates: bool,
+    /// Users by the distinguished names that they are called by, in the order of their names.
+    names: Vec<(DistinguishedName, Arc<User>)>,
+    proxies: Vec<String>,
+    proxy_required: bool,
+    always_nonce: bool,
+    timeout: Duration,
+    global: Arc<Account>,
+    /// Those that an embedder may name.
+    accounts: HashMap<Box<str>, Arc<Account>>,
+    custom: Option<Custom>,
+}
+
+/// What an embedder wants beyond the options, and what stays from one policy to the next.
+#[derive(Debug, Clone, Default)]
+pub struct PolicyBuilder {
+    custom: Option<Custom>,
+    always_nonce: bool,
+    /// Name of the user for everybody where only the system account has users.
+    anonymous: Box<str>,
+}
+
+impl PolicyBuilder {
+    /// Policies of a server; `anonymous` is how it calls users that it has to make up.
+    pub fn new(anonymous: &str) -> Self {
+        Self { anonymous: anonymous.into(), ..Self::default() }
+    }
+
+    /// Lets an embedder decide.
+    pub fn set_authenticator(&mut self, authenticator: Arc<dyn Authenticator>) {
+        self.custom = Some(Custom(authenticator));
+    }
+
+    /// Gives clients a nonce even where nothing of the server's own needs it.
+    pub fn set_always_nonce(&mut self, always: bool) {
+        self.always_nonce = always;
+    }
+
+    /// The policy of these options. What did not change since `before` is taken over from it, so that
+    /// connections see that nothing changed.
+    pub fn build(&self, options: &Options, accounts: &Registry, before: Option<&Policy>) -> Policy {
+        let global = accounts.global();
+        let mut policy = Policy {
+            users: HashMap::new(),
+            nkeys: HashMap::new(),
+            single: None,
+            single_token: false,
+            no_auth_user: options.no_auth_user.as_deref().map(Into::into),
+            made_up: false,
+            maps_certificates: options.tls.as_ref().is_some_and(|tls| tls.verify_and_map),
+            names: Vec::new(),
+            proxies: options.proxies_trusted.clone().unwrap_or_default(),
+            proxy_required: options.authorization.proxy_required,
+            always_nonce: self.always_nonce,
+            timeout: options.auth_timeout(),
+            global: Arc::clone(global),
+            accounts: HashMap::new(),
+            custom: self.custom.clone(),
+        };
+        for user in &options.users {
+            // An account that is named and not there: the reader of the file refuses that.
+            let account = user.account.as_deref().and_then(|name| accounts.find(name));
+            policy.add(user, account.unwrap_or_else(|| Arc::clone(global)), before);
+        }
+        if self.makes_up_a_user(options) {
+            policy.add(&made_up_user(&self.anonymous), Arc::clone(global), before);
+            policy.no_auth_user = Some(self.anonymous.clone());
+            policy.made_up = true;
+        }
+        let single = &options.authorization;
+        let token = single.token.as_deref().filter(|token| !token.is_empty());
+        let username = single.username.as_deref().filter(|name| !name.is_empty());
+        policy.single_token = token.is_some();
+        policy.single = match (token, username) {
+            (Some(token), _) => Some(("", token)),
+            (None, Some(name)) => Some((name, single.password.as_deref().unwrap_or_default())),
+            (None, None) => None,
+        }
+        .map(|(name, secret)| single_user(name, secret, global));
+        if policy.maps_certificates {
+            policy.names = distinguished_names(&policy.users);
+        }
+        if policy.custom.is_some() {
+            let named = options.accounts.iter().filter_map(|account| accounts.find(&account.name));
+            let all = named.chain([Arc::clone(global), Arc::clone(accounts.system())]);
+            policy.accounts = all.map(|account| (Box::from(&**account.name()), account)).collect();
+        }
+        policy
+    }
+
+    /// Where users were only given to the system account, the global one stays open for everybody.
+    fn makes_up_a_user(&self, options: &Options) -> bool {
+        let system = options.configured_system_account();
+        let only_system = matches!(&*options.accounts, [only] if Some(only.name.as_str()) == system);
+        only_system && options.no_auth_user.is_none() && !options.authorization.defined
+    }
+}
+
+fn made_up_user(name: &str) -> options::User {
+    let password = name.get(6..).unwrap_or_default().to_owned();
+    options::User {
+        identity: UserIdentity::Password { username: name.to_owned(), password },
+        permissions: None,
+        account: None,
+        allowed_connection_types: Vec::new(),
+        proxy_required: false,
+    }
+}
+
+fn single_user(name: &str, secret: &str, account: &Arc<Account>) -> Arc<User> {
+    Arc::new(User {
+        name: name.into(),
+        secret: Some(Secret::new(secret)),
+        account: ByIdentity(Arc::clone(account)),
+        permissions: None,
+        connection_types: Vec::new(),
+        proxy_required: false,
+    })
+}
+
+/// The names of users that are distinguished names.
+fn distinguished_names(users: &HashMap<Box<str>, Arc<User>>) -> Vec<(DistinguishedName, Arc<User>)> {
+    let mut named: Vec<_> = users
+        .values()
+        .filter_map(|user| Some((DistinguishedName::parse(user.name()).ok()?, Arc::clone(user))))
+        .collect();
+    named.sort_by(|(_, one), (_, other)| one.name().cmp(other.name()));
+    named
+}
+
+impl Policy {
+    fn add(&mut self, described: &options::User, account: Arc<Account>, before: Option<&Self>) {
+        let (secret, is_nkey) = match &described.identity {
+            UserIdentity::Password { password, .. } => (Some(Secret::new(password)), false),
+            UserIdentity::Nkey(_) => (None, true),
+        };
+        let name = described.identity.name();
+        let known = before.and_then(|before| before.of(is_nkey).get(name));
+        let permissions = described.permissions.as_ref().map(|wanted| {
+            let known = known.and_then(|user| user.permissions()).filter(|known| known.is_of(wanted));
+            ByIdentity(known.cloned().unwrap_or_else(|| Arc::new(Permissions::compile(wanted))))
+        });
+        let user = User {
+            name: name.into(),
+            secret,
+            account: ByIdentity(account),
+            permissions,
+            connection_types: described.allowed_connection_types.clone(),
+            proxy_required: described.proxy_required,
+        };
+        let user = known.filter(|known| ***known == user).cloned().unwrap_or_else(|| Arc::new(user));
+        let list = if is_nkey { &mut self.nkeys } else { &mut self.users };
+        list.insert(name.into(), user);
+    }
+
+    fn of(&self, is_nkey: bool) -> &HashMap<Box<str>, Arc<User>> {
+        if is_nkey { &self.nkeys } else { &self.users }
+    }
+
+    /// Whether credentials are asked for.
+    pub fn is_required(&self) -> bool {
+        self.custom.is_some() || self.has_users() || self.has_nkeys() || self.single.is_some()
+    }
+
+    /// Whether clients are told so when they are greeted: not where everybody is let in.
+    pub fn tells_required(&self) -> bool {
+        self.is_required() && (self.no_auth_user.is_none() || self.made_up)
+    }
+
+    /// Whether clients are given a nonce.
+    pub fn needs_nonce(&self) -> bool {
+        self.always_nonce || self.has_nkeys() || !self.proxies.is_empty()
+    }
+
+    /// Time to authenticate.
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Whether there are users with passwords.
+    pub fn has_users(&self) -> bool {
+        !self.users.is_empty()
+    }
+
+    /// Whether there are users with keys.
+    pub fn has_nkeys(&self) -> bool {
+        !self.nkeys.is_empty()
+    }
+
+    /// The user with this name.
+    pub fn user(&self, name: &str) -> Option<&Arc<User>> {
+        self.users.get(name)
+    }
+
+    /// The user with this public key.
+    pub fn nkey(&self, key: &str) -> Option<&Arc<User>> {
+        self.nkeys.get(key)
+    }
+
+    /// The name of the user for those who give no credentials.
+    pub fn no_auth_user(&self) -> Option<&str> {
+        self.no_auth_user.as_deref()
+    }
+
+    /// The user for those who send no CONNECT at all, if this kind of connection may.
+    pub fn user_without_connect(&self, connection: ConnectionType) -> Option<&Arc<User>> {
+        let user = self.user(self.no_auth_user()?)?;
+        Some(user).filter(|user| !user.proxy_required && user.may_use(connection))
+    }
+
+    /// The user who is called by this distinguished name, in order or else as a set.
+    pub(super) fn user_with_name(
+        &self,
+        name: &DistinguishedName,
+        connection: ConnectionType,
+    ) -> Option<Arc<User>> {
+        let find = |matches: fn(&DistinguishedName, &DistinguishedName) -> bool| {
+            let found = self.names.iter().find(|(own, user)| user.may_use(connection) && matches(own, name));
+            found.map(|(_, user)| Arc::clone(user))
+        };
+        find(DistinguishedName::matches).or_else(|| find(DistinguishedName::matches_in_any_order))
+    }
+
+    /// Whether certificates say who somebody is.
+    pub(super) const fn maps_certificates(&self) -> bool {
+        self.maps_certificates
+    }
+
+    /// Whether a user without a password is one by certificate only, on whatever listener.
+    pub(super) fn needs_certificate(&self, user: &User) -> bool {
+        let is_blank = user.secret.as_ref().is_some_and(Secret::is_empty);
+        is_blank && self.maps_certificates && user.may_use(ConnectionType::Standard)
+    }
+
+    /// The one user or token of a configuration without a list.
+    pub(super) const fn single(&self) -> Option<&Arc<User>> {
+        self.single.as_ref()
+    }
+
+    /// Whether [`Self::single`] is a token.
+    pub(super) const fn is_single_token(&self) -> bool {
+        self.single_token
+    }
+
+    /// Whether [`Self::single`] has to come through a trusted proxy.
+    pub(super) const fn is_proxy_required(&self) -> bool {
+        self.proxy_required
+    }
+
+    /// The keys of trusted proxies.
+    pub fn proxies(&self) -> &[String] {
+        &self.proxies
+    }
+
+    /// The account of those who have no other.
+    pub const fn global(&self) -> &Arc<Account> {
+        &self.global
+    }
+
+    /// The account with this name, where an embedder decides.
+    pub(super) fn account(&self, name: &str) -> Option<&Arc<Account>> {
+        self.accounts.get(name)
+    }
+
+    /// The embedder's authenticator.
+    pub(super) const fn custom(&self) -> Option<&Custom> {
+        self.custom.as_ref()
+    }
+}

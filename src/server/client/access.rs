@@ -1,0 +1,404 @@
+//! What a client is and may do: how it comes to be let in, what a reload changes about it.
+//!
+//! ```text
+//! AwaitConnect --CONNECT--> decided --accepted--> Active
+//!      |                     |   ^  '--refused--> (closed)
+//!      |            pending  v   | DECISION
+//!      |                   AwaitAuth: nothing is read
+//!      '-- timeout --> (closed)
+//! ```
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::session::{ClientSession, Phase};
+use crate::server::auth::{
+    Applicant, Decision, Errand, Grant, Identity, Note, Permissions, Refusal, UserLimits, decide,
+};
+use crate::server::base::base64::Base64;
+use crate::server::base::clock::Timestamp;
+use crate::server::base::quote::quote;
+use crate::server::base::rng::Rng;
+use crate::server::config::options::{ConnectionType, Options};
+use crate::server::delivery::Courier;
+use crate::server::interest::Subscription;
+use crate::server::protocol::error::{CloseReason, WireError};
+
+/// Random bytes of a nonce.
+const NONCE_BYTES: usize = 11;
+
+/// What is known of who a client is. Only those have one of whom more is known than that they are there.
+#[derive(Debug, Default)]
+pub(super) struct Access {
+    /// What it was given to sign; empty for nothing.
+    pub(super) nonce: Box<str>,
+    /// What it has become.
+    pub(super) grant: Option<Grant>,
+    waiting: Option<Waiting>,
+}
+
+/// A decision that is not there yet.
+#[derive(Debug)]
+struct Waiting {
+    why: Why,
+    /// To be handed to who does it.
+    errand: Option<Box<Errand>>,
+    decision: oneshot::Receiver<Decision>,
+}
+
+/// What made the client be judged, and so what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// A CONNECT, the first or not.
+    Connect { first: bool },
+    /// Something else came, and there is a user for everybody.
+    Skipped,
+    /// The options have changed.
+    Reload,
+}
+
+impl Access {
+    /// Access of a client that was just accepted; `None` where there is nothing to keep.
+    pub(super) fn new(needs_nonce: bool) -> Option<Box<Self>> {
+        needs_nonce.then(|| Box::new(Self { nonce: nonce(), ..Self::default() }))
+    }
+}
+
+fn nonce() -> Box<str> {
+    let mut bytes = [0; NONCE_BYTES];
+    Rng::fill_secret(&mut bytes);
+    Base64::Url.encode(&bytes).into()
+}
+
+impl ClientSession {
+    /// What comes once the client has been greeted: until when it has to authenticate, if it has to.
+    pub(super) fn phase_after_greeting(&self, now: Timestamp) -> Phase {
+        if self.limits.awaits_connect {
+            Phase::AwaitConnect(now + self.context.policy.load().timeout())
+        } else {
+            Phase::Active
+        }
+    }
+
+    /// Judges the client, and does what follows from it.
+    pub(super) fn judge(
+        &mut self,
+        now: Timestamp,
+        why: Why,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
+        let said = self.profile.options();
+        let access = self.access.as_deref();
+        let mut notes = Vec::new();
+        let decision = decide(
+            &self.context.policy.load_full(),
+            &Applicant {
+                said: &said,
+                nonce: access.map(|access| &*access.nonce).unwrap_or_default(),
+                connection: self.connection_type(),
+                certificate: None,
+                peer: self.peer,
+                id: self.outbound.id(),
+                held: access.and_then(|access| access.grant.as_ref()).filter(|_| why == Why::Reload),
+            },
+            &mut notes,
+        );
+        for note in notes {
+            match note {
+                Note::Debug(text) => self.debug(format_args!("{text}")),
+                Note::Warning(text) => self.context.conn.logger.warn(format_args!("{text}")),
+            }
+        }
+        self.proceed(now, why, decision, courier)
+    }
+
+    /// What a client connects over.
+    pub(super) fn connection_type(&self) -> ConnectionType {
+        match self.peer {
+            Some(_) => ConnectionType::Standard,
+            None => ConnectionType::InProcess,
+        }
+    }
+
+    fn proceed(
+        &mut self,
+        now: Timestamp,
+        why: Why,
+        decision: Decision,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
+        match decision {
+            Decision::Refused(refusal) => {
+                let reason = refusal.wire().closes().unwrap_or(CloseReason::AuthenticationViolation);
+                self.tell_account_refused(&Arc::clone(&self.account), now, reason.text(), courier);
+                Err(self.violation(now, &refusal, courier))
+            }
+            Decision::Pending(work) => {
+                let (errand, decision) = Errand::new(work);
+                let waiting = Waiting { why, errand: Some(Box::new(errand)), decision };
+                self.access.get_or_insert_default().waiting = Some(waiting);
+                self.phase = Phase::AwaitAuth;
+                Ok(())
+            }
+            Decision::Accepted(grant) => {
+                self.enter(now, *grant, courier)?;
+                self.phase = Phase::Active;
+                self.limits.awaits_connect = false;
+                if why != Why::Reload {
+                    self.tell_connected(now, courier);
+                }
+                match why {
+                    Why::Connect { first } => self.finish_connect(now, first, courier),
+                    Why::Skipped => Ok(()),
+                    Why::Reload => self.keep_to_permissions(now, courier),
+                }
+            }
+        }
+    }
+
+    /// Work that the client waits for, not handed on yet.
+    pub(super) fn errand(&mut self) -> Option<Box<Errand>> {
+        self.access.as_mut()?.waiting.as_mut()?.errand.take()
+    }
+
+    /// Somebody says that a decision is there.
+    pub(super) fn take_decision(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
+        let Some(mut waiting) = self.access.as_mut().and_then(|access| access.waiting.take()) else {
+            return Ok(());
+        };
+        let decision = match waiting.decision.try_recv() {
+            Ok(decision) => decision,
+            Err(oneshot::error::TryRecvError::Closed) => {
+                Decision::Refused(Refusal::violation(self.profile.identity()))
+            }
+            // Told of an errand that was given up: the one that counts is on its way.
+            Err(oneshot::error::TryRecvError::Empty) => {
+                if let Some(access) = &mut self.access {
+                    access.waiting = Some(waiting);
+                }
+                return Ok(());
+            }
+        };
+        self.proceed(now, waiting.why, decision, courier)
+    }
+
+    /// The client sent something else than CONNECT where it has to authenticate: it is let in as the user
+    /// for everybody, if there is one for it. Says whether it is, or will be.
+    pub(super) fn skips_connect(
+        &mut self,
+        now: Timestamp,
+        courier: &mut Courier,
+    ) -> Result<bool, CloseReason> {
+        if self.context.policy.load().user_without_connect(self.connection_type()).is_none() {
+            return Ok(false);
+        }
+        self.connected = true;
+        self.judge(now, Why::Skipped, courier)?;
+        Ok(true)
+    }
+
+    /// Says that a client may not be here; it closes.
+    pub(super) fn violation(&self, now: Timestamp, refusal: &Refusal, courier: &mut Courier) -> CloseReason {
+        match &refusal.identity {
+            Identity::Nobody => self.error(format_args!("authentication error")),
+            who => self.error(format_args!("authentication error - {}", who.text())),
+        }
+        let wire = refusal.wire();
+        self.say(wire, courier);
+        let reason = wire.closes().unwrap_or(CloseReason::AuthenticationViolation);
+        self.tell_refused(now, reason, courier);
+        reason
+    }
+
+    /// The time to authenticate is over.
+    pub(super) fn authentication_timed_out(&self, courier: &mut Courier) -> CloseReason {
+        self.expired(WireError::AuthenticationTimeout, courier)
+    }
+
+    /// What the client proved has expired.
+    pub(super) fn authentication_expired(&self, courier: &mut Courier) -> CloseReason {
+        self.expired(WireError::UserExpired, courier)
+    }
+
+    fn expired(&self, error: WireError<'_>, courier: &mut Courier) -> CloseReason {
+        self.say(error, courier);
+        self.debug(format_args!("{error}"));
+        error.closes().unwrap_or(CloseReason::AuthenticationExpired)
+    }
+
+    /// Who the client is.
+    pub(super) fn identity(&self) -> Identity {
+        let grant = self.access.as_ref().and_then(|access| access.grant.as_ref());
+        grant.map_or_else(|| self.profile.identity(), |grant| grant.identity.clone())
+    }
+
+    /// Becomes what was granted.
+    fn enter(&mut self, now: Timestamp, grant: Grant, courier: &mut Courier) -> Result<(), CloseReason> {
+        let left = Arc::clone(&self.account);
+        if self.account.move_to(&grant.account).is_err() {
+            let error = WireError::AccountConnectionsExceeded;
+            self.error(format_args!("{error}"));
+            self.say(error, courier);
+            return Err(CloseReason::MaxAccountConnectionsExceeded);
+        }
+        if !Arc::ptr_eq(&left, &grant.account) {
+            self.tell_moved(&left, now, courier);
+        }
+        self.take_permissions(grant.permissions.clone());
+        let options = self.context.conn.options();
+        self.take_limits(&options, grant.limits);
+        let is_plain = grant.user.is_none() && grant.proxy.is_none() && grant.expires.is_none();
+        match &mut self.access {
+            Some(access) => access.grant = Some(grant),
+            None if is_plain => {}
+            None => self.access = Some(Box::new(Access { grant: Some(grant), ..Access::default() })),
+        }
+        Ok(())
+    }
+
+    fn take_permissions(&mut self, permissions: Option<Arc<Permissions>>) {
+        let is_same = match (&self.permissions, &permissions) {
+            (None, None) => true,
+            (Some(own), Some(new)) => Arc::ptr_eq(own, new),
+            _ => false,
+        };
+        if is_same {
+            return;
+        }
+        self.repeat_allowed = false;
+        self.outbound.guard_answers(permissions.as_ref().and_then(|permissions| permissions.answers()));
+        self.permissions = permissions;
+        self.filters_deliveries = false;
+    }
+
+    /// Before `subscription` exists: has what is denied inside of it kept out.
+    pub(super) fn filter_deliveries(&mut self, subject: &[u8], queue: Option<&[u8]>) {
+        if let Some(permissions) = &self.permissions
+            && !self.filters_deliveries
+            && permissions.subscribe().filter_deliveries(subject, queue)
+        {
+            self.outbound.filter_deliveries(permissions.subscribe());
+            self.filters_deliveries = true;
+        }
+    }
+
+    /// The least of what server, account and user allow.
+    pub(super) fn take_limits(&mut self, options: &Options, user: UserLimits) {
+        let of_account = self.account.limits();
+        let limit = |value: Option<i32>| value.and_then(|value| usize::try_from(value).ok());
+        let of_user = |value: Option<u32>| value.map(|value| value as usize);
+        let least = |server: Option<usize>, account: Option<usize>, user: Option<usize>| {
+            [server, account, user].into_iter().flatten().min()
+        };
+        let server_payload = usize::try_from(options.max_payload).ok();
+        let own_payload = least(None, limit(of_account.max_payload), of_user(user.payload));
+        self.limits.payload = least(server_payload, own_payload, None).unwrap_or(usize::MAX);
+        if let (Some(server), Some(own)) = (server_payload, own_payload)
+            && server < own
+        {
+            self.debug(format_args!(
+                "Max Payload set to {server} from server overrides account or user config"
+            ));
+        }
+        let server_subscriptions = usize::try_from(options.max_subscriptions).ok().filter(|&max| max > 0);
+        let own_subscriptions = least(None, limit(of_account.max_subscriptions), of_user(user.subscriptions));
+        self.subscriptions_max = least(server_subscriptions, own_subscriptions, None);
+        if let (Some(server), Some(own)) = (server_subscriptions, own_subscriptions)
+            && server < own
+        {
+            self.debug(format_args!(
+                "Max Subscriptions set to {server} from server overrides account or user config"
+            ));
+        }
+    }
+
+    /// Limits of the client's own.
+    pub(super) fn user_limits(&self) -> UserLimits {
+        let grant = self.access.as_ref().and_then(|access| access.grant.as_ref());
+        grant.map(|grant| grant.limits).unwrap_or_default()
+    }
+
+    /// When what the client proved expires.
+    pub(super) fn expires(&self) -> Option<Timestamp> {
+        self.access.as_ref()?.grant.as_ref()?.expires
+    }
+}
+
+/// What a reload changes.
+impl ClientSession {
+    /// Judges the client by the new options. A user that is gone, or of another account now, is closed
+    /// without a word: it will come back as what it is now.
+    pub(super) fn judge_again(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
+        let why = match &self.access.as_mut().and_then(|access| access.waiting.take()) {
+            Some(waiting) => waiting.why,
+            None => Why::Reload,
+        };
+        if why == Why::Reload {
+            if self.has_moved() {
+                return Err(CloseReason::ClientClosed);
+            }
+            if !self.connected && self.phase != Phase::Active {
+                // It has not introduced itself where it has to: the reference does not wait for that.
+                let required = self.context.policy.load().is_required();
+                return if required {
+                    Err(self.violation(now, &Refusal::violation(Identity::Nobody), courier))
+                } else {
+                    Ok(())
+                };
+            }
+        }
+        self.judge(now, why, courier)
+    }
+
+    /// Whether the client goes by the name of a user that is no more, or belongs elsewhere now.
+    fn has_moved(&self) -> bool {
+        let policy = self.context.policy.load();
+        let user = match self.identity() {
+            Identity::Nobody | Identity::Token => return false,
+            Identity::Nkey(key) => policy.nkey(&key).cloned(),
+            Identity::User(name) => policy.user(&name).cloned(),
+        };
+        user.is_none_or(|user| !Arc::ptr_eq(user.account(), &self.account))
+    }
+
+    /// Ends subscriptions that are allowed no more, and has the others filtered by the new rules.
+    fn keep_to_permissions(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
+        self.forget_exhausted();
+        let Some(permissions) = self.permissions.clone() else { return self.keep_to_limits(now, courier) };
+        let rules = permissions.subscribe();
+        for subscription in self.sids.all() {
+            if rules.allow_subscribe(subscription.subject(), subscription.queue()) {
+                self.filter_deliveries(subscription.subject(), subscription.queue());
+            } else {
+                self.remove_denied(&subscription, courier);
+            }
+        }
+        self.keep_to_limits(now, courier)
+    }
+
+    fn remove_denied(&mut self, subscription: &Subscription, courier: &mut Courier) {
+        if let Some(ended) = self.sids.remove(subscription.sid()) {
+            self.end_subscription(&ended);
+        }
+        let (subject, queue, sid) = (subscription.subject(), subscription.queue(), subscription.sid());
+        self.say(WireError::SubscribeDenied { subject, queue, sid: Some(sid) }, courier);
+        let group = queue.map(|queue| format!(" using queue {}", quote(queue))).unwrap_or_default();
+        self.context.conn.logger.notice(format_args!(
+            "Removed sub {}{group} (sid {}) for {} - not authorized",
+            quote(subject),
+            quote(sid),
+            self.identity().text()
+        ));
+    }
+
+    /// A client with more subscriptions than it may have from now on is closed.
+    fn keep_to_limits(&self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
+        if self.sids.len() == 0 || self.subscriptions_max.is_none_or(|max| self.sids.len() < max) {
+            return Ok(());
+        }
+        self.log_too_many_subscriptions(now);
+        self.say(WireError::SubscriptionsExceeded, courier);
+        Err(CloseReason::MaxSubscriptionsExceeded)
+    }
+}
