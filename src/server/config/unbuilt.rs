@@ -16,6 +16,9 @@ const UNBUILT: &[(&str, IsUsed)] = &[
     ("default_sentinel", |o| o.default_sentinel.is_some()),
     ("authorization.auth_callout", |o| o.authorization.auth_callout.is_some()),
     ("ocsp", |o| o.ocsp.is_some()),
+    ("tls.ocsp_peer", |o| {
+        o.tls.as_ref().is_some_and(|tls| tls.ocsp_peer.as_ref().is_some_and(|peer| peer.verify))
+    }),
     ("http", |o| o.http_port != 0),
     ("https", |o| o.https_port != 0),
     ("cluster", |o| o.cluster.port != 0 || !o.cluster.routes.is_empty()),
