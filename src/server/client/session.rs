@@ -556,7 +556,6 @@ mod tests {
             policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),
             tls: Arc::default(),
-            look_ups: None,
             lame_duck: false.into(),
         };
         let outbound = Arc::new(Outbound::detached(1));
