@@ -16,6 +16,9 @@ const UNBUILT: &[(&str, IsUsed)] = &[
     ("default_sentinel", |o| o.default_sentinel.is_some()),
     ("authorization.auth_callout", |o| o.authorization.auth_callout.is_some()),
     ("ocsp", |o| o.ocsp.is_some()),
+    ("tls.ocsp_peer", |o| {
+        o.tls.as_ref().is_some_and(|tls| tls.ocsp_peer.as_ref().is_some_and(|peer| peer.verify))
+    }),
     ("http", |o| o.http_port != 0),
     ("https", |o| o.https_port != 0),
     ("cluster", |o| o.cluster.port != 0 || !o.cluster.routes.is_empty()),
@@ -54,7 +57,7 @@ pub(super) fn unbuilt(options: &Options) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::config::options::{Jetstream, Tls};
+    use crate::server::config::options::Jetstream;
 
     #[test]
     fn keys_without_effect_are_named() {
@@ -77,8 +80,8 @@ mod tests {
     #[test]
     fn the_first_thing_that_is_missing_is_named() {
         let jetstream = Jetstream { enabled: true, ..Jetstream::default() };
-        let options = Options { jetstream, tls: Some(Tls::default()), ..Options::default() };
-        assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `tls`, which natsx cannot do yet");
+        let options = Options { jetstream, http_port: 1, ..Options::default() };
+        assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `http`, which natsx cannot do yet");
         let options = Options { default_sentinel: Some(String::new()), ..options };
         assert_eq!(
             unbuilt(&options).unwrap(),

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::accept::{self, ClientAccept};
 use super::banner::{self, Identity};
+use super::certificate_task;
 use super::files;
 use super::heartbeat_task;
 use super::overdue_task;
@@ -183,6 +184,7 @@ impl Server {
         let logger = client.conn.logger.clone();
         let rate = handshake_rate_task::run(Arc::clone(&client.tls), logger);
         spawn_until_stopped(life.subscribe(), rate);
+        spawn_until_stopped(life.subscribe(), certificate_task::run(Arc::clone(&client)));
         if let Some(resolver) = resolver {
             let task = resolver_task::run(Arc::clone(&client), resolver.parts);
             spawn_until_stopped(life.subscribe(), task);
