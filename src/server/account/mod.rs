@@ -2,7 +2,6 @@
 
 mod common;
 mod connections;
-mod figures;
 mod state;
 mod membership;
 mod streams;
