@@ -153,7 +153,13 @@ fn full_refuses_wrong_updates_in_the_references_words() {
     forged.push_str("AAAAAAAAAAAAAAAAAAAA");
     let unsigned = format!("{failed} - claim failed V2 signature verification");
     assert_eq!(asker.update(&forged), refused("n/a", &unsigned));
-    let of_a_user = sign(&account, &KeyPair::new_user().public_key(), 1, json!({}), json!({ "type": "user", "version": 2 }));
+    let of_a_user = sign(
+        &account,
+        &KeyPair::new_user().public_key(),
+        1,
+        json!({}),
+        json!({ "type": "user", "version": 2 }),
+    );
     assert_eq!(asker.update(&of_a_user), refused("n/a", &format!("{failed} - not account claim")));
     let token = operator.account(&account, "A", 1, json!({}));
     let subject = format!("$SYS.REQ.ACCOUNT.{}.CLAIMS.UPDATE", other.public_key());
@@ -237,9 +243,12 @@ fn full_takes_newer_claims_from_other_servers() {
         (std::fs::read_to_string(file(&server, &a)).ok()? == newer).then_some(())
     });
     send(&mut asker, "nonsense");
-    server.wait_log("DirResolver - Merging resulted in error: line in package didn't contain 2 entries: \"nonsense\"");
+    server.wait_log(
+        "DirResolver - Merging resulted in error: line in package didn't contain 2 entries: \"nonsense\"",
+    );
     send(&mut asker, "x|y");
-    server.wait_log("DirResolver - Merging resulted in error: key to merge is not a valid public account key");
+    server
+        .wait_log("DirResolver - Merging resulted in error: key to merge is not a valid public account key");
 }
 
 /// A signed request to delete accounts.
@@ -434,7 +443,8 @@ fn memory_updates_accounts_in_use() {
     let mut client = user(&account, json!({})).log_in(&server);
     let empty = refused(&account.public_key(), "jwt update error - request body is empty");
     assert_eq!(asker.ask_json(&subject(&account), ""), empty);
-    let limited = operator.account(&account, "A", 2, json!({ "limits": { "subs": 1, "payload": -1, "conn": -1 } }));
+    let limited =
+        operator.account(&account, "A", 2, json!({ "limits": { "subs": 1, "payload": -1, "conn": -1 } }));
     assert_eq!(asker.ask_json(&subject(&account), &limited), updated(&account, "jwt updated"));
     client.send("SUB a 1\r\nSUB b 2\r\n");
     client.expect("-ERR 'maximum subscriptions exceeded'");
@@ -461,7 +471,8 @@ fn web_server(documents: Vec<(String, String)>) -> (u16, Arc<Mutex<Vec<String>>>
             let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
             let found = documents.iter().find(|(name, _)| *name == path);
             let (status, body) = found.map_or(("404 Not Found", ""), |(_, body)| ("200 OK", body));
-            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let head =
+                format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
             // The client may have gone.
             let _ = stream.write_all(format!("{head}{body}").as_bytes());
             paths.lock().unwrap().push(path);
@@ -504,7 +515,13 @@ fn url_fetches_accounts_and_must_be_there_at_start() {
 
 fn operators_need_their_system_account_for_a_directory() {
     let operator = Operator::new();
-    let jwt = sign(&operator.key, &operator.key.public_key(), 1, json!({}), json!({ "type": "operator", "version": 2 }));
+    let jwt = sign(
+        &operator.key,
+        &operator.key.public_key(),
+        1,
+        json!({}),
+        json!({ "type": "operator", "version": 2 }),
+    );
     let log = Start::config(&format!("operator: {jwt}\nresolver: {FULL}\n")).refused().unwrap().join("\n");
     let want = "using nats based account resolver - the system account needs to be specified in configuration or the operator jwt";
     assert!(log.contains(want), "{log}");

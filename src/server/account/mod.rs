@@ -7,7 +7,6 @@ mod membership;
 mod streams;
 mod services;
 mod answers;
-mod figures;
 mod registry;
 mod mapping;
 

@@ -197,13 +197,13 @@ mod tests {
 
     #[test]
     fn global_and_system_account_are_always_there_unless_there_is_to_be_no_system() {
-        let registry = registry(&Options::default());
-        assert!(Arc::ptr_eq(&registry.find("$G").unwrap(), registry.global()));
-        assert!(Arc::ptr_eq(&registry.find("$SYS").unwrap(), registry.system()));
-        assert!(registry.system().is_system() && !registry.global().is_system());
+        let all = registry(&Options::default());
+        assert!(Arc::ptr_eq(&all.find("$G").unwrap(), all.global()));
+        assert!(Arc::ptr_eq(&all.find("$SYS").unwrap(), all.system()));
+        assert!(all.system().is_system() && !all.global().is_system());
         let without = Options { no_system_account: true, ..described(&["A"]) };
-        let registry = registry(&without);
-        assert!(registry.find("$SYS").is_none() && registry.find("A").is_some());
+        let less = registry(&without);
+        assert!(less.find("$SYS").is_none() && less.find("A").is_some());
         let named = Options { system_account: Some("A".into()), ..described(&["A"]) };
         let registry = registry(&named);
         assert!(Arc::ptr_eq(&registry.find("A").unwrap(), registry.system()));

@@ -5,6 +5,7 @@ pub mod duration;
 pub mod rng;
 pub mod size;
 pub mod base64;
+pub mod pem;
 pub mod io_text;
 pub mod quote;
 pub mod url;

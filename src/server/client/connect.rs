@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::access::Why;
 use super::profile::Names;
-use super::session::{ClientSession, Phase};
+use super::session::{ClientSession, Greeted, Phase};
 use crate::server::auth::Refusal;
 use crate::server::base::clock::Timestamp;
 use crate::server::base::quote::quote;
@@ -131,6 +131,12 @@ impl ClientSession {
         info.client_id = self.outbound.id();
         info.client_ip = self.peer.map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default();
         info.max_payload = i32::try_from(self.limits.payload).unwrap_or(-1);
+        if self.greeted == Greeted::BehindHandshake {
+            info.tls_required = true;
+        } else if self.peer.is_none() && info.tls_required {
+            // Inside this process nobody has to use TLS.
+            (info.tls_required, info.tls_available) = (false, true);
+        }
         info
     }
 
@@ -145,7 +151,7 @@ impl ClientSession {
             Ok(Preamble::More(need)) => return Ok(Consumed { bytes: 0, need }),
             Ok(Preamble::Absent) => (None, 0),
             Ok(Preamble::Present { source, length }) => (source, length),
-            Err(error) => return Err(self.preamble_failed(&error.to_string())),
+            Err(error) => return Err(self.say_preamble_failed(&error.to_string())),
         };
         if let Some(source) = source {
             self.peer = Some(source);
@@ -158,10 +164,10 @@ impl ClientSession {
 
     /// No preamble, and no client, came in time.
     pub(super) fn preamble_timed_out(&self) -> CloseReason {
-        self.preamble_failed("failed to read protocol version: i/o timeout")
+        self.say_preamble_failed("failed to read protocol version: i/o timeout")
     }
 
-    fn preamble_failed(&self, error: &str) -> CloseReason {
+    pub(super) fn say_preamble_failed(&self, error: &str) -> CloseReason {
         let peer = self.peer.map(|peer: SocketAddr| peer.to_string()).unwrap_or_default();
         self.context
             .conn

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 
 use crate::server::account::Registry;
 use crate::server::auth::Policy;
-use crate::server::conn::Context;
+use crate::server::conn::{Context, TlsGate};
 use crate::server::protocol::info::Info;
 
 /// Shared by all client connections of one server.
@@ -21,6 +21,8 @@ pub struct ClientContext {
     pub policy: ArcSwap<Policy>,
     /// What INFO says, but for what differs from client to client.
     pub info: ArcSwap<Info>,
+    /// TLS of the client listener.
+    pub tls: Arc<TlsGate>,
     /// The server takes no new clients; those it has are told so, once.
     pub lame_duck: AtomicBool,
 }

@@ -23,6 +23,7 @@ use crate::server::account::Membership;
 use crate::server::auth::{Errand, Permissions};
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::Options;
+use crate::server::conn::opening_task::{Greeting, Opens};
 use crate::server::conn::{Consumed, Ping, PingAction, PingRules, Session};
 use crate::server::delivery::{Courier, DeliveryLog};
 use crate::server::log::trace_line::{self, Direction, PayloadView};
@@ -47,6 +48,20 @@ pub(super) enum Phase {
     AwaitAuth,
     /// Operations are handled.
     Active,
+}
+
+/// What a client has been told before its first operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Greeted {
+    /// Nothing.
+    #[default]
+    No,
+    /// The log knows of it, the client was told nothing.
+    Created,
+    /// It has got INFO.
+    Yes,
+    /// It has got INFO behind a handshake that came first.
+    BehindHandshake,
 }
 
 /// One client.
@@ -81,6 +96,7 @@ pub struct ClientSession {
     pub(super) drops_for_stalling: bool,
     /// The server has no room for it: it is greeted, told so, and closed.
     refused: bool,
+    pub(super) greeted: Greeted,
     pub(super) stats: ClientStats,
     /// Where this batch is traced, if it is.
     pub(super) trace: Option<Box<DeliveryLog>>,
@@ -128,6 +144,7 @@ impl ClientSession {
             subject_tokens_max: Some(usize::from(options.max_sub_tokens)).filter(|&max| max > 0),
             drops_for_stalling: options.no_fast_producer_stall,
             refused: false,
+            greeted: Greeted::default(),
             stats: ClientStats::default(),
             trace: None,
             context,
@@ -320,8 +337,12 @@ impl ClientSession {
 impl Session for ClientSession {
     fn opened(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         self.follow_trace_level();
-        self.debug(format_args!("Client connection created"));
-        self.send_first_info(courier);
+        if self.greeted == Greeted::No {
+            self.created();
+        }
+        if self.greeted == Greeted::Created {
+            self.greet(Greeting::Plain, courier);
+        }
         if self.refused {
             self.say_too_many_connections(courier);
             return Err(CloseReason::MaxConnectionsExceeded);
@@ -435,6 +456,34 @@ impl Session for ClientSession {
     }
 }
 
+impl Opens for ClientSession {
+    fn created(&mut self) {
+        self.greeted = Greeted::Created;
+        self.debug(format_args!("Client connection created"));
+    }
+
+    fn greet(&mut self, greeting: Greeting, courier: &mut Courier) {
+        self.greeted = match greeting {
+            Greeting::Plain => Greeted::Yes,
+            Greeting::BehindHandshake => Greeted::BehindHandshake,
+        };
+        self.send_first_info(courier);
+    }
+
+    fn preamble_read(&mut self, source: Option<SocketAddr>) {
+        self.peer = source.or(self.peer);
+        self.phase = Phase::Active;
+    }
+
+    fn preamble_failed(&self, error: &str) -> CloseReason {
+        self.say_preamble_failed(error)
+    }
+
+    fn refuse(&mut self, error: WireError<'_>, courier: &mut Courier) {
+        self.say(error, courier);
+    }
+}
+
 impl ClientSession {
     /// Takes over what a reload changed for open connections.
     fn take_options(&mut self, now: Timestamp) {
@@ -498,6 +547,7 @@ mod tests {
             accounts,
             policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),
+            tls: Arc::default(),
             lame_duck: false.into(),
         };
         let outbound = Arc::new(Outbound::detached(1));

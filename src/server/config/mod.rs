@@ -17,6 +17,7 @@ pub mod toml;
 pub mod digest;
 pub mod load;
 pub mod duration;
+pub mod key_pair;
 mod version;
 pub mod options;
 pub mod read;

@@ -17,7 +17,6 @@ const UNBUILT: &[(&str, IsUsed)] = &[
     ("authorization.auth_callout", |o| o.authorization.auth_callout.is_some()),
     ("accounts.exports", |o| o.accounts.iter().any(|account| !account.exports.is_empty())),
     ("accounts.imports", |o| o.accounts.iter().any(|account| !account.imports.is_empty())),
-    ("tls", |o| o.tls.is_some()),
     ("ocsp", |o| o.ocsp.is_some()),
     ("http", |o| o.http_port != 0),
     ("https", |o| o.https_port != 0),

@@ -40,13 +40,13 @@ const STALL_TOTAL_MAX: Duration = Duration::from_millis(10);
 
 /// One connection: its socket, its queue and its session.
 pub struct Connection<S> {
-    context: Arc<Context>,
-    transport: Arc<Transport>,
-    outbound: Arc<Outbound>,
+    pub(super) context: Arc<Context>,
+    pub(super) transport: Arc<Transport>,
+    pub(super) outbound: Arc<Outbound>,
     input: Input,
     timer: Option<(Timestamp, TimerKey)>,
     opened: bool,
-    session: S,
+    pub(super) session: S,
 }
 
 /// Why the poll function returned.
@@ -67,7 +67,6 @@ enum Next {
 }
 
 /// Starts the connection's task. The caller has put `outbound` into the table.
-#[expect(clippy::disallowed_methods, reason = "the place where connections start")]
 pub fn start<S: Session>(
     context: &Arc<Context>,
     transport: Arc<Transport>,
@@ -75,14 +74,27 @@ pub fn start<S: Session>(
     session: S,
 ) {
     context.table.began();
-    let context = Arc::clone(context);
-    let input = Input::default();
-    tokio::spawn(
-        Connection { context, transport, outbound, input, timer: None, opened: false, session }.run(),
-    );
+    Connection::new(context, transport, outbound, session).go_on_from(&[]);
 }
 
 impl<S: Session> Connection<S> {
+    pub(super) fn new(
+        context: &Arc<Context>,
+        transport: Arc<Transport>,
+        outbound: Arc<Outbound>,
+        session: S,
+    ) -> Self {
+        let (context, input) = (Arc::clone(context), Input::default());
+        Self { context, transport, outbound, input, timer: None, opened: false, session }
+    }
+
+    /// Starts the task. `early` is what the peer has sent already.
+    #[expect(clippy::disallowed_methods, reason = "the place where connections start")]
+    pub(super) fn go_on_from(mut self, early: &[u8]) {
+        self.input.keep(early, 0);
+        tokio::spawn(self.run());
+    }
+
     /// Not an `async fn`: that would hold the connection twice, as argument and as variable.
     #[expect(clippy::manual_async_fn, reason = "it would hold the connection twice")]
     fn run(mut self) -> impl Future<Output = ()> + Send {
@@ -239,10 +251,16 @@ impl<S: Session> Connection<S> {
         }
     }
 
-    /// Sends what a call to the session staged, and draws the consequences of its outcome.
-    fn settle(&mut self, outcome: Result<Next, CloseReason>, courier: &mut Courier) -> Next {
+    /// Sends what is staged; returns the receivers that are behind.
+    pub(super) fn flush(&self, courier: &mut Courier) -> Vec<Behind> {
         let mut stalling = Vec::new();
         courier.flush(&mut |blocked| write_task::start(blocked, &self.context), &mut stalling);
+        stalling
+    }
+
+    /// Sends what a call to the session staged, and draws the consequences of its outcome.
+    fn settle(&mut self, outcome: Result<Next, CloseReason>, courier: &mut Courier) -> Next {
+        let mut stalling = self.flush(courier);
         if !self.session.reads()
             && let Some(errand) = self.session.take_errand()
         {
@@ -316,7 +334,7 @@ impl<S: Session> Connection<S> {
     }
 
     /// Closes: says so, takes the session out of everything, sends what waits, lets the socket go.
-    async fn finish(&mut self, reason: CloseReason) {
+    pub(super) async fn finish(&mut self, reason: CloseReason) {
         self.disarm();
         if reason == CloseReason::SlowConsumerPendingBytes {
             self.context.slow.overflowed(&self.outbound, &self.context.logger);

@@ -71,7 +71,7 @@ fn longest(ranges: &[TimeRange], zone: &str, now: Timestamp) -> Option<Duration>
             let end = end.checked_add(Span::new().days(1)).ok()?;
             (start < now && now < end).then_some(end)
         };
-        let left = inside.map(|end| end.duration_since(&now)).and_then(|left| unsigned(left));
+        let left = inside.map(|end| end.duration_since(&now)).and_then(unsigned);
         longest = longest.max(left);
     }
     longest

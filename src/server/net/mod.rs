@@ -1,12 +1,20 @@
-//! Listening, dialling, the PROXY preamble; does not know what the bytes mean.
+//! Listening, the PROXY preamble, TLS; planned: dialling. Does not know what the bytes mean.
 
 pub mod transport;
 pub mod distinguished_name;
 pub mod peer_certificate;
+mod certificate_names;
+mod cipher;
+mod client_verifier;
+pub mod tls_error;
+pub mod tls_setup;
+pub mod tls_stream;
 pub mod proxy;
 pub mod listen_task;
 pub mod advertise;
 
 pub use distinguished_name::DistinguishedName;
 pub use peer_certificate::PeerCertificate;
+pub use tls_setup::{TlsSetup, TlsSetupError};
+pub use tls_stream::TlsState;
 pub use transport::Transport;

@@ -1,7 +1,8 @@
 //! One byte stream to a peer, whatever carries it.
 //!
-//! Reads and writes never block: who gets `WouldBlock` waits for readiness. TLS and WebSocket will
-//! be further variants; the in-process variant serves embedders.
+//! Reads and writes never block: who gets `WouldBlock` waits for readiness. One party at a time writes,
+//! and after a short write it offers the bytes that were not taken first again: TLS counts on it.
+//! WebSocket will be a further variant; the in-process variant serves embedders.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -12,6 +13,8 @@ use std::task::{Context, Poll};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
+use super::tls_stream::{Send, TlsStream};
+
 /// A connected stream, registered with the runtime.
 #[derive(Debug)]
 pub enum Transport {
@@ -19,6 +22,8 @@ pub enum Transport {
     Tcp(TcpStream),
     /// One end of a socket pair inside this process.
     InProcess(UnixStream),
+    /// One of the others, which becomes a TLS session once a handshake begins.
+    Tls(Box<TlsStream>),
 }
 
 impl Transport {
@@ -27,6 +32,24 @@ impl Transport {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok(),
             Self::InProcess(_) => None,
+            Self::Tls(tls) => tls.under().peer(),
+        }
+    }
+
+    /// Our own address; `None` where the peer is this process.
+    pub fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::InProcess(_) => None,
+            Self::Tls(tls) => tls.under().local(),
+        }
+    }
+
+    /// The TLS session that this is or may become.
+    pub const fn tls(&self) -> Option<&TlsStream> {
+        match self {
+            Self::Tls(tls) => Some(tls),
+            Self::Tcp(_) | Self::InProcess(_) => None,
         }
     }
 
@@ -35,6 +58,7 @@ impl Transport {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(context),
             Self::InProcess(stream) => stream.poll_read_ready(context),
+            Self::Tls(tls) => tls.poll_read_ready(context),
         }
     }
 
@@ -43,11 +67,15 @@ impl Transport {
     /// A short read proves the socket empty, so readiness is cleared with it: the next poll waits
     /// instead of spending a call on `WouldBlock`.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Self::Tls(tls) = self {
+            return tls.read(buffer);
+        }
         let mut outcome = Err(io::ErrorKind::WouldBlock.into());
         let attempt = || {
             let read = match self {
                 Self::Tcp(stream) => rustix::io::read(stream.as_fd(), &mut *buffer),
                 Self::InProcess(stream) => rustix::io::read(stream.as_fd(), &mut *buffer),
+                Self::Tls(_) => Err(rustix::io::Errno::AGAIN),
             }?;
             outcome = Ok(read);
             if 0 < read && read < buffer.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
@@ -55,6 +83,7 @@ impl Transport {
         let result = match self {
             Self::Tcp(stream) => stream.try_io(Interest::READABLE, attempt),
             Self::InProcess(stream) => stream.try_io(Interest::READABLE, attempt),
+            Self::Tls(_) => Ok(()),
         };
         match (outcome, result) {
             (Ok(read), _) => Ok(read),
@@ -63,10 +92,20 @@ impl Transport {
     }
 
     /// Writes as much as the socket takes now.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::InProcess(stream) => stream.try_write(bytes),
+            Self::Tls(tls) => tls.write(&[IoSlice::new(bytes)], Send::WhenReady),
+        }
+    }
+
+    /// [`Self::try_write`] for several pieces.
     pub fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_write_vectored(slices),
             Self::InProcess(stream) => stream.try_write_vectored(slices),
+            Self::Tls(tls) => tls.write(slices, Send::WhenReady),
         }
     }
 
@@ -77,6 +116,7 @@ impl Transport {
         let written = match self {
             Self::Tcp(stream) => rustix::io::write(stream, bytes),
             Self::InProcess(stream) => rustix::io::write(stream, bytes),
+            Self::Tls(tls) => return tls.write(&[IoSlice::new(bytes)], Send::Now),
         };
         Ok(written?)
     }
@@ -86,6 +126,7 @@ impl Transport {
         let written = match self {
             Self::Tcp(stream) => rustix::io::writev(stream, slices),
             Self::InProcess(stream) => rustix::io::writev(stream, slices),
+            Self::Tls(tls) => return tls.write(slices, Send::Now),
         };
         Ok(written?)
     }
@@ -96,15 +137,21 @@ impl Transport {
         let _ = match self {
             Self::Tcp(stream) => rustix::net::shutdown(stream, rustix::net::Shutdown::Both),
             Self::InProcess(stream) => rustix::net::shutdown(stream, rustix::net::Shutdown::Both),
+            Self::Tls(tls) => return tls.shutdown(),
         };
     }
 
     /// Completes when the socket may take bytes again.
     pub async fn writable(&self) -> io::Result<()> {
-        poll_fn(|context| match self {
+        poll_fn(|context| self.poll_write_ready(context)).await
+    }
+
+    /// Ready once the socket may take bytes.
+    pub fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
             Self::Tcp(stream) => stream.poll_write_ready(context),
             Self::InProcess(stream) => stream.poll_write_ready(context),
-        })
-        .await
+            Self::Tls(tls) => tls.under().poll_write_ready(context),
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! The task that owns a connection, as others reach it: what it is told, why it is to close, how it
 //! is woken.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use parking_lot::Mutex;
 
@@ -82,6 +83,15 @@ impl Owner {
         if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
             *known = Some(waker.clone());
         }
+    }
+
+    /// Completes when somebody asks for the connection to be closed; whoever waits here is the owner.
+    pub(super) async fn told_to_close(&self) -> CloseReason {
+        poll_fn(|context| {
+            self.set_waker(context.waker());
+            self.close_reason().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 
     /// Nobody is woken any more.

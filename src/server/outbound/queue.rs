@@ -16,7 +16,7 @@ use super::guard::Guard;
 use super::owner::{Notices, Owner};
 use super::tally::Tally;
 use crate::server::config::options::WriteTimeout;
-use crate::server::net::Transport;
+use crate::server::net::{TlsState, Transport};
 use crate::server::protocol::error::CloseReason;
 use crate::server::protocol::op::Kind;
 
@@ -270,6 +270,17 @@ impl Outbound {
     /// The reason of the first [`Self::request_close`].
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.owner.close_reason()
+    }
+
+    /// Completes with the reason of the first [`Self::request_close`]; whoever waits here is the owner.
+    pub async fn told_to_close(&self) -> CloseReason {
+        self.owner.told_to_close().await
+    }
+
+    /// What its connection and the peer have agreed on, where it is a TLS session.
+    pub fn tls(&self) -> Option<TlsState> {
+        let transport = self.pending.lock().transport.clone();
+        transport?.tls()?.state()
     }
 
     /// Tells the owner something and wakes it.

@@ -270,7 +270,10 @@ impl<W> Desk<W> {
     ) {
         let Letter { subject, reply, body } = letter;
         let Some(request) = Request::parse(&subject) else {
-            return out.push(Action::Log(Level::Debug, format!("DirResolver - request on bad subject {subject:?}")));
+            return out.push(Action::Log(
+                Level::Debug,
+                format!("DirResolver - request on bad subject {subject:?}"),
+            ));
         };
         match request {
             Request::Update(asked) => self.update(now, is_known, asked, body, reply, out),
@@ -280,7 +283,8 @@ impl<W> Desk<W> {
             Request::Lookup(account) => match AccountKey::parse(account) {
                 Some(key) => out.push(Action::Order(Order::Load(key), Ticket::LookUp(reply))),
                 None => {
-                    let text = format!("DirResolver - Error looking up account {account:?}: invalid public key");
+                    let text =
+                        format!("DirResolver - Error looking up account {account:?}: invalid public key");
                     out.push(Action::Log(Level::Error, text));
                 }
             },

@@ -142,7 +142,10 @@ fn what_other_servers_send_is_merged_and_told_to_the_accounts() {
     assert_eq!(log, [format!("DirResolver - Merging succeeded and changed {sum:x} to {after:x}")]);
     assert_eq!(office.take(Event::Packed(String::new())), (vec![], vec![]));
     let (_, log) = office.take(Event::Packed("x|y".to_owned()));
-    assert_eq!(log, ["DirResolver - Merging resulted in error: key to merge is not a valid public account key"]);
+    assert_eq!(
+        log,
+        ["DirResolver - Merging resulted in error: key to merge is not a valid public account key"]
+    );
 }
 
 #[test]

@@ -133,7 +133,6 @@ pub(super) fn token(key: &AccountKey, id: &str, iat: i64, exp: i64) -> String {
     format!("e30.{}.c2ln", Base64::Url.encode(body.as_bytes()))
 }
 
-
 /// Accounts' keys, in their order: the same ones in each test, for making them takes long.
 pub(super) fn keys<const N: usize>() -> [AccountKey; N] {
     static KEYS: LazyLock<Vec<AccountKey>> = LazyLock::new(|| {

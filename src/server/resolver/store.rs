@@ -186,7 +186,8 @@ impl<D: Disk> Store<D> {
         }
         let sum = sum_of(token.as_bytes());
         self.index.touch(key, now);
-        if self.index.sum_of(key) == Some(sum) && self.read(&self.name(key), key).is_ok_and(|(_, _, have)| have == sum)
+        if self.index.sum_of(key) == Some(sum)
+            && self.read(&self.name(key), key).is_ok_and(|(_, _, have)| have == sum)
         {
             return Ok(false);
         }
@@ -223,7 +224,12 @@ impl<D: Disk> Store<D> {
     ///
     /// # Errors
     /// As [`Self::save`].
-    pub fn save_if_newer(&mut self, key: &AccountKey, token: &str, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn save_if_newer(
+        &mut self,
+        key: &AccountKey,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         Ok(self.is_newer(key, token) && self.save(key, token, now)?)
     }
 

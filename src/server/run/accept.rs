@@ -10,9 +10,12 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::server::base::clock::Clock;
 use crate::server::base::io_text::io_text;
 use crate::server::client::{ClientContext, ClientSession};
+use crate::server::config::options::Options;
+use crate::server::conn::opening_task::{self, Opening};
 use crate::server::conn::read_task;
 use crate::server::net::Transport;
 use crate::server::net::listen_task::Accept;
+use crate::server::net::tls_stream::TlsStream;
 use crate::server::outbound::{Outbound, OutboundRules};
 use crate::server::protocol::op::Kind;
 
@@ -50,6 +53,11 @@ pub(super) fn admit_in_process(context: &Arc<ClientContext>, stream: UnixStream)
 fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<SocketAddr>) {
     let conn = &context.conn;
     let options = conn.options();
+    let opening = opening(context, &options);
+    let transport = match opening {
+        Some(_) => Transport::Tls(Box::new(TlsStream::new(transport))),
+        None => transport,
+    };
     let rules = OutboundRules {
         pending_bytes_max: usize::try_from(options.max_pending).unwrap_or(0),
         closes: true,
@@ -65,6 +73,24 @@ fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<Socket
     let mut session = ClientSession::new(Arc::clone(context), Arc::clone(&outbound), peer, conn.clock.now());
     if !conn.table.insert(&outbound, connections_max) {
         session.refuse_connection();
+        return read_task::start(conn, transport, outbound, session);
     }
-    read_task::start(conn, transport, outbound, session);
+    match opening {
+        Some(opening) => opening_task::start(conn, transport, outbound, session, opening),
+        None => read_task::start(conn, transport, outbound, session),
+    }
+}
+
+/// How a connection begins, where TLS has a part in it.
+fn opening(context: &ClientContext, options: &Options) -> Option<Opening> {
+    let (setup, tls) = context.tls.setup().zip(options.tls.as_ref())?;
+    Some(Opening {
+        preamble: options.proxy_protocol,
+        gate: Arc::clone(&context.tls),
+        config: Arc::clone(&setup.server),
+        first: tls.handshake_first,
+        optional: options.allow_non_tls,
+        timeout: tls.timeout,
+        pinned: Some(tls.pinned_certs.clone()).filter(|pinned| !pinned.is_empty()),
+    })
 }

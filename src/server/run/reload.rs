@@ -13,9 +13,10 @@ use super::ports::PortsFile;
 use super::server::Server;
 use super::start::{self, Prepared, StartError};
 use crate::server::config::change::{self, Change, Effects, LogLine, Ports, Refusal, Running};
-use crate::server::config::check;
 use crate::server::config::options::Options;
+use crate::server::config::{self, check};
 use crate::server::log::Settings;
+use crate::server::net::TlsSetup;
 use crate::server::net::listen_task::Gate;
 use crate::server::outbound::Notices;
 use crate::server::protocol::error::CloseReason;
@@ -47,6 +48,7 @@ impl Server {
         let Prepared { options: new, .. } = Prepared::new(new)?;
         let changes = change::changes(&old, &new, &self.running())?;
         let address = start::advertised(&new, self.port())?;
+        let tls = start::tls_setup(&new)?;
         let settings = Settings::from_options(&new, &files::called_by());
         let digest = new.config_digest.clone();
         let client = &self.inner.client;
@@ -61,6 +63,9 @@ impl Server {
         let logger = &self.inner.client.conn.logger;
         for change in &changes {
             self.apply(change, &address, &mut ports_file);
+            if let Change::Tls(_) = change {
+                self.change_tls(tls.clone());
+            }
             for line in change.log_lines() {
                 match line {
                     LogLine::Notice(text) => logger.notice(format_args!("{text}")),
@@ -87,7 +92,24 @@ impl Server {
     }
 
     fn running(&self) -> Running {
-        Running { ports: Ports { client: self.port().into(), ..Ports::default() }, ..Running::default() }
+        let setup = self.inner.client.tls.setup();
+        Running {
+            ports: Ports { client: self.port().into(), ..Ports::default() },
+            tls_files_changed: setup.is_some_and(|setup| setup.files_changed(&config::read::Here)),
+            ..Running::default()
+        }
+    }
+
+    /// Who connects from now on meets this TLS. As the reference: `tls_verify` stays when TLS goes, and
+    /// `tls_available` as it was at the start.
+    fn change_tls(&self, setup: Option<Arc<TlsSetup>>) {
+        let options = self.options();
+        let tls = options.tls.as_ref();
+        self.change_info(|info| {
+            info.tls_required = tls.is_some() && !options.allow_non_tls;
+            info.tls_verify = tls.map_or(info.tls_verify, |tls| tls.verify);
+        });
+        self.inner.client.tls.set_setup(setup);
     }
 
     /// Does what a change asks for beyond the new options being in force. `address` is what clients are told.

@@ -24,16 +24,17 @@ use crate::server::base::rng::Rng;
 use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
-use crate::server::config::check;
 use crate::server::config::options::{Options, PORT_RANDOM};
 use crate::server::config::shared::Shared;
 use crate::server::config::unbuilt;
-use crate::server::conn::{Context, SlowConsumers, Table, Verifiers};
+use crate::server::config::{self, check};
+use crate::server::conn::handshake_rate_task;
+use crate::server::conn::{Context, SlowConsumers, Table, TlsGate, Verifiers};
 use crate::server::delivery::Herald;
 use crate::server::events::{ServerFacts, ServerInfo};
 use crate::server::log::Logger;
-use crate::server::net::advertise;
 use crate::server::net::listen_task::{self, Gate};
+use crate::server::net::{TlsSetup, TlsSetupError, advertise};
 use crate::server::protocol::info::Info;
 use crate::server::protocol::transform::TransformError;
 
@@ -54,6 +55,9 @@ pub enum StartError {
     /// A subject mapping or an import is none.
     #[error(transparent)]
     Mapping(#[from] TransformError),
+    /// The `tls` block cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
     /// The pid file cannot be written.
     #[error("{0}")]
     PidFile(String),
@@ -116,6 +120,7 @@ impl Server {
         if let Some(refusal) = told_by_log {
             return Err(refusal.into());
         }
+        let tls = tls_setup(&options)?;
         let port = listen_port(&options)?;
         let listeners = listen_task::listen(&options.host, port)
             .await
@@ -134,6 +139,8 @@ impl Server {
         let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
         let system = options.system_account_name().map(|_| Arc::clone(accounts.system()));
         let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
+        let rate_limit = options.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit);
+        let gate_tls = Arc::new(TlsGate::new(tls, rate_limit));
         let policies = PolicyBuilder::new(&format!("nats-{}", Rng::from_entropy().token(8)));
         let policy = policies.build(&options, &accounts, None);
         info.auth_required = policy.is_required();
@@ -152,12 +159,16 @@ impl Server {
             accounts,
             policy: ArcSwap::from_pointee(policy),
             info: ArcSwap::from_pointee(info),
+            tls: gate_tls,
             lame_duck: AtomicBool::new(false),
         });
         let (gate, _) = watch::channel(Gate::Open);
         let (life, _) = watch::channel(Life::Running);
         spawn_until_stopped(life.subscribe(), timer_task::run(timers, clock));
         spawn_until_stopped(life.subscribe(), heartbeat_task::run(Arc::clone(&client.conn)));
+        let logger = client.conn.logger.clone();
+        let rate = handshake_rate_task::run(Arc::clone(&client.tls), logger);
+        spawn_until_stopped(life.subscribe(), rate);
         for listener in listeners {
             let accept = ClientAccept { context: Arc::clone(&client) };
             spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));
@@ -246,6 +257,9 @@ fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, Sta
         port,
         headers: !options.no_header_support,
         max_payload: options.max_payload,
+        tls_required: options.tls.is_some() && !options.allow_non_tls,
+        tls_available: options.tls.is_some() && options.allow_non_tls,
+        tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify),
         xkey: XKey::new().public_key(),
         api_lvl: version::JETSTREAM_API_LEVEL,
         ..Info::default()
@@ -278,6 +292,12 @@ pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), 
     advertise::split(value, port)
         .map(|(host, port)| (host, i64::from(port)))
         .map_err(|error| StartError::Advertise { value: value.clone(), error })
+}
+
+/// How handshakes of the client listener are made; `None` without TLS.
+pub(super) fn tls_setup(options: &Options) -> Result<Option<Arc<TlsSetup>>, StartError> {
+    let setup = options.tls.as_ref().map(|tls| TlsSetup::new(tls, &config::read::Here)).transpose()?;
+    Ok(setup.map(Arc::new))
 }
 
 #[cfg(test)]

@@ -256,4 +256,9 @@ impl Curve {
     pub fn named(name: &str) -> Option<Self> {
         CURVES.iter().find(|(_, known)| *known == name).map(|(id, _)| Self(*id))
     }
+
+    /// Its name; `None` for a number that no configuration can name.
+    pub fn name(self) -> Option<&'static str> {
+        CURVES.iter().find(|(id, _)| *id == self.0).map(|(_, name)| *name)
+    }
 }

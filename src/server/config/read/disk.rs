@@ -6,7 +6,8 @@ use super::{DirectoryState, Files};
 use crate::server::base::io_text::io_text;
 
 /// This machine.
-pub(super) struct Here;
+#[derive(Debug, Clone, Copy)]
+pub struct Here;
 
 impl Files for Here {
     #[expect(clippy::disallowed_methods, reason = "certificates and tokens that a configuration names")]

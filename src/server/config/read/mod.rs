@@ -35,10 +35,10 @@ mod websocket;
 mod mqtt;
 mod disk;
 
+pub use disk::Here;
 pub(super) use leaf_remote::name as remote_name;
 pub(super) use leafnode::{check_min_version, check_users as check_leaf_users};
 pub(super) use subjects::check_subjects;
-pub use tls_files::fuzz_pem;
 
 use context::{Context, Key};
 
@@ -111,12 +111,12 @@ pub fn read(name: &str, root: &Map, files: &dyn Files) -> (Options, Vec<Diagnost
 
 /// Looks at the files that TLS settings name, on this machine; the refusal is the reference's.
 pub fn check_tls_here(tls: &super::options::Tls) -> Result<(), String> {
-    tls_files::check(tls, &disk::Here)
+    tls_files::check(tls, &Here)
 }
 
 /// Reads the top level of a file from the disk of this machine.
 pub fn read_here(name: &str, root: &Map) -> (Options, Vec<Diagnostic>) {
-    read(name, root, &disk::Here)
+    read(name, root, &Here)
 }
 
 #[cfg(test)]

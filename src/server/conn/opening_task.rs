@@ -1,0 +1,323 @@
+//! What happens on a connection before its session reads: greeting, PROXY preamble, TLS handshake.
+//!
+//! ```text
+//! greet ----> (preamble?) ----> (TLS asked for?) --handshake--> session
+//!   '- after the handshake, where TLS comes first
+//! ```
+//!
+//! One task a connection of a listener with TLS; it ends by becoming the read task. Handshakes cost
+//! milliseconds of computing: the listener's gate lets few of them compute at once, so that a thousand
+//! clients that come together do not hold up those that are connected.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::time::{Instant, timeout_at};
+
+use super::context::Context;
+use super::read_task::Connection;
+use super::session::Session;
+use super::tls_gate::TlsGate;
+use super::worker;
+use crate::server::base::clock::Clock;
+use crate::server::config::options::HandshakeFirst;
+use crate::server::delivery::Courier;
+use crate::server::net::proxy::{self, Preamble};
+use crate::server::net::tls_error::HandshakeError;
+use crate::server::net::tls_stream::{Handshake, TlsStream};
+use crate::server::net::{PeerCertificate, Transport};
+use crate::server::outbound::Outbound;
+use crate::server::protocol::error::{CloseReason, WireError};
+
+/// Time for a PROXY preamble. Reference: 5 s.
+const PREAMBLE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long a client inside this process has to begin with TLS, where TLS comes first. Reference: 50 ms.
+const IN_PROCESS_FALLBACK: Duration = Duration::from_millis(50);
+
+/// Bytes that tell TLS from a client without it, or a preamble from both. Reference: 6.
+const SNIFFED_BYTES: usize = 6;
+
+/// Bytes read at once before the session reads. A preamble has at most 64 KiB.
+const READ_BYTES: usize = 512;
+
+/// How a connection begins.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// A PROXY preamble may come.
+    pub preamble: bool,
+    /// The listener's TLS.
+    pub gate: Arc<TlsGate>,
+    /// How the handshake is made.
+    pub config: Arc<ServerConfig>,
+    /// TLS begins before the greeting.
+    pub first: HandshakeFirst,
+    /// Clients may stay without TLS.
+    pub optional: bool,
+    /// Time for the handshake.
+    pub timeout: Duration,
+    /// Digests of the public keys that are accepted, in hexadecimal digits; `None` is any.
+    pub pinned: Option<BTreeSet<String>>,
+}
+
+/// What a session does before it reads.
+pub trait Opens: Session {
+    /// The connection is there.
+    fn created(&mut self);
+
+    /// Stages what the peer is told first.
+    fn greet(&mut self, greeting: Greeting, courier: &mut Courier);
+
+    /// The PROXY preamble is over; it may have named the peer.
+    fn preamble_read(&mut self, source: Option<SocketAddr>);
+
+    /// The PROXY preamble is none: says so, and why the connection ends.
+    fn preamble_failed(&self, error: &str) -> CloseReason;
+
+    /// Stages an error that closes the connection.
+    fn refuse(&mut self, error: WireError<'_>, courier: &mut Courier);
+}
+
+/// When a peer is greeted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Greeting {
+    /// At once.
+    Plain,
+    /// Behind the handshake that came first.
+    BehindHandshake,
+}
+
+/// Starts the task. The caller has put `outbound` into the table.
+#[expect(clippy::disallowed_methods, reason = "the place where connections with TLS start")]
+pub fn start<S: Opens>(
+    context: &Arc<Context>,
+    transport: Arc<Transport>,
+    outbound: Arc<Outbound>,
+    session: S,
+    opening: Opening,
+) {
+    context.table.began();
+    let connection = Connection::new(context, transport, outbound, session);
+    tokio::spawn(async move {
+        let mut task = OpeningTask { connection, opening, early: Vec::new() };
+        match task.run().await {
+            Ok(()) => task.connection.go_on_from(&task.early),
+            Err(reason) => task.connection.finish(reason).await,
+        }
+    });
+}
+
+struct OpeningTask<S> {
+    connection: Connection<S>,
+    opening: Opening,
+    /// What was read and belongs to whoever reads next.
+    early: Vec<u8>,
+}
+
+impl<S: Opens> OpeningTask<S> {
+    /// Opens the connection unless somebody asks for its end.
+    async fn run(&mut self) -> Result<(), CloseReason> {
+        let outbound = Arc::clone(&self.connection.outbound);
+        tokio::select! {
+            biased;
+            reason = outbound.told_to_close() => Err(reason),
+            opened = self.open() => opened,
+        }
+    }
+
+    /// In the reference's order.
+    async fn open(&mut self) -> Result<(), CloseReason> {
+        self.connection.session.created();
+        let in_process = self.connection.transport.peer().is_none();
+        let (mut first, fallback) = match self.opening.first {
+            HandshakeFirst::Off => (false, None),
+            HandshakeFirst::On => (true, in_process.then_some(IN_PROCESS_FALLBACK)),
+            HandshakeFirst::Fallback(span) => (true, Some(span)),
+        };
+        if !first {
+            self.greet(Greeting::Plain);
+        }
+        if let Some(span) = fallback {
+            self.read_until(1, Instant::now() + span).await?;
+            if self.early.is_empty() {
+                first = false;
+                self.greet(Greeting::Plain);
+            }
+        }
+        let optional = !first && (in_process || self.opening.optional);
+        if optional {
+            self.read_until(SNIFFED_BYTES, Instant::now() + self.opening.timeout).await?;
+        }
+        if self.opening.preamble {
+            let had_preamble = self.preamble().await?;
+            if had_preamble && optional {
+                self.read_until(1, Instant::now() + self.opening.timeout).await?;
+            }
+        }
+        if optional && !begins_handshake(&self.early) {
+            return Ok(());
+        }
+        if !self.opening.gate.rate.allow(self.connection.context.clock.now()) {
+            self.stage(|session, courier| session.refuse(WireError::Throttled, courier));
+            return Err(CloseReason::MaxConnectionsExceeded);
+        }
+        self.secure().await?;
+        if first {
+            self.greet(Greeting::BehindHandshake);
+        }
+        Ok(())
+    }
+
+    fn greet(&mut self, greeting: Greeting) {
+        self.stage(|session, courier| session.greet(greeting, courier));
+    }
+
+    fn stage(&mut self, work: impl FnOnce(&mut S, &mut Courier)) {
+        worker::with(|worker| {
+            work(&mut self.connection.session, &mut worker.courier);
+            self.connection.flush(&mut worker.courier);
+        });
+    }
+
+    /// Reads until `count` bytes are there, the peer has closed, or `deadline` has come.
+    async fn read_until(&mut self, count: usize, deadline: Instant) -> Result<(), CloseReason> {
+        let transport = Arc::clone(&self.connection.transport);
+        while self.early.len() < count {
+            let mut buffer = [0; READ_BYTES];
+            match transport.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(read) => self.early.extend_from_slice(buffer.get(..read).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if timeout_at(deadline, readable(&transport)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(CloseReason::ReadError),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a PROXY preamble off what comes; says whether there was one.
+    async fn preamble(&mut self) -> Result<bool, CloseReason> {
+        let deadline = Instant::now() + PREAMBLE_TIME_MAX;
+        let mut need = SNIFFED_BYTES;
+        loop {
+            self.read_until(need, deadline).await?;
+            let (source, length) = match proxy::parse(&self.early) {
+                Ok(Preamble::More(_)) if self.early.len() < need => {
+                    let text = "failed to read protocol version: i/o timeout";
+                    return Err(self.connection.session.preamble_failed(text));
+                }
+                Ok(Preamble::More(more)) => {
+                    need = more;
+                    continue;
+                }
+                Ok(Preamble::Absent) => (None, 0),
+                Ok(Preamble::Present { source, length }) => (source, length),
+                Err(error) => return Err(self.connection.session.preamble_failed(&error.to_string())),
+            };
+            self.early.drain(..length.min(self.early.len()));
+            self.connection.session.preamble_read(source);
+            return Ok(length > 0);
+        }
+    }
+
+    /// Makes the handshake and tells the log how it went.
+    async fn secure(&mut self) -> Result<(), CloseReason> {
+        self.debug(format_args!("Starting TLS client connection handshake"));
+        let transport = Arc::clone(&self.connection.transport);
+        let Some(tls) = transport.tls() else { return Err(CloseReason::TlsHandshakeError) };
+        let deadline = Instant::now() + self.opening.timeout;
+        let outcome = match timeout_at(deadline, self.handshake(&transport, tls)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(HandshakeError::TimedOut),
+        };
+        match outcome {
+            Ok(()) => {
+                let state = tls.state().unwrap_or_default();
+                self.debug(format_args!("TLS handshake complete"));
+                self.debug(format_args!("TLS version {}, cipher suite {}", state.version, state.cipher));
+                Ok(())
+            }
+            Err(error) => {
+                self.failed(&error, &transport);
+                Err(CloseReason::TlsHandshakeError)
+            }
+        }
+    }
+
+    async fn handshake(&mut self, transport: &Transport, tls: &TlsStream) -> Result<(), HandshakeError> {
+        tls.begin(Arc::clone(&self.opening.config), &std::mem::take(&mut self.early))?;
+        loop {
+            let step = {
+                // An error would say that the semaphore is closed, which it never is.
+                let _computing = self.opening.gate.computing.acquire().await;
+                tls.handshake()
+            };
+            match step? {
+                Handshake::Done => break,
+                Handshake::WaitsForPeer => readable(transport).await.map_err(HandshakeError::Socket)?,
+                Handshake::WaitsForSocket => transport.writable().await.map_err(HandshakeError::Socket)?,
+            }
+        }
+        self.check_pinned(tls)
+    }
+
+    /// Whether the peer's key is among those accepted.
+    fn check_pinned(&self, tls: &TlsStream) -> Result<(), HandshakeError> {
+        let Some(pinned) = &self.opening.pinned else { return Ok(()) };
+        let state = tls.state().unwrap_or_default();
+        let Some(leaf) = state.peer_chain.first().and_then(|leaf| PeerCertificate::from_der(leaf).ok())
+        else {
+            self.debug(format_args!("Failed pinned cert test as client did not provide a certificate"));
+            return Err(HandshakeError::NotPinned);
+        };
+        let key = leaf.public_key_sha256_hex();
+        if pinned.contains(&key) {
+            return Ok(());
+        }
+        self.debug(format_args!("Failed pinned cert test for key id: {key}"));
+        Err(HandshakeError::NotPinned)
+    }
+
+    /// In the reference the timer of the handshake and the read that it ends both have their say.
+    fn failed(&self, error: &HandshakeError, transport: &Transport) {
+        if matches!(error, HandshakeError::TimedOut) {
+            self.debug(format_args!("TLS handshake timeout"));
+        }
+        let ends = transport.local().zip(transport.peer());
+        let text = error.text(ends);
+        if error.is_probe() {
+            self.debug(format_args!("TLS handshake error: {text}"));
+            return;
+        }
+        let label = self.connection.outbound.label();
+        self.connection.context.logger.error(format_args!("{label} - TLS handshake error: {text}"));
+    }
+
+    fn debug(&self, text: fmt::Arguments<'_>) {
+        let logger = &self.connection.context.logger;
+        if logger.is_debug() {
+            logger.debug(format_args!("{} - {text}", self.connection.outbound.label()));
+        }
+    }
+}
+
+/// Whether the first bytes are those of a TLS handshake.
+fn begins_handshake(bytes: &[u8]) -> bool {
+    /// The record type of handshakes.
+    const HANDSHAKE: u8 = 0x16;
+    bytes.first() == Some(&HANDSHAKE)
+}
+
+async fn readable(transport: &Transport) -> io::Result<()> {
+    poll_fn(|context| transport.poll_read_ready(context)).await
+}

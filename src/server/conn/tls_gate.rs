@@ -1,0 +1,50 @@
+//! What a listener with TLS shares among its connections: how handshakes are made, and how many.
+
+use std::num::NonZero;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::Semaphore;
+
+use super::handshake_rate::HandshakeRate;
+use crate::server::net::TlsSetup;
+
+/// One listener's TLS. The default is none.
+#[derive(Debug)]
+pub struct TlsGate {
+    /// How handshakes are made, swapped whole by a reload and by renewed files.
+    setup: ArcSwapOption<TlsSetup>,
+    /// How many may begin within a second.
+    pub rate: HandshakeRate,
+    /// Who may compute a step of a handshake: half of the machine, so that the other half serves those
+    /// that are connected.
+    pub(super) computing: Semaphore,
+}
+
+impl TlsGate {
+    /// A gate that lets `rate_limit` handshakes a second begin; zero is no limit.
+    pub fn new(setup: Option<Arc<TlsSetup>>, rate_limit: i64) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self {
+            setup: ArcSwapOption::new(setup),
+            rate: HandshakeRate::new(rate_limit),
+            computing: Semaphore::new((cores / 2).max(1)),
+        }
+    }
+
+    /// How handshakes are made now; `None` without TLS.
+    pub fn setup(&self) -> Option<Arc<TlsSetup>> {
+        self.setup.load_full()
+    }
+
+    /// Connections that come from now on make their handshakes with `setup`.
+    pub fn set_setup(&self, setup: Option<Arc<TlsSetup>>) {
+        self.setup.store(setup);
+    }
+}
+
+impl Default for TlsGate {
+    fn default() -> Self {
+        Self::new(None, 0)
+    }
+}
