@@ -2,6 +2,7 @@
 
 mod common;
 mod connections;
+mod figures;
 mod state;
 mod membership;
 mod streams;

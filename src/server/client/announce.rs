@@ -1,16 +1,20 @@
 //! What others hear of a client: its account's figures, and the events of its coming and going.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::profile::Names;
 use super::session::ClientSession;
 use crate::server::account::Account;
+use crate::server::auth::{Identity, callout};
 use crate::server::base::clock::Timestamp;
 use crate::server::delivery::{Courier, Occasion};
 use crate::server::events::{
     ACCOUNT_AUTH_ERROR_SUBJECT, ClientInfo, Stamp, Traffic, UserInfo, auth_error_subject, connect_subject,
     disconnect_subject, write_connect, write_disconnect, write_user_info,
 };
+use crate::server::jwt;
+use crate::server::protocol::connect::ConnectOptions;
 use crate::server::protocol::error::CloseReason;
 
 /// What the log and events call a client.
@@ -103,6 +107,50 @@ impl ClientSession {
         }
     }
 
+    /// What a service outside is told of this client, to decide about it.
+    pub(super) fn about(
+        &self,
+        identity: &Identity,
+        said: ConnectOptions,
+        nonce: &str,
+        time_max: Duration,
+    ) -> callout::About {
+        let (info, options) = (self.context.info.load(), self.context.conn.options());
+        let server = jwt::ServerInfo {
+            name: info.server_name.clone(),
+            host: info.host.clone(),
+            id: info.server_id.clone(),
+            version: info.version.clone(),
+            cluster: info.cluster.clone(),
+            tags: options.server_tags.clone(),
+            xkey: String::new(),
+        };
+        let client = jwt::ClientInfo {
+            host: self.host(),
+            id: self.outbound.id(),
+            user: identity.name().to_owned(),
+            name: said.name.clone(),
+            kind: KIND.to_owned(),
+            client_type: CLIENT_TYPE.to_owned(),
+            nonce: nonce.to_owned(),
+            ..jwt::ClientInfo::default()
+        };
+        let connect = jwt::ConnectInfo {
+            // Claims mean nothing where they are not asked for.
+            jwt: String::new(),
+            nkey: said.nkey,
+            signature: said.sig,
+            token: said.auth_token,
+            user: said.user,
+            password: said.pass,
+            name: said.name,
+            lang: said.lang,
+            version: said.version,
+            protocol: said.protocol,
+        };
+        callout::About { server, client, connect, tls: None, time_max }
+    }
+
     /// Answers who this client is, and what it may do. `asked` in the system account directly, the
     /// question does not say by whom.
     pub(super) fn answer_user_info(&self, asked: Asked, now: Timestamp, reply: &[u8], courier: &mut Courier) {
@@ -161,6 +209,10 @@ impl ClientSession {
             client_type: CLIENT_TYPE,
             ..ClientInfo::default()
         });
+    }
+
+    fn host(&self) -> String {
+        self.peer.map_or_else(|| IN_PROCESS_HOST.to_owned(), |peer| peer.ip().to_canonical().to_string())
     }
 
     fn occasion<'a>(&'a self, now: Timestamp, courier: &'a mut Courier) -> Occasion<'a> {
