@@ -72,7 +72,7 @@ impl ClientSession {
         let herald = &self.context.conn.herald;
         let subject = auth_error_subject(herald.server_id());
         if herald.is_heard(&subject) {
-            self.tell_end(now, reason.text(), |write| {
+            self.tell_end(now, &self.account, reason.text(), |write| {
                 herald.tell(&mut self.occasion(now, courier), &subject, write);
             });
         }
@@ -88,7 +88,7 @@ impl ClientSession {
     ) {
         let herald = &self.context.conn.herald;
         if herald.speaks() && account.interest().has_interest(ACCOUNT_AUTH_ERROR_SUBJECT.as_bytes()) {
-            self.tell_end(now, reason, |write| {
+            self.tell_end(now, account, reason, |write| {
                 let mut occasion = self.occasion(now, courier);
                 herald.tell_in(account, &mut occasion, ACCOUNT_AUTH_ERROR_SUBJECT, write);
             });
@@ -101,7 +101,7 @@ impl ClientSession {
         herald.tell_connections(&mut self.occasion(now, courier), &self.account);
         let subject = disconnect_subject(self.account.name());
         if herald.is_heard(&subject) {
-            self.tell_end(now, reason.text(), |write| {
+            self.tell_end(now, &self.account, reason.text(), |write| {
                 herald.tell(&mut self.occasion(now, courier), &subject, write);
             });
         }
@@ -176,14 +176,20 @@ impl ClientSession {
         self.context.conn.herald.say(&self.account, occasion, reply, no_reply, write);
     }
 
-    /// Writes an event of this client's end through `tell`.
-    fn tell_end(&self, now: Timestamp, reason: &str, tell: impl FnOnce(&dyn Fn(&Stamp<'_>, &mut Vec<u8>))) {
+    /// Writes an event of this client's end, as one of `account`, through `tell`.
+    fn tell_end(
+        &self,
+        now: Timestamp,
+        account: &Account,
+        reason: &str,
+        tell: impl FnOnce(&dyn Fn(&Stamp<'_>, &mut Vec<u8>)),
+    ) {
         let (messages, payload_bytes) = self.stats.totals();
         let sent = Traffic { messages, payload_bytes };
         let outbound = self.outbound.stats();
         let received = Traffic { messages: outbound.messages, payload_bytes: outbound.payload_bytes };
         self.describe(now, |client| {
-            let client = ClientInfo { stop: Some(now), ..*client };
+            let client = ClientInfo { stop: Some(now), account: account.name(), ..*client };
             tell(&|stamp, out| write_disconnect(stamp, &client, [sent, received], reason, out));
         });
     }
