@@ -3,11 +3,16 @@
 pub mod version;
 mod server;
 mod accept;
+mod certificate_task;
 mod start;
 mod lame_duck;
 mod stop;
 mod reload;
 mod heartbeat_task;
+mod resolver;
+mod resolver_task;
+mod claims;
+mod overdue_task;
 pub mod banner;
 mod ports;
 mod files;
