@@ -41,6 +41,7 @@ mod mapping;
 mod embedded;
 mod callout;
 mod resolver;
+mod auth;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -59,6 +60,7 @@ fn main() {
         hostile::trials(),
         proxy::trials(),
         tls::trials(),
+        auth::trials(),
         examples::trials(),
         config_check::trials(),
         twins::trials(),
