@@ -17,7 +17,6 @@ const UNBUILT: &[(&str, IsUsed)] = &[
     ("authorization.auth_callout", |o| o.authorization.auth_callout.is_some()),
     ("accounts.exports", |o| o.accounts.iter().any(|account| !account.exports.is_empty())),
     ("accounts.imports", |o| o.accounts.iter().any(|account| !account.imports.is_empty())),
-    ("ocsp", |o| o.ocsp.is_some()),
     ("tls.ocsp_peer", |o| {
         o.tls.as_ref().is_some_and(|tls| tls.ocsp_peer.as_ref().is_some_and(|peer| peer.verify))
     }),
