@@ -40,6 +40,7 @@ mod accept;
 mod cost;
 mod mapping;
 mod embedded;
+mod callout;
 mod resolver;
 
 fn main() {
@@ -67,6 +68,7 @@ fn main() {
         cost::trials(),
         mapping::trials(),
         embedded::trials(),
+        callout::trials(),
         resolver::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
-use nkeys::{KeyPair, XKey};
 use tokio::sync::{Mutex, watch};
 
 use super::accept::{self, ClientAccept};
@@ -21,6 +20,7 @@ use super::version;
 use super::{resolver, resolver_task};
 use crate::server::account::Registry;
 use crate::server::auth::PolicyBuilder;
+use crate::server::auth::callout::ServerKeys;
 use crate::server::base::clock::{Clock, SystemClock};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
@@ -123,7 +123,8 @@ impl Server {
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
         let resolver = resolver::open(&options, &clock).await.map_err(StartError::Resolver)?;
-        let server_id = KeyPair::new_server().public_key();
+        let keys = ServerKeys::default();
+        let server_id = keys.identity.public_key();
         announce(&options, &server_id, &logger);
         if let Some(path) = &options.pid_file {
             files::write_pid(path).map_err(StartError::PidFile)?;
@@ -147,7 +148,7 @@ impl Server {
         let addresses: Vec<SocketAddr> =
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let port = addresses.first().map_or(port, SocketAddr::port);
-        let mut info = greeting(&options, server_id, port)?;
+        let mut info = greeting(&options, &keys, port)?;
         logger.notice(format_args!(
             "Listening for client connections on {}",
             advertise::join(&options.host, port)
@@ -169,6 +170,7 @@ impl Server {
         let conn = Arc::new(Context {
             clock: clock.clone(),
             timers: Arc::clone(&timers),
+            keys,
             herald,
             logger,
             options: Shared::new(options),
@@ -284,8 +286,9 @@ fn listen_error(host: &str, port: u16, error: &io::Error) -> StartError {
 }
 
 /// What INFO says to every client.
-fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, StartError> {
+fn greeting(options: &Options, keys: &ServerKeys, port: u16) -> Result<Info, StartError> {
     let (host, port) = advertised(options, port)?;
+    let server_id = keys.identity.public_key();
     Ok(Info {
         server_name: options.server_name.clone().unwrap_or_else(|| server_id.clone()),
         server_id,
@@ -300,7 +303,7 @@ fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, Sta
         tls_required: options.tls.is_some() && !options.allow_non_tls,
         tls_available: options.tls.is_some() && options.allow_non_tls,
         tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify),
-        xkey: XKey::new().public_key(),
+        xkey: keys.curve.public_key(),
         api_lvl: version::JETSTREAM_API_LEVEL,
         ..Info::default()
     })
