@@ -32,6 +32,7 @@ mod reload;
 mod hostile;
 mod proxy;
 mod tls;
+mod ocsp;
 mod examples;
 mod config_check;
 mod twins;
@@ -39,6 +40,7 @@ mod accept;
 mod cost;
 mod mapping;
 mod embedded;
+mod callout;
 mod resolver;
 mod auth;
 
@@ -60,6 +62,7 @@ fn main() {
         proxy::trials(),
         tls::trials(),
         auth::trials(),
+        ocsp::trials(),
         examples::trials(),
         config_check::trials(),
         twins::trials(),
@@ -67,6 +70,7 @@ fn main() {
         cost::trials(),
         mapping::trials(),
         embedded::trials(),
+        callout::trials(),
         resolver::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::consultation::Delegation;
 use super::embedder::{Authenticator, Custom};
 use super::permission::Permissions;
 use super::secret::Secret;
@@ -87,6 +88,7 @@ pub struct Policy {
     /// Those that an embedder may name.
     accounts: HashMap<Box<str>, Arc<Account>>,
     custom: Option<Custom>,
+    delegation: Option<Arc<Delegation>>,
 }
 
 /// What an embedder wants beyond the options, and what stays from one policy to the next.
@@ -134,6 +136,7 @@ impl PolicyBuilder {
             global: Arc::clone(global),
             accounts: HashMap::new(),
             custom: self.custom.clone(),
+            delegation: Delegation::new(options, accounts).filter(|_| self.custom.is_none()),
         };
         for user in &options.users {
             // An account that is named and not there: the reader of the file refuses that.
@@ -238,6 +241,11 @@ impl Policy {
     /// Whether credentials are asked for.
     pub fn is_required(&self) -> bool {
         self.custom.is_some() || self.has_users() || self.has_nkeys() || self.single.is_some()
+    }
+
+    /// The service outside that decides about clients.
+    pub const fn delegation(&self) -> Option<&Arc<Delegation>> {
+        self.delegation.as_ref()
     }
 
     /// Whether clients are told so when they are greeted: not where everybody is let in.
