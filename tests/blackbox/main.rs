@@ -43,6 +43,7 @@ mod embedded;
 mod callout;
 mod resolver;
 mod auth;
+mod certificate_users;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -62,6 +63,7 @@ fn main() {
         proxy::trials(),
         tls::trials(),
         auth::trials(),
+        certificate_users::trials(),
         ocsp::trials(),
         examples::trials(),
         config_check::trials(),
