@@ -38,6 +38,7 @@ mod twins;
 mod accept;
 mod cost;
 mod mapping;
+mod accounts;
 mod embedded;
 mod resolver;
 
@@ -64,6 +65,7 @@ fn main() {
         accept::trials(),
         cost::trials(),
         mapping::trials(),
+        accounts::trials(),
         embedded::trials(),
         resolver::trials(),
     ];
