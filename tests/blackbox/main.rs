@@ -32,6 +32,7 @@ mod reload;
 mod hostile;
 mod proxy;
 mod tls;
+mod ocsp;
 mod examples;
 mod config_check;
 mod twins;
@@ -40,7 +41,9 @@ mod cost;
 mod mapping;
 mod accounts;
 mod embedded;
+mod callout;
 mod resolver;
+mod auth;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -59,6 +62,8 @@ fn main() {
         hostile::trials(),
         proxy::trials(),
         tls::trials(),
+        auth::trials(),
+        ocsp::trials(),
         examples::trials(),
         config_check::trials(),
         twins::trials(),
@@ -67,6 +72,7 @@ fn main() {
         mapping::trials(),
         accounts::trials(),
         embedded::trials(),
+        callout::trials(),
         resolver::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();

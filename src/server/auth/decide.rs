@@ -31,6 +31,8 @@ pub struct Refusal {
     pub reason: RefusalReason,
     /// Who was refused.
     pub identity: Identity,
+    /// What a service outside that decided it said; nothing where it did not answer in time.
+    pub told: Option<Box<str>>,
 }
 
 /// What is wrong with a login.
@@ -56,7 +58,7 @@ pub enum Note {
 impl Refusal {
     /// Wrong credentials.
     pub const fn violation(identity: Identity) -> Self {
-        Self { reason: RefusalReason::Credentials, identity }
+        Self { reason: RefusalReason::Credentials, identity, told: None }
     }
 
     /// What the peer is told.
@@ -193,10 +195,9 @@ impl<'a> Inquiry<'a> {
         if !self.policy.has_users() {
             return Ok(None);
         }
-        let Applicant { said, connection, certificate, .. } = *self.applicant;
+        let Applicant { said, connection, .. } = *self.applicant;
         if self.policy.maps_certificates() {
-            let certificate = certificate.map(|certificate| &**certificate);
-            let user = certificate::user_of(self.policy, certificate, connection, self.notes)
+            let user = certificate::user_of(self.policy, self.applicant, self.notes)
                 .ok_or_else(|| Refusal::violation(Identity::said(said)))?;
             if !said.user.is_empty() {
                 let user = quote(&said.user);

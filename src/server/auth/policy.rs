@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::consultation::Delegation;
 use super::embedder::{Authenticator, Custom};
 use super::permission::Permissions;
 use super::secret::Secret;
@@ -87,6 +88,7 @@ pub struct Policy {
     /// Those that an embedder may name.
     accounts: HashMap<Box<str>, Arc<Account>>,
     custom: Option<Custom>,
+    delegation: Option<Arc<Delegation>>,
 }
 
 /// What an embedder wants beyond the options, and what stays from one policy to the next.
@@ -105,8 +107,8 @@ impl PolicyBuilder {
     }
 
     /// Lets an embedder decide.
-    pub fn set_authenticator(&mut self, authenticator: Arc<dyn Authenticator>) {
-        self.custom = Some(Custom(authenticator));
+    pub fn set_authenticator(&mut self, authenticator: impl Authenticator) {
+        self.custom = Some(Custom(Arc::new(authenticator)));
     }
 
     /// Gives clients a nonce even where nothing of the server's own needs it.
@@ -134,6 +136,7 @@ impl PolicyBuilder {
             global: Arc::clone(global),
             accounts: HashMap::new(),
             custom: self.custom.clone(),
+            delegation: Delegation::new(options, accounts).filter(|_| self.custom.is_none()),
         };
         for user in &options.users {
             // An account that is named and not there: the reader of the file refuses that.
@@ -240,6 +243,11 @@ impl Policy {
         self.custom.is_some() || self.has_users() || self.has_nkeys() || self.single.is_some()
     }
 
+    /// The service outside that decides about clients.
+    pub const fn delegation(&self) -> Option<&Arc<Delegation>> {
+        self.delegation.as_ref()
+    }
+
     /// Whether clients are told so when they are greeted: not where everybody is let in.
     pub fn tells_required(&self) -> bool {
         self.is_required() && (self.no_auth_user.is_none() || self.made_up)
@@ -297,6 +305,11 @@ impl Policy {
             found.map(|(_, user)| Arc::clone(user))
         };
         find(DistinguishedName::matches).or_else(|| find(DistinguishedName::matches_in_any_order))
+    }
+
+    /// Whether it matters which certificate a client presented.
+    pub const fn reads_certificates(&self) -> bool {
+        self.maps_certificates || self.custom.is_some()
     }
 
     /// Whether certificates say who somebody is.

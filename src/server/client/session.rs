@@ -522,6 +522,7 @@ mod tests {
     use super::*;
     use crate::server::account::Registry;
     use crate::server::auth::PolicyBuilder;
+    use crate::server::auth::callout::ServerKeys;
     use crate::server::base::clock::{Clock, SystemClock};
     use crate::server::base::rng::Rng;
     use crate::server::base::timers::Timers;
@@ -539,6 +540,7 @@ mod tests {
         let conn = Context {
             clock: clock.clone(),
             timers: Arc::new(Timers::default()),
+            keys: ServerKeys::default(),
             herald: Herald::new(None, "", ServerInfo::default(), logger.clone()),
             logger,
             options: Shared::new(options),

@@ -14,8 +14,6 @@ const UNBUILT: &[(&str, IsUsed)] = &[
     ("trusted_keys", |o| !o.trusted_keys.is_empty()),
     ("resolver", |o| o.resolver.is_some() || !o.resolver_preload.is_empty()),
     ("default_sentinel", |o| o.default_sentinel.is_some()),
-    ("authorization.auth_callout", |o| o.authorization.auth_callout.is_some()),
-    ("ocsp", |o| o.ocsp.is_some()),
     ("tls.ocsp_peer", |o| {
         o.tls.as_ref().is_some_and(|tls| tls.ocsp_peer.as_ref().is_some_and(|peer| peer.verify))
     }),
@@ -37,9 +35,6 @@ const WITHOUT_EFFECT: &[(&str, IsUsed)] = &[
     ("connect_error_reports", |o| o.connect_error_reports != Options::default().connect_error_reports),
     ("reconnect_error_reports", |o| o.reconnect_error_reports != Options::default().reconnect_error_reports),
     ("http_base_path", |o| o.http_base_path.is_some()),
-    ("server_tags", |o| !o.server_tags.is_empty()),
-    ("server_metadata", |o| !o.server_metadata.is_empty()),
-    ("no_system_account", |o| o.no_system_account),
     ("prof_block_rate", |o| o.prof_block_rate != 0),
 ];
 
@@ -64,9 +59,9 @@ mod tests {
         let mut options = Options::default();
         options.settle();
         assert_eq!(without_effect(&options).count(), 0);
-        (options.no_system_account, options.max_closed_clients) = (true, 5);
+        (options.prof_block_rate, options.max_closed_clients) = (1, 5);
         let named: Vec<_> = without_effect(&options).collect();
-        assert_eq!(named, ["max_closed_clients", "no_system_account"]);
+        assert_eq!(named, ["max_closed_clients", "prof_block_rate"]);
     }
 
     #[test]

@@ -6,24 +6,25 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
-use nkeys::{KeyPair, XKey};
 use tokio::sync::{Mutex, watch};
 
 use super::accept::{self, ClientAccept};
 use super::banner::{self, Identity};
+use super::builder;
 use super::certificate_task;
 use super::files;
 use super::heartbeat_task;
 use super::overdue_task;
 use super::server::{Inner, Life, Server};
+use super::staple_task;
 use super::version;
 use super::{resolver, resolver_task};
 use crate::server::account::Registry;
 use crate::server::auth::PolicyBuilder;
-use crate::server::base::clock::SystemClock;
+use crate::server::auth::callout::ServerKeys;
+use crate::server::base::clock::{Clock, SystemClock};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
-use crate::server::base::rng::Rng;
 use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
@@ -64,6 +65,9 @@ pub enum StartError {
     /// The resolver cannot be opened.
     #[error("{0}")]
     Resolver(String),
+    /// A certificate cannot be shown without a responder's answer, and there is none that is good.
+    #[error("{0}")]
+    Staple(String),
     /// The pid file cannot be written.
     #[error("{0}")]
     PidFile(String),
@@ -115,11 +119,20 @@ impl Server {
 
     /// Starts a server with options that have been judged before there was a log.
     pub async fn start_prepared(prepared: Prepared, logger: Logger) -> Result<Self, StartError> {
+        Self::start_with(prepared, logger, builder::policies()).await
+    }
+
+    pub(super) async fn start_with(
+        prepared: Prepared,
+        logger: Logger,
+        policies: PolicyBuilder,
+    ) -> Result<Self, StartError> {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
         let resolver = resolver::open(&options, &clock).await.map_err(StartError::Resolver)?;
-        let server_id = KeyPair::new_server().public_key();
+        let keys = ServerKeys::default();
+        let server_id = keys.identity.public_key();
         announce(&options, &server_id, &logger);
         if let Some(path) = &options.pid_file {
             files::write_pid(path).map_err(StartError::PidFile)?;
@@ -128,6 +141,10 @@ impl Server {
             return Err(refusal.into());
         }
         let tls = tls_setup(&options)?;
+        if let Some(setup) = &tls {
+            let stapled = staple_task::staple_all(&options, setup, clock.now(), &logger).await;
+            stapled.map_err(StartError::Staple)?;
+        }
         if let Some(resolver) = &resolver {
             resolver::check_start(&options).map_err(StartError::Resolver)?;
             resolver.announce(&logger);
@@ -139,7 +156,7 @@ impl Server {
         let addresses: Vec<SocketAddr> =
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let port = addresses.first().map_or(port, SocketAddr::port);
-        let mut info = greeting(&options, server_id, port)?;
+        let mut info = greeting(&options, &keys, port)?;
         logger.notice(format_args!(
             "Listening for client connections on {}",
             advertise::join(&options.host, port)
@@ -155,12 +172,12 @@ impl Server {
         let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
         let rate_limit = options.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit);
         let gate_tls = Arc::new(TlsGate::new(tls, rate_limit));
-        let policies = PolicyBuilder::new(&format!("nats-{}", Rng::from_entropy().token(8)));
         let policy = policies.build(&options, &accounts, None);
         info.auth_required = policy.is_required();
         let conn = Arc::new(Context {
             clock: clock.clone(),
             timers: Arc::clone(&timers),
+            keys,
             herald,
             logger,
             options: Shared::new(options),
@@ -196,7 +213,7 @@ impl Server {
         }
         client.conn.logger.notice(format_args!("Server is ready"));
         let ports_file = files::write_ports(&client.conn.options(), &addresses, &client.conn.logger);
-        Ok(Self {
+        let server = Self {
             inner: Arc::new(Inner {
                 client,
                 policies,
@@ -205,7 +222,18 @@ impl Server {
                 life,
                 ports_file: Mutex::new(ports_file),
             }),
-        })
+        };
+        server.keep_stapled();
+        Ok(server)
+    }
+
+    /// Keeps answers of responders stapled to certificates; stops where one is no longer good.
+    fn keep_stapled(&self) {
+        let server = self.clone();
+        spawn_until_stopped(self.inner.life.subscribe(), async move {
+            staple_task::run(Arc::clone(&server.inner.client)).await;
+            server.stop().await;
+        });
     }
 
     /// A connection to this server inside the process: the other end of a stream, as a client has it.
@@ -265,8 +293,9 @@ fn listen_error(host: &str, port: u16, error: &io::Error) -> StartError {
 }
 
 /// What INFO says to every client.
-fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, StartError> {
+fn greeting(options: &Options, keys: &ServerKeys, port: u16) -> Result<Info, StartError> {
     let (host, port) = advertised(options, port)?;
+    let server_id = keys.identity.public_key();
     Ok(Info {
         server_name: options.server_name.clone().unwrap_or_else(|| server_id.clone()),
         server_id,
@@ -281,7 +310,7 @@ fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, Sta
         tls_required: options.tls.is_some() && !options.allow_non_tls,
         tls_available: options.tls.is_some() && options.allow_non_tls,
         tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify),
-        xkey: XKey::new().public_key(),
+        xkey: keys.curve.public_key(),
         api_lvl: version::JETSTREAM_API_LEVEL,
         ..Info::default()
     })
