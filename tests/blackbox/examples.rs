@@ -16,6 +16,7 @@ trials! {
         lame_duck,
         proxy_protocol,
         variables,
+        accounts,
         auth_callout,
         the_readme_says_it_with_bare_sockets,
     ],
@@ -99,6 +100,28 @@ fn logging() {
     let server = Start::config(&text("logging.conf")).log(Log::File("natsx.log")).start();
     exchange(&server);
     server.wait_log("[DBG] ");
+}
+
+fn accounts() {
+    let server = Start::config(&text("accounts.conf")).config_name("accounts.conf").start();
+    let user = |user: &str, password: &str| {
+        let options = r#""verbose":false,"pedantic":false,"headers":true"#;
+        Raw::connect_as(&server, &format!(r#"{{{options},"user":"{user}","pass":"{password}"}}"#))
+    };
+    let (mut shop, mut stock, mut report) =
+        (user("shop", "buy"), user("stock", "keep"), user("report", "read"));
+    stock.send("SUB stock.price.* 1\r\n");
+    stock.sync();
+    report.send("SUB shop.orders.> 1\r\n");
+    report.sync();
+    shop.send("SUB answer 1\r\nSUB from.> 2\r\nPUB price.pear answer 0\r\n\r\nPUB orders.new 4\r\npear\r\n");
+    let asked = stock.message();
+    assert_eq!(asked.subject, "stock.price.pear");
+    stock.send(format!("PUB {} 1\r\n3\r\nPUB stock.news 5\r\nplums\r\n", asked.reply.unwrap()));
+    shop.expect_message("answer", "3");
+    shop.expect_message("from.stock.news", "plums");
+    let order = report.message();
+    assert!(["shop.orders.v1.new", "shop.orders.v2.new"].contains(&&*order.subject), "{order:?}");
 }
 
 fn lame_duck() {
