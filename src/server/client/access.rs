@@ -98,7 +98,8 @@ impl ClientSession {
         let access = self.access.as_deref();
         let policy = self.context.policy.load_full();
         let tls = if policy.reads_certificates() { self.outbound.tls_state() } else { None };
-        let certificate = tls.as_ref().and_then(|tls| PeerCertificate::from_der(tls.peer_chain.first()?).ok());
+        let certificate =
+            tls.as_ref().and_then(|tls| PeerCertificate::from_der(tls.peer_chain.first()?).ok());
         let mut notes = Vec::new();
         let decision = decide(
             &policy,
@@ -448,7 +449,7 @@ impl ClientSession {
         let proxy = self.access.as_ref()?.grant.as_ref()?.proxy.as_deref()?;
         let is_trusted = self.context.policy.load().proxies().iter().any(|key| key == proxy);
         let reason = RefusalReason::ProxyNotTrusted;
-        (!is_trusted).then(|| Refusal { reason, identity: self.identity() })
+        (!is_trusted).then(|| Refusal { reason, identity: self.identity(), told: None })
     }
 
     /// Whether the client goes by the name of a user that is no more, or belongs elsewhere now.
