@@ -135,7 +135,8 @@ fn a_nonce_is_signed_in_either_spelling_and_only_once() {
 fn the_holder_of_a_key_is_called_by_it() {
     let pair = KeyPair::new_user();
     let key = pair.public_key();
-    let server = Start::config(&format!("accounts {{ A {{ users: [{{ nkey: {key} }}] }} }}")).args(&["-D"]).start();
+    let server =
+        Start::config(&format!("accounts {{ A {{ users: [{{ nkey: {key} }}] }} }}")).args(&["-D"]).start();
     let mut raw = Raw::greeted(&server);
     let proof = proof(&raw, &pair, Base64::Url);
     assert_eq!(log_in(&mut raw, &proof), [""; 0]);

@@ -32,6 +32,7 @@ mod reload;
 mod hostile;
 mod proxy;
 mod tls;
+mod ocsp;
 mod examples;
 mod config_check;
 mod twins;
@@ -61,6 +62,7 @@ fn main() {
         proxy::trials(),
         tls::trials(),
         auth::trials(),
+        ocsp::trials(),
         examples::trials(),
         config_check::trials(),
         twins::trials(),

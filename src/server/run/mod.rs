@@ -4,6 +4,7 @@ pub mod version;
 mod server;
 mod accept;
 mod certificate_task;
+mod staple_task;
 mod start;
 mod builder;
 mod lame_duck;

@@ -16,12 +16,13 @@ use super::files;
 use super::heartbeat_task;
 use super::overdue_task;
 use super::server::{Inner, Life, Server};
+use super::staple_task;
 use super::version;
 use super::{resolver, resolver_task};
 use crate::server::account::Registry;
 use crate::server::auth::PolicyBuilder;
 use crate::server::auth::callout::ServerKeys;
-use crate::server::base::clock::SystemClock;
+use crate::server::base::clock::{Clock, SystemClock};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
 use crate::server::base::timer_task;
@@ -64,6 +65,9 @@ pub enum StartError {
     /// The resolver cannot be opened.
     #[error("{0}")]
     Resolver(String),
+    /// A certificate cannot be shown without a responder's answer, and there is none that is good.
+    #[error("{0}")]
+    Staple(String),
     /// The pid file cannot be written.
     #[error("{0}")]
     PidFile(String),
@@ -137,6 +141,10 @@ impl Server {
             return Err(refusal.into());
         }
         let tls = tls_setup(&options)?;
+        if let Some(setup) = &tls {
+            let stapled = staple_task::staple_all(&options, setup, clock.now(), &logger).await;
+            stapled.map_err(StartError::Staple)?;
+        }
         if let Some(resolver) = &resolver {
             resolver::check_start(&options).map_err(StartError::Resolver)?;
             resolver.announce(&logger);
@@ -205,7 +213,7 @@ impl Server {
         }
         client.conn.logger.notice(format_args!("Server is ready"));
         let ports_file = files::write_ports(&client.conn.options(), &addresses, &client.conn.logger);
-        Ok(Self {
+        let server = Self {
             inner: Arc::new(Inner {
                 client,
                 policies,
@@ -214,7 +222,18 @@ impl Server {
                 life,
                 ports_file: Mutex::new(ports_file),
             }),
-        })
+        };
+        server.keep_stapled();
+        Ok(server)
+    }
+
+    /// Keeps answers of responders stapled to certificates; stops where one is no longer good.
+    fn keep_stapled(&self) {
+        let server = self.clone();
+        spawn_until_stopped(self.inner.life.subscribe(), async move {
+            staple_task::run(Arc::clone(&server.inner.client)).await;
+            server.stop().await;
+        });
     }
 
     /// A connection to this server inside the process: the other end of a stream, as a client has it.
