@@ -16,7 +16,7 @@ use crate::server::base::pem;
 use crate::server::base::rng::Rng;
 use crate::server::config::check;
 use crate::server::config::options::{ConnectionType, Options, SubjectPermission};
-use crate::server::jwt;
+use crate::server::jwt::{UserClaims, parse_creds};
 use crate::server::net::PeerCertificate;
 use crate::server::protocol::connect::ConnectOptions;
 use crate::server::protocol::subject::{is_valid, is_valid_literal};
@@ -107,6 +107,7 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         said: &said,
         nonce: NONCE,
         connection: question.connection,
+        is_secured: certificate.is_some(),
         certificate: certificate.as_ref(),
         peer: None,
         id: 1,
@@ -149,7 +150,8 @@ fn said(question: &Question) -> Result<ConnectOptions, String> {
             KeyPair::from_seed(seed).map_err(|error| format!("the seed: {error}"))?
         }
         (None, Some(text)) => {
-            let creds = jwt::parse_creds(text).map_err(|error| error.to_string())?;
+            let creds = parse_creds(text).map_err(|error| error.to_string())?;
+            UserClaims::decode(&creds.token).map_err(|error| format!("the claims: {error}"))?;
             said.jwt = creds.token;
             creds.key
         }

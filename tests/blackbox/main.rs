@@ -42,6 +42,7 @@ mod mapping;
 mod embedded;
 mod callout;
 mod resolver;
+mod auth;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -60,6 +61,7 @@ fn main() {
         hostile::trials(),
         proxy::trials(),
         tls::trials(),
+        auth::trials(),
         ocsp::trials(),
         examples::trials(),
         config_check::trials(),

@@ -8,6 +8,7 @@ mod staple_task;
 mod ocsp_cache_task;
 mod tls;
 mod start;
+mod builder;
 mod lame_duck;
 mod stop;
 mod reload;
@@ -21,6 +22,7 @@ mod ports;
 mod files;
 pub mod signal;
 
+pub use builder::Builder;
 pub use files::called_by;
 pub use ports::fuzz_own_addresses;
 pub use reload::ReloadError;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use crate::server::base::io_text::io_text;
 use crate::server::client::ClientContext;
@@ -46,7 +46,7 @@ fn settings(options: &Options) -> Settings {
 /// Runs until it is dropped.
 pub(super) async fn run(client: Arc<ClientContext>) {
     loop {
-        sleep(settings(&client.conn.options()).save_interval).await;
+        sleep_until(Instant::now() + settings(&client.conn.options()).save_interval).await;
         save(&client).await;
     }
 }

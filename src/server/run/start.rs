@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::accept::{self, ClientAccept};
 use super::banner::{self, Identity};
+use super::builder;
 use super::certificate_task;
 use super::files;
 use super::heartbeat_task;
@@ -26,7 +27,6 @@ use crate::server::auth::callout::ServerKeys;
 use crate::server::base::clock::{Clock, SystemClock};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
-use crate::server::base::rng::Rng;
 use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
@@ -122,6 +122,14 @@ impl Server {
 
     /// Starts a server with options that have been judged before there was a log.
     pub async fn start_prepared(prepared: Prepared, logger: Logger) -> Result<Self, StartError> {
+        Self::start_with(prepared, logger, builder::policies()).await
+    }
+
+    pub(super) async fn start_with(
+        prepared: Prepared,
+        logger: Logger,
+        policies: PolicyBuilder,
+    ) -> Result<Self, StartError> {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
@@ -165,7 +173,6 @@ impl Server {
         let rate_limit = options.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit);
         let gate_tls = Arc::new(TlsGate::new(rate_limit));
         tls.install(&gate_tls);
-        let policies = PolicyBuilder::new(&format!("nats-{}", Rng::from_entropy().token(8)));
         let policy = policies.build(&options, &accounts, None);
         info.auth_required = policy.is_required();
         let conn = Arc::new(Context {
