@@ -194,12 +194,8 @@ fn verdicts(question: &Question, grant: &Grant) -> Vec<Verdict> {
 }
 
 fn publish(subject: &str, grant: &Grant, permissions: Option<&Permissions>) -> Verdict {
-    let verdict = |is_allowed, rule: String| Verdict {
-        what: "publish",
-        subject: subject.to_owned(),
-        is_allowed,
-        rule,
-    };
+    let verdict =
+        |is_allowed, rule: String| Verdict { what: "publish", subject: subject.to_owned(), is_allowed, rule };
     if !is_valid_literal(subject.as_bytes()) {
         return verdict(false, "no subject to publish to".to_owned());
     }
@@ -210,7 +206,9 @@ fn publish(subject: &str, grant: &Grant, permissions: Option<&Permissions>) -> V
         Some(mapped) => format!("mapped to {:?}, ", String::from_utf8_lossy(mapped)),
         None => String::new(),
     };
-    let Some(permissions) = permissions else { return verdict(true, format!("{shown}no permissions are set")) };
+    let Some(permissions) = permissions else {
+        return verdict(true, format!("{shown}no permissions are set"));
+    };
     let is_allowed = permissions.publish().allow_publish(becomes);
     let decides = |entry: SetEntry| SubjectRules::new(Some(vec![entry]), Vec::new()).allow_publish(becomes);
     let described = permissions.described();
@@ -311,9 +309,7 @@ impl Answer {
             }
             Err(reason) => json!({ "accepted": false, "reason": reason }),
         };
-        let verdict = |Verdict { what, subject, is_allowed, rule }: &Verdict| {
-            json!({ "what": what, "subject": subject, "allowed": is_allowed, "rule": rule })
-        };
+        let verdict = |Verdict { what, subject, is_allowed, rule }: &Verdict| json!({ "what": what, "subject": subject, "allowed": is_allowed, "rule": rule });
         document["notes"] = self.notes.clone().into();
         document["verdicts"] = self.verdicts.iter().map(verdict).collect::<Vec<Value>>().into();
         document.to_string()

@@ -63,7 +63,8 @@ fn the_user_and_its_account_are_named() {
     check(&hashed, 0, "accepted   responder in account SHOP, by password");
     check(&["--user", "responder", "--pass", "HASH"], 1, "refused    Authorization Violation");
     let may_answer = "nothing in publish allow; requests may be answered (allow_responses)";
-    let want = format!("accepted   responder in account SHOP, by password\npublish    a: denied ({may_answer})");
+    let want =
+        format!("accepted   responder in account SHOP, by password\npublish    a: denied ({may_answer})");
     check(&[&hashed[..], &["--publish", "a"]].concat(), 1, &want);
     check(&["--nkey", "DIR/user.nk"], 0, &format!("accepted   {key} in account SHOP, by nkey"));
 }

@@ -17,6 +17,8 @@ trials! {
         proxy_protocol,
         variables,
         auth_callout,
+        users,
+        accounts,
         the_readme_says_it_with_bare_sockets,
     ],
     Python => [
@@ -38,9 +40,15 @@ fn text(name: &str) -> String {
 /// Starts a server from one of the examples, on a free port.
 #[track_caller]
 fn start(name: &'static str) -> Server {
-    let server = Start::config(&text(name)).config_name(name).start();
+    let server = secured(name);
     exchange(&server);
     server
+}
+
+/// The same for an example that lets nobody in without credentials.
+#[track_caller]
+fn secured(name: &'static str) -> Server {
+    Start::config(&text(name)).config_name(name).start()
 }
 
 /// A message goes out and comes back.
@@ -53,14 +61,14 @@ fn exchange(server: &Server) {
 
 /// The service of the file, as a program of its own would be: asked over NATS, it knows one password.
 fn auth_callout() {
-    let server = Start::config(&text("auth_callout.conf")).config_name("auth_callout.conf").start();
+    let server = secured("auth_callout.conf");
     crate::callout::serve_the_example(&server);
 }
 
 fn examples() -> BTreeSet<String> {
     let names = std::fs::read_dir(folder()).unwrap();
     let names = names.map(|file| file.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name != "README.md").collect()
+    names.filter(|name| name.ends_with(".conf") || name.ends_with(".toml")).collect()
 }
 
 fn every_example_has_a_test() {
@@ -132,6 +140,71 @@ fn toml() {
     assert_eq!(Raw::greeted(&server).info_field("max_payload"), Some((1 << 20).into()));
     let output = run(["-t", "-c", folder().join("limits.toml").to_str().unwrap()]);
     assert_eq!(output.code(), 0, "{output:?}");
+}
+
+/// A client with the password that the example's comments give away.
+#[track_caller]
+fn log_in(server: &Server, user: &str, password: &str) -> Raw {
+    let options = serde_json::json!({
+        "verbose": false, "pedantic": false, "protocol": 1, "headers": true, "no_responders": true,
+        "user": user, "pass": password,
+    });
+    Raw::connect_as(server, &options.to_string())
+}
+
+fn users() {
+    let server = secured("users.conf");
+    let mut anybody = Raw::greeted(&server);
+    anybody.send("CONNECT {}\r\n");
+    assert_eq!(anybody.closed(), ["-ERR 'Authorization Violation'"]);
+    let mut admin = log_in(&server, "admin", "admin of everything, carefully");
+    admin.send("SUB sensors.> 1\r\n");
+    admin.sync();
+    let mut sensor = log_in(&server, "sensor", "sensor in the cellar, humid");
+    sensor.send("PUB sensors.cellar.state 3\r\nwet\r\nPUB other 0\r\n\r\nSUB sensors.> 1\r\n");
+    admin.expect_message("sensors.cellar.state", "wet");
+    sensor.expect("-ERR 'Permissions Violation for Publish to \"other\"'");
+    sensor.expect("-ERR 'Permissions Violation for Subscription to \"sensors.>\"'");
+    let mut worker = log_in(&server, "worker", "worker that never sleeps once");
+    worker.send("SUB requests.> 1\r\nSUB requests.> workers 2\r\n");
+    worker.expect("-ERR 'Permissions Violation for Subscription to \"requests.>\"'");
+    worker.sync();
+    let mut guest = log_in(&server, "guest", "guest who may look and ask");
+    guest.send("SUB _INBOX.g 1\r\nPUB requests.a _INBOX.g 1\r\n?\r\n");
+    let request = worker.message();
+    assert_eq!((request.reply.as_deref(), request.text()), (Some("_INBOX.g"), "?"));
+    worker.send("PUB _INBOX.g 1\r\n!\r\nPUB _INBOX.g 1\r\n!\r\n");
+    guest.expect_message("_INBOX.g", "!");
+    worker.expect("-ERR 'Permissions Violation for Publish to \"_INBOX.g\"'");
+    let key = nkeys::KeyPair::from_seed(text("auditor.nk").trim()).unwrap();
+    let mut auditor = Raw::greeted(&server);
+    let nonce = auditor.info_field("nonce").unwrap();
+    let signature = key.sign(nonce.as_str().unwrap().as_bytes()).unwrap();
+    let signature = natsx::server::base::base64::Base64::Url.encode(&signature);
+    let options = serde_json::json!({ "verbose": false, "nkey": key.public_key(), "sig": signature });
+    auditor.send(format!("CONNECT {options}\r\nSUB public.a 1\r\nSUB private.a 2\r\n"));
+    auditor.expect("-ERR 'Permissions Violation for Subscription to \"private.a\"'");
+    auditor.sync();
+}
+
+fn accounts() {
+    let server = secured("accounts.conf");
+    let mut shop = log_in(&server, "shop", "shop keeps its orders here");
+    let mut books = log_in(&server, "books", "the books are balanced today");
+    books.send("SUB > 1\r\n");
+    books.sync();
+    shop.send("PUB orders.new 2\r\n42\r\nPUB inside 0\r\n\r\nSUB reply 1\r\n");
+    books.expect_message("shop.orders.new", "42");
+    shop.send("PUB invoice reply 2\r\n42\r\n");
+    let request = books.message();
+    assert_eq!((request.subject.as_str(), request.text()), ("invoices.write", "42"));
+    books.send(format!("PUB {} 4\r\npaid\r\n", request.reply.unwrap()));
+    shop.expect_message("reply", "paid");
+    let mut admin = log_in(&server, "admin", "admin of everything, carefully");
+    admin.send("SUB $SYS.ACCOUNT.*.CONNECT 1\r\n");
+    admin.sync();
+    log_in(&server, "shop", "shop keeps its orders here");
+    assert_eq!(admin.message().subject, "$SYS.ACCOUNT.SHOP.CONNECT");
 }
 
 fn readme() -> String {

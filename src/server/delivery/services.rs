@@ -64,7 +64,8 @@ impl Courier {
         if !message.reply.is_empty() {
             let measured = measured.take();
             if !message.reply.starts_with(ACK_PREFIX) {
-                awaited = Some(self.expect(import.exporter(), visit.account, import.export(), measured, visit));
+                awaited =
+                    Some(self.expect(import.exporter(), visit.account, import.export(), measured, visit));
             }
         }
         let hop = next_hop(&import, visit.hop);
