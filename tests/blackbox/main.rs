@@ -32,6 +32,7 @@ mod reload;
 mod hostile;
 mod proxy;
 mod tls;
+mod ocsp;
 mod examples;
 mod config_check;
 mod twins;
@@ -41,6 +42,7 @@ mod mapping;
 mod embedded;
 mod callout;
 mod resolver;
+mod auth;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -59,6 +61,8 @@ fn main() {
         hostile::trials(),
         proxy::trials(),
         tls::trials(),
+        auth::trials(),
+        ocsp::trials(),
         examples::trials(),
         config_check::trials(),
         twins::trials(),

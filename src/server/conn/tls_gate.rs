@@ -4,7 +4,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::handshake_rate::HandshakeRate;
 use crate::server::net::TlsSetup;
@@ -14,6 +14,8 @@ use crate::server::net::TlsSetup;
 pub struct TlsGate {
     /// How handshakes are made, swapped whole by a reload and by renewed files.
     setup: ArcSwapOption<TlsSetup>,
+    /// Wakes whoever looks after what handshakes are made with.
+    changed: Notify,
     /// How many may begin within a second.
     pub rate: HandshakeRate,
     /// Who may compute a step of a handshake: half of the machine, so that the other half serves those
@@ -27,6 +29,7 @@ impl TlsGate {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             setup: ArcSwapOption::new(setup),
+            changed: Notify::new(),
             rate: HandshakeRate::new(rate_limit),
             computing: Semaphore::new((cores / 2).max(1)),
         }
@@ -40,6 +43,12 @@ impl TlsGate {
     /// Connections that come from now on make their handshakes with `setup`.
     pub fn set_setup(&self, setup: Option<Arc<TlsSetup>>) {
         self.setup.store(setup);
+        self.changed.notify_one();
+    }
+
+    /// Completes when another setup has come into force.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 }
 

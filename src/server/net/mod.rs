@@ -10,6 +10,8 @@ mod client_verifier;
 pub mod expiry;
 mod der;
 pub mod ocsp;
+pub mod ocsp_fetch;
+pub mod staple;
 pub mod tls_error;
 pub mod tls_setup;
 pub mod tls_dial;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::staple_task;
 use crate::server::base::clock::Clock;
 use crate::server::client::ClientContext;
 use crate::server::config::options::Tls;
@@ -32,6 +33,12 @@ pub(super) async fn run(client: Arc<ClientContext>) {
         let (Some(tls), Some(setup)) = (&options.tls, client.tls.setup()) else { continue };
         if options.watch_certificates {
             let outcome = look(tls.clone(), Arc::clone(&setup)).await;
+            if let Some(Ok(renewed)) = &outcome {
+                let (now, logger) = (client.conn.clock.now(), &client.conn.logger);
+                if let Err(error) = staple_task::staple_all(&options, renewed, now, logger).await {
+                    logger.warn(format_args!("Can't restart OCSP features: {error}"));
+                }
+            }
             tell(&client, &setup, outcome, &mut failed);
         }
         let Some(setup) = client.tls.setup() else { continue };

@@ -4,7 +4,9 @@ pub mod version;
 mod server;
 mod accept;
 mod certificate_task;
+mod staple_task;
 mod start;
+mod builder;
 mod lame_duck;
 mod stop;
 mod reload;
@@ -18,6 +20,7 @@ mod ports;
 mod files;
 pub mod signal;
 
+pub use builder::Builder;
 pub use files::called_by;
 pub use ports::fuzz_own_addresses;
 pub use reload::ReloadError;

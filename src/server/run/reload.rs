@@ -12,7 +12,9 @@ use super::files;
 use super::ports::PortsFile;
 use super::resolver;
 use super::server::Server;
+use super::staple_task;
 use super::start::{self, Prepared, StartError};
+use crate::server::base::clock::Clock;
 use crate::server::config::change::{self, Change, Effects, LogLine, Ports, Refusal, Running};
 use crate::server::config::options::Options;
 use crate::server::config::{self, check};
@@ -50,6 +52,19 @@ impl Server {
         let changes = change::changes(&old, &new, &self.running())?;
         let address = start::advertised(&new, self.port())?;
         let tls = start::tls_setup(&new)?;
+        let secures_anew = changes.iter().any(|change| matches!(change, Change::Tls(_) | Change::Ocsp));
+        if let Some(setup) = tls.as_ref().filter(|_| secures_anew)
+            && let Err(error) = staple_task::staple_all(
+                &new,
+                setup,
+                self.inner.client.conn.clock.now(),
+                &self.inner.client.conn.logger,
+            )
+            .await
+        {
+            let logger = &self.inner.client.conn.logger;
+            logger.warn(format_args!("Can't restart OCSP features: {error}"));
+        }
         let preloads = resolver::preloads(&new).map_err(StartError::Resolver)?;
         let settings = Settings::from_options(&new, &files::called_by());
         let digest = new.config_digest.clone();
@@ -66,11 +81,11 @@ impl Server {
         client.policy.store(Arc::new(policy));
         self.change_info(|info| info.auth_required = auth_required);
         let logger = &self.inner.client.conn.logger;
+        if secures_anew {
+            self.change_tls(tls);
+        }
         for change in &changes {
             self.apply(change, &address, &mut ports_file);
-            if let Change::Tls(_) = change {
-                self.change_tls(tls.clone());
-            }
             for line in change.log_lines() {
                 match line {
                     LogLine::Notice(text) => logger.notice(format_args!("{text}")),

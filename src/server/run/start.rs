@@ -10,20 +10,21 @@ use tokio::sync::{Mutex, watch};
 
 use super::accept::{self, ClientAccept};
 use super::banner::{self, Identity};
+use super::builder;
 use super::certificate_task;
 use super::files;
 use super::heartbeat_task;
 use super::overdue_task;
 use super::server::{Inner, Life, Server};
+use super::staple_task;
 use super::version;
 use super::{resolver, resolver_task};
 use crate::server::account::Registry;
 use crate::server::auth::PolicyBuilder;
 use crate::server::auth::callout::ServerKeys;
-use crate::server::base::clock::SystemClock;
+use crate::server::base::clock::{Clock, SystemClock};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
-use crate::server::base::rng::Rng;
 use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
@@ -64,6 +65,9 @@ pub enum StartError {
     /// The resolver cannot be opened.
     #[error("{0}")]
     Resolver(String),
+    /// A certificate cannot be shown without a responder's answer, and there is none that is good.
+    #[error("{0}")]
+    Staple(String),
     /// The pid file cannot be written.
     #[error("{0}")]
     PidFile(String),
@@ -115,6 +119,14 @@ impl Server {
 
     /// Starts a server with options that have been judged before there was a log.
     pub async fn start_prepared(prepared: Prepared, logger: Logger) -> Result<Self, StartError> {
+        Self::start_with(prepared, logger, builder::policies()).await
+    }
+
+    pub(super) async fn start_with(
+        prepared: Prepared,
+        logger: Logger,
+        policies: PolicyBuilder,
+    ) -> Result<Self, StartError> {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
@@ -129,6 +141,10 @@ impl Server {
             return Err(refusal.into());
         }
         let tls = tls_setup(&options)?;
+        if let Some(setup) = &tls {
+            let stapled = staple_task::staple_all(&options, setup, clock.now(), &logger).await;
+            stapled.map_err(StartError::Staple)?;
+        }
         if let Some(resolver) = &resolver {
             resolver::check_start(&options).map_err(StartError::Resolver)?;
             resolver.announce(&logger);
@@ -156,7 +172,6 @@ impl Server {
         let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
         let rate_limit = options.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit);
         let gate_tls = Arc::new(TlsGate::new(tls, rate_limit));
-        let policies = PolicyBuilder::new(&format!("nats-{}", Rng::from_entropy().token(8)));
         let policy = policies.build(&options, &accounts, None);
         info.auth_required = policy.is_required();
         let conn = Arc::new(Context {
@@ -198,7 +213,7 @@ impl Server {
         }
         client.conn.logger.notice(format_args!("Server is ready"));
         let ports_file = files::write_ports(&client.conn.options(), &addresses, &client.conn.logger);
-        Ok(Self {
+        let server = Self {
             inner: Arc::new(Inner {
                 client,
                 policies,
@@ -207,7 +222,18 @@ impl Server {
                 life,
                 ports_file: Mutex::new(ports_file),
             }),
-        })
+        };
+        server.keep_stapled();
+        Ok(server)
+    }
+
+    /// Keeps answers of responders stapled to certificates; stops where one is no longer good.
+    fn keep_stapled(&self) {
+        let server = self.clone();
+        spawn_until_stopped(self.inner.life.subscribe(), async move {
+            staple_task::run(Arc::clone(&server.inner.client)).await;
+            server.stop().await;
+        });
     }
 
     /// A connection to this server inside the process: the other end of a stream, as a client has it.

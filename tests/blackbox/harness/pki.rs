@@ -40,6 +40,11 @@ impl Authority {
         Self { issuer: CertifiedIssuer::signed_by(params, key(), &self.issuer).expect("a certificate") }
     }
 
+    /// A copy of its key.
+    pub(crate) fn key(&self) -> KeyPair {
+        KeyPair::from_pem(&self.issuer.key().serialize_pem()).expect("a key")
+    }
+
     pub(crate) fn pem(&self) -> String {
         self.issuer.pem()
     }
