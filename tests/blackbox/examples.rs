@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use nkeys::KeyPair;
+
+use crate::harness::operator::{Creds, Operator, user};
 use crate::harness::trial::trials;
 use crate::harness::{Log, Raw, Server, Start, run};
 
@@ -19,6 +22,7 @@ trials! {
         auth_callout,
         users,
         accounts,
+        operator,
         the_readme_says_it_with_bare_sockets,
     ],
     Python => [
@@ -176,7 +180,7 @@ fn users() {
     worker.send("PUB _INBOX.g 1\r\n!\r\nPUB _INBOX.g 1\r\n!\r\n");
     guest.expect_message("_INBOX.g", "!");
     worker.expect("-ERR 'Permissions Violation for Publish to \"_INBOX.g\"'");
-    let key = nkeys::KeyPair::from_seed(text("auditor.nk").trim()).unwrap();
+    let key = KeyPair::from_seed(text("auditor.nk").trim()).unwrap();
     let mut auditor = Raw::greeted(&server);
     let nonce = auditor.info_field("nonce").unwrap();
     let signature = key.sign(nonce.as_str().unwrap().as_bytes()).unwrap();
@@ -205,6 +209,76 @@ fn accounts() {
     admin.sync();
     log_in(&server, "shop", "shop keeps its orders here");
     assert_eq!(admin.message().subject, "$SYS.ACCOUNT.SHOP.CONNECT");
+}
+
+/// When the example's claims were signed: 2026-11-29.
+const SIGNED: u64 = 1_795_980_000;
+
+/// Signs the operator's example anew, with new keys. The tests do not: it is committed as it is.
+///
+/// ```text
+/// NATSX_SIGN_EXAMPLES=1 cargo test --test blackbox -- blackbox::examples::operator
+/// ```
+fn sign_the_operators_example() {
+    let operator = Operator::new();
+    let [shop, books] = [(); 2].map(|()| KeyPair::new_account());
+    let orders = serde_json::json!([{ "name": "orders", "subject": "orders.>", "type": "stream" }]);
+    let shop_claims = operator.account(&shop, "SHOP", SIGNED, serde_json::json!({ "exports": orders }));
+    let import = serde_json::json!([{
+        "name": "orders", "subject": "orders.>", "account": shop.public_key(), "type": "stream",
+        "local_subject": "shop.orders.>",
+    }]);
+    let books_claims = operator.account(&books, "BOOKS", SIGNED, serde_json::json!({ "imports": import }));
+    let resolver =
+        "{\n  type: full\n  dir: \"./jwt\"\n  allow_delete: true\n  interval: \"2m\"\n  timeout: \"1.9s\"\n}";
+    let config = operator.config(resolver, &[(&shop, &shop_claims), (&books, &books_claims)]);
+    let write = |name: &str, text: &str| std::fs::write(folder().join(name), text).unwrap();
+    write("operator.conf", &format!("{OPERATOR_HEAD}{config}"));
+    std::fs::create_dir_all(folder().join("operator")).unwrap();
+    write("operator/operator.nk", &format!("{}\n", operator.key.seed().unwrap()));
+    write("operator/admin.creds", &operator.system_user().file());
+    write("operator/shop.creds", &user(&shop, serde_json::json!({})).file());
+    let only_reads =
+        serde_json::json!({ "pub": { "deny": [">"] }, "sub": { "allow": ["shop.>", "_INBOX.>"] } });
+    write("operator/books.creds", &user(&books, only_reads).file());
+}
+
+const OPERATOR_HEAD: &str = "\
+# Operator mode: accounts and users are claims that an operator and its accounts sign. The server trusts the
+# operator; claims of accounts are kept in a directory and can be changed while it runs, over the system account:
+#
+#   nats --creds conf/operator/admin.creds request '$SYS.REQ.CLAIMS.LIST' ''
+#
+# conf/operator/ holds the credentials of a user of each account (admin of SYS; shop; books, who only reads) and
+# the operator's seed. They are public: make your own, with nsc, before anybody else can reach the server.
+
+port: 4222
+
+";
+
+/// The user of a `.creds` file of the example.
+#[track_caller]
+fn log_in_with(server: &Server, name: &str) -> Raw {
+    Creds::read(&text(&format!("operator/{name}.creds"))).log_in(server)
+}
+
+fn operator() {
+    if std::env::var_os("NATSX_SIGN_EXAMPLES").is_some() {
+        sign_the_operators_example();
+    }
+    let server = secured("operator.conf");
+    let mut shop = log_in_with(&server, "shop");
+    let mut books = log_in_with(&server, "books");
+    books.send("SUB shop.orders.* 1\r\nPUB a 0\r\n\r\n");
+    books.expect("-ERR 'Permissions Violation for Publish to \"a\"'");
+    books.sync();
+    shop.send("PUB orders.new 2\r\n42\r\n");
+    books.expect_message("shop.orders.new", "42");
+    let mut admin = log_in_with(&server, "admin");
+    admin.send("SUB answers 1\r\nPUB $SYS.REQ.CLAIMS.LIST answers 0\r\n\r\n");
+    let list: serde_json::Value = serde_json::from_str(admin.message().text()).unwrap();
+    assert_eq!(list["data"].as_array().map(Vec::len), Some(3), "{list}");
+    assert_eq!(std::fs::read_dir(server.dir().join("jwt")).unwrap().count(), 3);
 }
 
 fn readme() -> String {
