@@ -264,9 +264,7 @@ const VIOLATION: &str = "-ERR 'Authorization Violation'";
 fn come_as(server: &Server, user: &str) -> Raw {
     let mut raw = Raw::open(server.client_addresses()[0]);
     assert!(raw.line().contains("\"auth_required\":true"));
-    raw.send(format!(
-        "CONNECT {{\"verbose\":false,\"pedantic\":false,\"user\":\"{user}\"}}\r\nPING\r\n"
-    ));
+    raw.send(format!("CONNECT {{\"verbose\":false,\"pedantic\":false,\"user\":\"{user}\"}}\r\nPING\r\n"));
     raw
 }
 
