@@ -165,7 +165,8 @@ impl Book {
             let mut imports = entry.claimed.claims().nats.imports.iter().flatten();
             imports.any(|import| exporters.contains(import.account.as_str()))
         };
-        let importers = self.entries.iter().filter(|(name, entry)| !exporters.contains(*name) && imports(entry));
+        let importers =
+            self.entries.iter().filter(|(name, entry)| !exporters.contains(*name) && imports(entry));
         importers.map(|(name, _)| name.clone()).collect()
     }
 
@@ -199,14 +200,19 @@ impl Book {
             activation_ends: None,
         };
         // A mapping that is none does not keep the others from being in force.
-        outcome.described.mappings.retain(|mapping| Mappings::new(std::slice::from_ref(mapping), None).is_ok());
+        outcome
+            .described
+            .mappings
+            .retain(|mapping| Mappings::new(std::slice::from_ref(mapping), None).is_ok());
         let label = entry.claimed.label();
         for import in claims.nats.imports.iter().flatten() {
             let Some(exporter) = self.entries.get(import.account.as_str()) else {
                 let Import { account, subject, kind, .. } = import;
                 let reason = absent.get(account).map_or("account missing", String::as_str);
                 let kind = kind.as_str();
-                let text = format!("Can't locate account [{account}] for import of [{subject}] {kind} (err={reason})");
+                let text = format!(
+                    "Can't locate account [{account}] for import of [{subject}] {kind} (err={reason})"
+                );
                 outcome.fails(Level::Error, text);
                 continue;
             };
@@ -302,9 +308,11 @@ fn activation(import: &Import, exporter: &Claimed, importer: &str, now: Timestam
         Kind::Service if import.local_subject.is_unset() && !import.to.is_unset() => &import.to,
         _ => &import.subject,
     };
-    let exports = || exporter.claims().nats.exports.iter().flatten().filter(|export| export.kind == import.kind);
+    let exports =
+        || exporter.claims().nats.exports.iter().flatten().filter(|export| export.kind == import.kind);
     let own = exports().find(|export| export.subject == *remote);
-    let Some(export) = own.or_else(|| exports().find(|export| remote.is_contained_in(&export.subject))) else {
+    let Some(export) = own.or_else(|| exports().find(|export| remote.is_contained_in(&export.subject)))
+    else {
         // Nothing is exported: that is told elsewhere.
         return Activation::NotNeeded;
     };
@@ -314,7 +322,9 @@ fn activation(import: &Import, exporter: &Claimed, importer: &str, now: Timestam
     match good_activation(import, export, exporter, importer, now) {
         Some(claim) => {
             let seconds = u64::try_from(claim.envelope.expires).ok().filter(|&seconds| seconds > 0);
-            Activation::Good(seconds.map(|seconds| Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000))))
+            Activation::Good(
+                seconds.map(|seconds| Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000))),
+            )
         }
         None => Activation::Bad,
     }
@@ -333,9 +343,11 @@ fn good_activation(
     let claim = ActivationClaims::decode(&import.token).ok()?;
     let account = &claim.nats.issuer_account;
     let is_trusted = account.is_empty()
-        || *account == exporter.claims().envelope.subject && exporter.signer(&claim.envelope.issuer).is_some();
+        || *account == exporter.claims().envelope.subject
+            && exporter.signer(&claim.envelope.issuer).is_some();
     let expires = claim.envelope.expires;
-    let is_over = expires != 0 && u64::try_from(expires).is_ok_and(|expires| expires <= now.nanos() / 1_000_000_000);
+    let is_over =
+        expires != 0 && u64::try_from(expires).is_ok_and(|expires| expires <= now.nanos() / 1_000_000_000);
     let is_revoked = export.revocations.is_revoked(&claim.envelope.subject, claim.envelope.issued_at);
     let is_good = is_trusted && !claim.validate(now).is_blocking(true) && !is_over && !is_revoked;
     is_good.then_some(claim)

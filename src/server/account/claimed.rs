@@ -119,7 +119,8 @@ fn limit(claimed: i64) -> Option<i32> {
 /// The account that claims describe, but for what it imports.
 #[must_use]
 pub fn described(claims: &AccountClaims) -> options::Account {
-    let jwt::Account { limits, exports, mappings, default_permissions, trace, cluster_traffic, .. } = &claims.nats;
+    let jwt::Account { limits, exports, mappings, default_permissions, trace, cluster_traffic, .. } =
+        &claims.nats;
     options::Account {
         name: claims.envelope.subject.clone(),
         nkey: Some(claims.envelope.subject.clone()),
@@ -270,7 +271,14 @@ mod tests {
     fn imports_say_what_a_subject_is_called_here_in_either_way() {
         let import = |kind: Kind, to: &str, local: &str| {
             let (to, local_subject) = (to.into(), local.into());
-            super::import(&jwt::Import { subject: "a.*".into(), account: "B".into(), to, local_subject, kind, ..Default::default() })
+            super::import(&jwt::Import {
+                subject: "a.*".into(),
+                account: "B".into(),
+                to,
+                local_subject,
+                kind,
+                ..Default::default()
+            })
         };
         let text = |text: &str| Some(text.to_owned());
         let service = |to: Option<String>| ImportKind::Service { to, share: false };

@@ -153,7 +153,11 @@ impl Registry {
         Some(account)
     }
 
-    fn plan<'o>(&self, described: &'o options::Account, cluster: Option<&str>) -> Result<Plan<'o>, TransformError> {
+    fn plan<'o>(
+        &self,
+        described: &'o options::Account,
+        cluster: Option<&str>,
+    ) -> Result<Plan<'o>, TransformError> {
         let account = self.present(&described.name).unwrap_or_else(|| self.make(&described.name));
         let (mappings, exports) = (Mappings::new(&described.mappings, cluster)?, service_exports(described));
         Ok(Plan { account, described, mappings, exports })
@@ -183,7 +187,9 @@ impl Registry {
                 })?,
                 services: service_imports(plan.described, |name| match by_name.get(name) {
                     Some(plan) => Some((Arc::clone(&plan.account), plan.exports.as_slice())),
-                    None => present.get(name).map(|(account, offers)| (Arc::clone(account), offers.as_slice())),
+                    None => {
+                        present.get(name).map(|(account, offers)| (Arc::clone(account), offers.as_slice()))
+                    }
                 })?,
             });
         }

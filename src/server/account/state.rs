@@ -280,6 +280,11 @@ impl Account {
         self.mappings.load().as_ref()?.map(subject, rng)
     }
 
+    /// Whether messages to some subjects go to others.
+    pub fn is_mapped(&self) -> bool {
+        self.is_mapped.load(Ordering::Acquire)
+    }
+
     /// What is counted for it.
     pub fn figures(&self) -> &Figures {
         &self.figures

@@ -15,14 +15,17 @@ mod policy;
 mod applicant;
 mod grant;
 pub mod callout;
+mod wanted;
+mod operator;
 mod work;
 mod decide;
 
 pub use applicant::Applicant;
 pub use decide::{Decision, Note, Refusal, RefusalReason, decide};
 pub use embedder::{Admission, Authenticator, Login};
-pub use grant::{Grant, UserLimits};
+pub use grant::{ClaimedUser, Grant, UserLimits};
 pub use identity::Identity;
+pub use wanted::{Wanted, WantedAccounts};
 pub use permission::Permissions;
 pub use policy::{Policy, PolicyBuilder, User};
 pub use publish_cache::PublishCache;

@@ -88,6 +88,17 @@ impl ClientSession {
         why: Why,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
+        self.judge_with(now, why, None, courier)
+    }
+
+    /// As [`Self::judge`], once an account was looked up.
+    fn judge_with(
+        &mut self,
+        now: Timestamp,
+        why: Why,
+        looked_up: Option<&Result<(), Box<str>>>,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
         let said = self.profile.options();
         let access = self.access.as_deref();
         let mut notes = Vec::new();
@@ -100,6 +111,9 @@ impl ClientSession {
                 certificate: None,
                 peer: self.peer,
                 id: self.outbound.id(),
+                now,
+                accounts: &self.context.accounts,
+                looked_up,
                 held: access.and_then(|access| access.grant.as_ref()).filter(|_| why == Why::Reload),
             },
             &mut notes,
@@ -107,6 +121,7 @@ impl ClientSession {
         for note in notes {
             match note {
                 Note::Debug(text) => self.debug(format_args!("{text}")),
+                Note::Error(text) => self.error(format_args!("{text}")),
                 Note::Warning(text) => self.context.conn.logger.warn(format_args!("{text}")),
             }
         }
@@ -141,6 +156,13 @@ impl ClientSession {
                 self.phase = Phase::AwaitAuth;
                 Ok(())
             }
+            Decision::NeedsAccount(account) => {
+                let decision = self.context.wanted.ask(account, &self.outbound);
+                self.access.get_or_insert_default().waiting = Some(Waiting { why, errand: None, decision });
+                self.phase = Phase::AwaitAuth;
+                Ok(())
+            }
+            Decision::LookedUp(result) => self.judge_with(now, why, Some(&result), courier),
             Decision::Accepted(grant) => {
                 self.enter(now, *grant, courier)?;
                 self.phase = Phase::Active;
@@ -248,7 +270,10 @@ impl ClientSession {
         self.take_permissions(grant.permissions.clone());
         let options = self.context.conn.options();
         self.take_limits(&options, grant.limits);
-        let is_plain = grant.user.is_none() && grant.proxy.is_none() && grant.expires.is_none();
+        let is_plain = grant.user.is_none()
+            && grant.claimed.is_none()
+            && grant.proxy.is_none()
+            && grant.expires.is_none();
         match &mut self.access {
             Some(access) => access.grant = Some(grant),
             None if is_plain => {}
@@ -355,7 +380,7 @@ impl ClientSession {
     fn has_moved(&self) -> bool {
         let policy = self.context.policy.load();
         let user = match self.identity() {
-            Identity::Nobody | Identity::Token => return false,
+            Identity::Nobody | Identity::Token | Identity::Jwt(_) => return false,
             Identity::Nkey(key) => policy.nkey(&key).cloned(),
             Identity::User(name) => policy.user(&name).cloned(),
         };
