@@ -31,6 +31,7 @@ mod logging;
 mod reload;
 mod hostile;
 mod proxy;
+mod tls;
 mod examples;
 mod config_check;
 mod twins;
@@ -56,6 +57,7 @@ fn main() {
         reload::trials(),
         hostile::trials(),
         proxy::trials(),
+        tls::trials(),
         examples::trials(),
         config_check::trials(),
         twins::trials(),

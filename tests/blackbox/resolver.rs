@@ -165,8 +165,8 @@ fn full_refuses_wrong_updates_in_the_references_words() {
     let subject = format!("$SYS.REQ.ACCOUNT.{}.CLAIMS.UPDATE", other.public_key());
     let mismatch = format!("{failed} - subject does not match jwt content");
     assert_eq!(asker.ask_json(&subject, &token), refused(&other.public_key(), &mismatch));
-    let tiers = json!({ "limits": { "mem_storage": 1, "tiered_limits": { "R1": { "mem_storage": 1 } } } });
-    let invalid = "jwt validation failed - validation errors: [JetStream Limits and tiered JetStream Limits are mutually exclusive]";
+    let tiers = json!({ "limits": { "tiered_limits": { "": { "mem_storage": 1 } } } });
+    let invalid = "jwt validation failed - validation errors: [Tiered JetStream Limits can not contain a blank \"\" tier name]";
     let answer = asker.update(&operator.account(&account, "A", 1, tiers));
     assert_eq!(answer, refused(&account.public_key(), invalid));
     assert!(!file(&server, &account).exists());

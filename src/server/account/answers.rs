@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -49,8 +50,8 @@ pub struct Measured {
     pub started: Timestamp,
     /// Who asks, as a document; empty where nothing is said of it.
     pub requestor: Vec<u8>,
-    /// The requestor's round trip in nanoseconds.
-    pub round_trip: u64,
+    /// The requestor's round trip.
+    pub round_trip: Duration,
     /// The headers that asked for it, as a document; empty where chance did.
     pub header: Vec<u8>,
 }

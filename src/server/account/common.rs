@@ -1,13 +1,14 @@
 //! What all accounts of a server share.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 
 use crate::server::base::clock::{Clock, Timestamp};
 use crate::server::base::inbox::Inbox;
+use crate::server::base::name_hash::name_hash;
 use crate::server::base::rng::Rng;
 use crate::server::events::EventIds;
 use crate::server::interest::Departure;
@@ -20,6 +21,8 @@ const DEPARTURES_MAX: usize = 4096;
 pub struct Common {
     clock: Arc<dyn Clock>,
     ids: EventIds,
+    /// What answers to measured requests end in, where the server has a system account.
+    measured_suffix: OnceLock<String>,
     numbers: AtomicU64,
     departures: Arc<Inbox<Departure>>,
     /// The earliest moment at which a request may be overdue; nanoseconds.
@@ -33,6 +36,7 @@ impl Common {
         Self {
             clock,
             ids: EventIds::new(&mut Rng::from_entropy()),
+            measured_suffix: OnceLock::new(),
             numbers: AtomicU64::new(0),
             departures: Arc::new(Inbox::new(DEPARTURES_MAX)),
             due: AtomicU64::new(u64::MAX),
@@ -48,6 +52,16 @@ impl Common {
     /// An id for an event.
     pub fn event_id(&self) -> String {
         self.ids.next()
+    }
+
+    /// Names the server: answers to measured requests say by it whose measurement they are.
+    pub fn name_server(&self, name: &str) {
+        let _ = self.measured_suffix.set(format!(".{}.T", name_hash(name)));
+    }
+
+    /// What the subjects of answers to measured requests end in.
+    pub(super) fn measured_suffix(&self) -> &str {
+        self.measured_suffix.get().map_or("", String::as_str)
     }
 
     /// A number that nothing else of this server has.

@@ -247,13 +247,13 @@ mod tests {
         Options { accounts: names.iter().map(account).collect(), ..Options::default() }
     }
 
-    fn registry(options: &Options) -> Registry {
+    fn registry_of(options: &Options) -> Registry {
         Registry::new(options, Arc::new(SystemClock::new())).unwrap()
     }
 
     #[test]
     fn accounts_that_stay_are_the_same_after_a_reload_and_the_others_part() {
-        let registry = registry(&described(&["A", "B"]));
+        let registry = registry_of(&described(&["A", "B"]));
         let (a, b) = (registry.find("A").unwrap(), registry.find("B").unwrap());
         let gone = registry.update(&described(&["A", "C"])).unwrap();
         assert!(gone.len() == 1 && Arc::ptr_eq(&gone[0], &b) && b.is_removed() && !a.is_removed());
@@ -263,21 +263,21 @@ mod tests {
 
     #[test]
     fn global_and_system_account_are_always_there_unless_there_is_to_be_no_system() {
-        let all = registry(&Options::default());
-        assert!(Arc::ptr_eq(&all.find("$G").unwrap(), all.global()));
-        assert!(Arc::ptr_eq(&all.find("$SYS").unwrap(), all.system()));
-        assert!(all.system().is_system() && !all.global().is_system());
+        let registry = registry_of(&Options::default());
+        assert!(Arc::ptr_eq(&registry.find("$G").unwrap(), registry.global()));
+        assert!(Arc::ptr_eq(&registry.find("$SYS").unwrap(), registry.system()));
+        assert!(registry.system().is_system() && !registry.global().is_system());
         let without = Options { no_system_account: true, ..described(&["A"]) };
-        let less = registry(&without);
-        assert!(less.find("$SYS").is_none() && less.find("A").is_some());
+        let registry = registry_of(&without);
+        assert!(registry.find("$SYS").is_none() && registry.find("A").is_some());
         let named = Options { system_account: Some("A".into()), ..described(&["A"]) };
-        let registry = registry(&named);
+        let registry = registry_of(&named);
         assert!(Arc::ptr_eq(&registry.find("A").unwrap(), registry.system()));
     }
 
     #[test]
     fn import_that_is_none_changes_nothing() {
-        let registry = registry(&described(&["A"]));
+        let registry = registry_of(&described(&["A"]));
         let mut wrong = described(&["A", "B"]);
         let to = Some("b.$3".to_owned());
         let kind = ImportKind::Stream { prefix: None, to, allow_trace: false };

@@ -199,7 +199,8 @@ impl Account {
     ) -> (Arc<Awaited>, Vec<Arc<Awaited>>) {
         let prefix = self.answer_prefix.get_or_init(|| self.answer_prefix(rng));
         loop {
-            let subject = [prefix, rng.token(ANSWER_TOKEN_LENGTH).as_bytes()].concat();
+            let suffix = if expectation.measured.is_some() { self.common.measured_suffix() } else { "" };
+            let subject = [prefix, rng.token(ANSWER_TOKEN_LENGTH).as_bytes(), suffix.as_bytes()].concat();
             let Expectation { exporter, importer, reply, export, measured } = expectation;
             let expected = Expectation { exporter, importer, reply, export, measured };
             match answers::expect(expected, &subject, self.common.number(), self.common.now()) {

@@ -8,6 +8,7 @@ pub mod base64;
 pub mod pem;
 pub mod io_text;
 pub mod quote;
+pub mod name_hash;
 pub mod url;
 pub mod buffer;
 pub mod inbox;

@@ -55,7 +55,7 @@ impl ClientSession {
         let herald = &self.context.conn.herald;
         let subject = connect_subject(self.account.name());
         if herald.is_heard(&subject) {
-            self.describe(now, |client| {
+            self.describe_fully(|client| {
                 let client = ClientInfo { round_trip: None, ..*client };
                 let write = |stamp: &Stamp<'_>, out: &mut Vec<u8>| write_connect(stamp, &client, out);
                 herald.tell(&mut self.occasion(now, courier), &subject, write);
@@ -134,14 +134,14 @@ impl ClientSession {
         let sent = Traffic { messages, payload_bytes };
         let outbound = self.outbound.stats();
         let received = Traffic { messages: outbound.messages, payload_bytes: outbound.payload_bytes };
-        self.describe(now, |client| {
+        self.describe_fully(|client| {
             let client = ClientInfo { stop: Some(now), ..*client };
             tell(&|stamp, out| write_disconnect(stamp, &client, [sent, received], reason, out));
         });
     }
 
     /// Lends what there is to say of this client to `tell`.
-    fn describe(&self, _now: Timestamp, tell: impl FnOnce(&ClientInfo<'_>)) {
+    pub(super) fn describe_fully(&self, tell: impl FnOnce(&ClientInfo<'_>)) {
         let host =
             self.peer.map_or_else(|| IN_PROCESS_HOST.to_owned(), |peer| peer.ip().to_canonical().to_string());
         let Names { name, lang, version } = self.profile.names();

@@ -9,6 +9,7 @@ mod connect;
 mod access;
 mod subscribe;
 mod publish;
+mod peer;
 mod announce;
 mod trace;
 

@@ -59,7 +59,12 @@ impl ClientSession {
             payload: publish.payload,
             tail: publish.tail,
         };
-        let origin = Origin { outbound: &self.outbound, account: &self.account, echo: self.profile.echo };
+        let origin = Origin {
+            outbound: &self.outbound,
+            account: &self.account,
+            echo: self.profile.echo,
+            peer: Some(self),
+        };
         let awaits_count = self.profile.no_responders && !reply.is_empty();
         let manner = Manner {
             repeats: publish.repeats,

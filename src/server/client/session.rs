@@ -153,18 +153,24 @@ impl ClientSession {
         session
     }
 
-    /// Makes the client be told, once it is greeted, that there are too many connections.
-    pub fn refuse_connection(&mut self) {
+    /// Makes the client be told, after it has got INFO if it `greets` it at all, that there are too many
+    /// connections.
+    pub fn refuse_connection(&mut self, greets: bool) {
         self.refused = true;
+        if !greets {
+            self.created();
+            self.greeted = Greeted::Yes;
+        }
     }
 
     fn say_too_many_connections(&self, courier: &mut Courier) {
         let refusal = WireError::ConnectionsExceeded;
+        let text = refusal.to_string();
+        self.say(refusal, courier);
         self.context
             .conn
             .logger
-            .error_limited_by("too many connections", format_args!("{} - {refusal}", self.outbound.label()));
-        self.say(refusal, courier);
+            .error_limited_by("too many connections", format_args!("{} - {text}", self.outbound.label()));
     }
 
     /// Handles one operation; says whether what is staged should be sent before the next.
@@ -458,6 +464,7 @@ impl Session for ClientSession {
 
 impl Opens for ClientSession {
     fn created(&mut self) {
+        self.follow_trace_level();
         self.greeted = Greeted::Created;
         self.debug(format_args!("Client connection created"));
     }
@@ -545,9 +552,11 @@ mod tests {
         let context = ClientContext {
             conn: Arc::new(conn),
             accounts,
+            look_ups: None,
             policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),
             tls: Arc::default(),
+            look_ups: None,
             lame_duck: false.into(),
         };
         let outbound = Arc::new(Outbound::detached(1));

@@ -288,11 +288,7 @@ impl<S: Opens> OpeningTask<S> {
         Err(HandshakeError::NotPinned)
     }
 
-    /// In the reference the timer of the handshake and the read that it ends both have their say.
     fn failed(&self, error: &HandshakeError, transport: &Transport) {
-        if matches!(error, HandshakeError::TimedOut) {
-            self.debug(format_args!("TLS handshake timeout"));
-        }
         let ends = transport.local().zip(transport.peer());
         let text = error.text(ends);
         if error.is_probe() {

@@ -6,18 +6,30 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::courier::Courier;
-use super::fanout::{Delivered, Home, Manner, Round};
+use super::fanout::{Delivered, Home, Manner, Round, exhaust};
 use super::message::{Message, Origin};
+use super::services::Hop;
+use crate::server::account::Account;
 use crate::server::base::inbox::Inbox;
 use crate::server::interest::{Delivery, Detour, Letter, MatchResult, Shadow, Subscription};
 use crate::server::outbound::SharedPayload;
 
-/// One message at one account.
-struct Visit<'a> {
-    origin: &'a Origin<'a>,
-    message: &'a Message<'a>,
-    shared: Option<SharedPayload>,
-    manner: Manner<'a>,
+/// One message at one account: where it began, or where a service brought it.
+pub(super) struct Visit<'a> {
+    pub(super) origin: &'a Origin<'a>,
+    /// The account that the message is in now.
+    pub(super) account: &'a Arc<Account>,
+    /// The services that it went through.
+    pub(super) hop: Option<&'a Hop<'a>>,
+    pub(super) message: &'a Message<'a>,
+    pub(super) shared: Option<SharedPayload>,
+    pub(super) manner: Manner<'a>,
+}
+
+impl<'a> Visit<'a> {
+    fn home(&self) -> Home<'a> {
+        Home::Here(self.account.interest())
+    }
 }
 
 impl Courier {
@@ -31,41 +43,52 @@ impl Courier {
         message: &Message<'_>,
         manner: Manner<'_>,
     ) -> Delivered {
-        let visit = Visit { origin, message, shared: message.share(result.fanout()), manner };
+        let shared = message.share(result.fanout());
+        let visit = Visit { origin, account: origin.account, hop: None, message, shared, manner };
+        let count = self.visit(result, &visit);
+        Delivered { count, stage_full: self.stage.is_full() }
+    }
+
+    /// Takes the message to all who want it where it is now; gives how many took it.
+    pub(super) fn visit(&mut self, result: &MatchResult, visit: &Visit<'_>) -> usize {
         let mut count = 0;
         for subscription in result.plain.iter() {
-            count += usize::from(self.take(subscription, &visit));
+            count += usize::from(self.take(subscription, visit));
         }
         for group in &result.queues {
             let members = group.members.len();
             let start = if members > 1 { self.rng.below(members) } else { 0 };
             let mut members = (start..members).chain(0..start).filter_map(|at| group.members.get(at));
-            count += usize::from(members.any(|member| self.take(member, &visit)));
+            count += usize::from(members.any(|member| self.take(member, visit)));
         }
-        Delivered { count, stage_full: self.stage.is_full() }
+        count
     }
 
     /// Takes the message to one subscription; says whether somebody took it.
     fn take(&mut self, subscription: &Subscription, visit: &Visit<'_>) -> bool {
         match subscription.detour() {
-            None => self.stage_for(
-                subscription,
-                Home::Here(visit.origin.account.interest()),
-                visit,
-                visit.message,
-            ),
+            None => self.stage_for(subscription, visit.home(), visit, visit.message),
             Some(Detour::Stream(shadow)) => self.take_to_importer(shadow, visit),
-            Some(Detour::Inbox(inbox)) => put(inbox, subscription, visit.message),
-            Some(Detour::Service(_) | Detour::Answer) => false,
+            Some(Detour::Service(number)) => self.request(*number, visit),
+            Some(Detour::Answer) => self.answer(visit),
+            Some(Detour::Inbox(inbox)) => {
+                put(inbox, subscription, visit.home(), visit.message, &visit.manner)
+            }
         }
     }
 
-    /// Takes the message to the subscription that a shadow stands for.
+    /// Takes the message to the subscription that a shadow stands for. What came here through a service
+    /// is not exported again.
     fn take_to_importer(&mut self, shadow: &Shadow, visit: &Visit<'_>) -> bool {
+        if visit.hop.is_some() {
+            return false;
+        }
         let subject = shadow.import().rename(visit.message.subject);
         let message = Message { subject: &subject, ..*visit.message };
         match shadow.original().detour() {
-            Some(Detour::Inbox(inbox)) => put(inbox, shadow.original(), &message),
+            Some(Detour::Inbox(inbox)) => {
+                put(inbox, shadow.original(), Home::Shadow(shadow), &message, &visit.manner)
+            }
             _ => self.stage_for(shadow.original(), Home::Shadow(shadow), visit, &message),
         }
     }
@@ -84,9 +107,19 @@ impl Courier {
     }
 }
 
-/// Puts a copy of the message into an inbox. A full one loses it, and says so to whoever owns it.
-fn put(inbox: &Arc<Inbox<Letter>>, subscription: &Subscription, message: &Message<'_>) -> bool {
-    if subscription.deliver_one() == Delivery::Exhausted {
+/// Puts a copy of the message into an inbox. A full one loses it, and counts that.
+fn put(
+    inbox: &Arc<Inbox<Letter>>,
+    subscription: &Subscription,
+    home: Home<'_>,
+    message: &Message<'_>,
+    manner: &Manner<'_>,
+) -> bool {
+    let delivery = subscription.deliver_one();
+    if delivery != Delivery::Deliver {
+        exhaust(home, subscription, manner.logger);
+    }
+    if delivery == Delivery::Exhausted {
         return false;
     }
     let letter = Letter {

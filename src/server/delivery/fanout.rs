@@ -161,3 +161,56 @@ pub(super) fn exhaust(home: Home<'_>, subscription: &Subscription, logger: &Logg
     home.remove(subscription);
     subscription.target().exhausted(subscription.sid());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::account::Account;
+    use crate::server::base::clock::ManualClock;
+    use crate::server::base::rng::Rng;
+    use crate::server::log::Levels;
+    use crate::server::outbound::Outbound;
+
+    /// As an UNSUB leaves it that has set the maximum while the last message was on its way: nobody saw
+    /// it reached.
+    fn overtaken(repeats: bool) -> (usize, Vec<Box<[u8]>>) {
+        let (logger, _) = Logger::recorded(Levels::default(), Arc::new(ManualClock::default()));
+        let account = Arc::new(Account::new("A", SharedInterest::new()));
+        let (sender, target) = (Arc::new(Outbound::detached(1)), Arc::new(Outbound::detached(2)));
+        let sub = Subscription::new(Arc::clone(&target), b"a", None, b"7");
+        account.interest().insert(sub.clone()).unwrap();
+        let mut courier = Courier::new(Rng::seeded(1));
+        let origin = Origin { outbound: &sender, account: &account, echo: true, peer: None };
+        let manner = Manner {
+            repeats,
+            at_once: !repeats,
+            drops_for_stalling: false,
+            now: Timestamp::default(),
+            logger: &logger,
+            log: None,
+        };
+        let message = Message {
+            subject: b"a",
+            reply: b"",
+            header_bytes: None,
+            header_text: b"",
+            size_text: b"0",
+            payload: b"",
+            tail: b"",
+        };
+        courier.deliver(&origin, &message, manner);
+        courier.end_run();
+        sub.set_max(1);
+        for _ in 0..3 {
+            courier.deliver(&origin, &message, manner);
+            courier.end_run();
+        }
+        (account.interest().count(), target.take_exhausted())
+    }
+
+    #[test]
+    fn subscription_whose_maximum_was_overtaken_ends_with_the_next_message() {
+        assert_eq!(overtaken(false), (0, vec![Box::from(*b"7")]));
+        assert_eq!(overtaken(true), (0, vec![Box::from(*b"7")]));
+    }
+}

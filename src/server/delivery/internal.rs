@@ -81,7 +81,7 @@ impl Internal {
             payload,
             tail: &[],
         };
-        let origin = Origin { outbound: &self.outbound, account: post.account, echo: false };
+        let origin = Origin { outbound: &self.outbound, account: post.account, echo: false, peer: None };
         let manner = Manner {
             repeats: false,
             at_once: true,

@@ -183,8 +183,12 @@ impl Side {
             payload,
             tail: if is_verbatim { &tail } else { b"" },
         };
-        let origin =
-            Origin { outbound: &self.targets[self.sender].0, account: &self.account, echo: self.echo };
+        let origin = Origin {
+            outbound: &self.targets[self.sender].0,
+            account: &self.account,
+            echo: self.echo,
+            peer: None,
+        };
         let manner = Manner {
             repeats,
             at_once: self.at_once,

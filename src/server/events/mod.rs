@@ -9,6 +9,7 @@ mod client;
 mod stamp;
 mod connection;
 mod account;
+mod latency;
 mod user_info;
 
 pub use account::{AccountFigures, account_connections_subjects, write_account_connections};
@@ -18,6 +19,7 @@ pub use connection::{
     write_disconnect,
 };
 pub use id::EventIds;
+pub use latency::{LatencyStatus, ServiceLatency};
 pub use server::{ServerFacts, ServerInfo, lame_duck_subject, shutdown_subject};
 pub use stamp::{Stamp, Traffic};
 pub use user_info::{USER_INFO_SUBJECT, UserInfo, user_info_subject, write_user_info};

@@ -116,7 +116,7 @@ impl ClientCertVerifier for ClientVerifier {
             (_, Err(direct)) => direct,
         };
         REFUSED.set(Some(refusal_text(&error, end_entity, intermediates, now)));
-        Err(error.into())
+        Err(with_alert(error).into())
     }
 
     fn verify_tls12_signature(
@@ -254,6 +254,19 @@ fn is_plain(error: &CertificateError) -> bool {
             | CertificateError::BadSignature
             | CertificateError::Revoked
     )
+}
+
+/// The error whose alert is the one that the reference sends.
+fn with_alert(error: CertificateError) -> CertificateError {
+    match error {
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            CertificateError::Expired
+        }
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::UnknownIssuer => error,
+        _ => CertificateError::BadEncoding,
+    }
 }
 
 /// What the reference's log says of it: the reason, then each certificate that was presented.

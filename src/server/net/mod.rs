@@ -5,14 +5,17 @@ pub mod distinguished_name;
 pub mod peer_certificate;
 mod certificate_names;
 mod cipher;
+mod client_hello;
 mod client_verifier;
 pub mod tls_error;
 pub mod tls_setup;
+pub mod tls_dial;
 pub mod tls_stream;
 pub mod proxy;
 pub mod listen_task;
 pub mod advertise;
 
+pub use client_hello::fuzz_client_hello;
 pub use distinguished_name::DistinguishedName;
 pub use peer_certificate::PeerCertificate;
 pub use tls_setup::{TlsSetup, TlsSetupError};

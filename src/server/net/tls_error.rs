@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use rustls::{AlertDescription, Error, PeerIncompatible};
 
+use super::client_hello::{self, ClientHello};
 use crate::server::base::io_text::io_text;
 
 /// A handshake that failed.
@@ -14,8 +15,13 @@ pub enum HandshakeError {
     NotTls,
     /// The peer sent a hello of SSL 2.
     Ssl2,
-    /// The peer closed.
-    Closed,
+    /// The first message is longer than any may be.
+    TooLong(u32),
+    /// The peer closed, in the middle of a record or before one.
+    Closed {
+        /// Part of a record had come.
+        within_record: bool,
+    },
     /// The socket failed.
     Socket(io::Error),
     /// The peer took too long.
@@ -24,6 +30,8 @@ pub enum HandshakeError {
     NotPinned,
     /// A client's certificate was refused: the whole text.
     Refused(String),
+    /// Nothing could be agreed on: the whole text.
+    Incompatible(String),
     /// Anything else that the TLS library found.
     Library(Error),
 }
@@ -31,7 +39,20 @@ pub enum HandshakeError {
 impl HandshakeError {
     /// Whether it may come from somebody who is no client at all: then it is only logged for debugging.
     pub const fn is_probe(&self) -> bool {
-        matches!(self, Self::NotTls | Self::Ssl2 | Self::TimedOut)
+        matches!(self, Self::NotTls | Self::TimedOut)
+    }
+
+    /// The alert that tells the peer, where the TLS library does not say it.
+    pub(super) const fn alert(&self) -> Option<[u8; 7]> {
+        /// A fatal alert in a record of version 1.0: nothing has been agreed on yet.
+        const fn fatal(description: u8) -> Option<[u8; 7]> {
+            Some([21, 3, 1, 0, 2, 2, description])
+        }
+        match self {
+            Self::Ssl2 => fatal(70),
+            Self::TooLong(_) => fatal(80),
+            _ => None,
+        }
     }
 
     /// The text; `ends` are the addresses here and there.
@@ -43,40 +64,58 @@ impl HandshakeError {
         match self {
             Self::NotTls => "tls: first record does not look like a TLS handshake".into(),
             Self::Ssl2 => "tls: unsupported SSLv2 handshake received".into(),
-            Self::Closed => "EOF".into(),
+            Self::TooLong(length) => format!(
+                "tls: handshake message of length {length} bytes exceeds maximum of {MESSAGE_BYTES_MAX} bytes"
+            ),
+            Self::Closed { within_record: false } => "EOF".into(),
+            Self::Closed { within_record: true } => "unexpected EOF".into(),
             Self::Socket(error) => socket(&format!("read: {}", io_text(error))),
             Self::TimedOut => socket("i/o timeout"),
             Self::NotPinned => "certificate not pinned".into(),
-            Self::Refused(text) => text.clone(),
+            Self::Refused(text) | Self::Incompatible(text) => text.clone(),
             Self::Library(error) => library_text(error),
         }
     }
 }
+
+/// The longest message of a handshake.
+pub(super) const MESSAGE_BYTES_MAX: u32 = 65536;
 
 fn library_text(error: &Error) -> String {
     match error {
         Error::AlertReceived(alert) => format!("remote error: tls: {}", alert_text(*alert)),
         Error::NoCertificatesPresented => "tls: client didn't provide a certificate".into(),
         Error::DecryptError => "local error: tls: bad record MAC".into(),
-        Error::PeerIncompatible(
-            PeerIncompatible::Tls12NotOffered
-            | PeerIncompatible::Tls12NotOfferedOrEnabled
-            | PeerIncompatible::Tls13RequiredForQuic
-            | PeerIncompatible::SupportedVersionsExtensionRequired,
-        ) => "tls: client offered only unsupported versions".into(),
-        Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon) => {
-            "tls: no cipher suite supported by both client and server".into()
-        }
         Error::PeerIncompatible(PeerIncompatible::NoKxGroupsInCommon) => {
             "tls: no key exchanges supported by both client and server".into()
         }
-        Error::General(text) if text == NO_CERTIFICATE => NO_CERTIFICATE.into(),
+        // What the library says where no certificate was found for the name asked for.
+        Error::General(text) if text == "no server certificate chain resolved" => {
+            "tls: no certificates configured".into()
+        }
         other => format!("tls: {other}"),
     }
 }
 
-/// A `tls` block without certificates.
-pub(super) const NO_CERTIFICATE: &str = "tls: no certificates configured";
+/// What the reference says where versions or suites do not meet; `record` holds the client's hello.
+pub(super) fn incompatible(error: &Error, record: &[u8]) -> Option<HandshakeError> {
+    let Error::PeerIncompatible(error) = error else { return None };
+    let hello = ClientHello::read(record)?;
+    let text = match error {
+        PeerIncompatible::Tls12NotOffered
+        | PeerIncompatible::Tls12NotOfferedOrEnabled
+        | PeerIncompatible::SupportedVersionsExtensionRequired
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => {
+            format!("tls: client offered only unsupported versions: {}", client_hello::shown(&hello.versions))
+        }
+        PeerIncompatible::NoCipherSuitesInCommon => format!(
+            "tls: no cipher suite supported by both client and server; client offered: {}",
+            client_hello::shown(&hello.suites)
+        ),
+        _ => return None,
+    };
+    Some(HandshakeError::Incompatible(text))
+}
 
 fn alert_text(alert: AlertDescription) -> &'static str {
     match alert {

@@ -78,7 +78,7 @@ const SYSTEM_ROOTS: [&str; 6] = [
 impl TlsSetup {
     /// Reads the block's files and builds what it asks for.
     pub fn new(tls: &Tls, files: &dyn Files) -> Result<Self, TlsSetupError> {
-        let mut reader = Reader { files, digests: FileDigests::new() };
+        let mut reader = Reader::new(files);
         let provider = Arc::new(cipher::provider(tls)?);
         let resolver = Certificates::read(tls, &mut reader)?;
         let certificates = resolver.own.clone();
@@ -114,20 +114,27 @@ impl TlsSetup {
 }
 
 /// Reads files and remembers what they held.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     files: &'a dyn Files,
     digests: FileDigests,
 }
 
-impl Reader<'_> {
-    fn read(&mut self, path: &Path) -> Result<Vec<u8>, String> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(files: &'a dyn Files) -> Self {
+        Self { files, digests: FileDigests::new() }
+    }
+
+    pub(super) fn read(&mut self, path: &Path) -> Result<Vec<u8>, String> {
         let bytes = self.files.read(&path.to_string_lossy())?;
         self.digests.insert(path.to_owned(), Sha256::digest(&bytes).into());
         Ok(bytes)
     }
 
     /// The roots of `ca_file`, or those that the system trusts.
-    fn roots(&mut self, ca_file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {
+    pub(super) fn roots(
+        &mut self,
+        ca_file: Option<&Path>,
+    ) -> Result<Vec<CertificateDer<'static>>, TlsSetupError> {
         let file = match ca_file {
             Some(path) => self.read(path).map_err(TlsSetupError::Files)?,
             None => SYSTEM_ROOTS.iter().find_map(|path| self.files.read(path).ok()).unwrap_or_default(),

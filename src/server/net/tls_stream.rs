@@ -22,7 +22,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 
 use super::cipher;
 use super::client_verifier;
-use super::tls_error::HandshakeError;
+use super::tls_error::{self, HandshakeError, MESSAGE_BYTES_MAX};
 use super::transport::Transport;
 
 /// Plaintext of one record. TLS: 2^14.
@@ -209,6 +209,11 @@ impl Session {
         let mut progress = self.hear(&mut early);
         loop {
             // An alert that says why is on its way also where it failed.
+            if let Err(error) = &progress
+                && let Some(alert) = error.alert()
+            {
+                self.unsent.extend(alert);
+            }
             let sent = self.send_unsent(|bytes| under.try_write(bytes));
             progress?;
             if !sent.map_err(HandshakeError::Socket)? {
@@ -224,7 +229,7 @@ impl Session {
                 };
                 front.copy_from_slice(&self.rest);
                 let read = match under.read(free) {
-                    Ok(0) => return Err(HandshakeError::Closed),
+                    Ok(0) => return Err(HandshakeError::Closed { within_record: held > 0 }),
                     Ok(read) => read,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                     Err(error) => return Err(HandshakeError::Socket(error)),
@@ -253,7 +258,7 @@ impl Session {
             }
             Err(error) => Err(match client_verifier::take_refusal() {
                 Some(text) => HandshakeError::Refused(text),
-                None => HandshakeError::Library(error),
+                None => tls_error::incompatible(&error, incoming).unwrap_or(HandshakeError::Library(error)),
             }),
         }
     }
@@ -552,9 +557,16 @@ fn check_first_record(bytes: &[u8]) -> Result<bool, HandshakeError> {
     let Some([kind, major, ..]) = bytes.first_chunk::<5>() else { return Ok(false) };
     match *kind {
         SSL2 => Err(HandshakeError::Ssl2),
-        ALERT | HANDSHAKE if *major < MAJOR_MAX => Ok(true),
+        ALERT if *major < MAJOR_MAX => Ok(true),
+        HANDSHAKE if *major < MAJOR_MAX => check_first_message(bytes),
         _ => Err(HandshakeError::NotTls),
     }
+}
+
+fn check_first_message(bytes: &[u8]) -> Result<bool, HandshakeError> {
+    let Some([.., high, middle, low]) = bytes.first_chunk::<9>() else { return Ok(false) };
+    let length = u32::from_be_bytes([0, *high, *middle, *low]);
+    if length > MESSAGE_BYTES_MAX { Err(HandshakeError::TooLong(length)) } else { Ok(true) }
 }
 
 fn is_full(error: &io::Error) -> bool {

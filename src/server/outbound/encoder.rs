@@ -39,6 +39,11 @@ impl Outgoing<'_> {
             .then(|| SharedPayload(Bytes::from([self.payload, b"\r\n"].concat())))
     }
 
+    /// The header block; empty where there is none.
+    pub fn header(&self) -> &[u8] {
+        self.payload.get(..self.header_bytes.unwrap_or(0)).unwrap_or_default()
+    }
+
     /// Bytes that a whole message has before the sid.
     #[inline]
     pub fn bytes_before_sid(&self) -> usize {

@@ -66,11 +66,10 @@ mod tests {
         assert_eq!((head.subject, head.issuer), (account.public_key(), operator.public_key()));
         assert_eq!(head.broken_rules, None);
         let bad = token::<Account>(&operator, &account, |claim| {
-            claim.nats.limits.jetstream.disk_storage = 1;
-            claim.nats.limits.jetstream_tiers.insert("R1".to_owned(), Default::default());
+            claim.nats.limits.jetstream_tiers.insert(String::new(), Default::default());
         });
         let broken = account_head(bad.as_bytes(), NOW).unwrap().broken_rules.unwrap();
-        assert_eq!(broken, "[JetStream Limits and tiered JetStream Limits are mutually exclusive]");
+        assert_eq!(broken, "[Tiered JetStream Limits can not contain a blank \"\" tier name]");
         assert_eq!(account_head(b"", NOW).unwrap_err(), "expected 3 chunks");
     }
 

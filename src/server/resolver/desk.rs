@@ -41,8 +41,8 @@ pub enum Event<W> {
     Asked(String, W),
     /// A request over the system account.
     Request(Letter),
-    /// Another server's answer to a look-up.
-    LookedUp(AccountKey, String),
+    /// Another server's answer to the question of this number.
+    LookedUp(AccountKey, u64, String),
     /// Claims that another server sends because ours differ; empty at the end.
     Packed(String),
     /// What came of an order.
@@ -55,8 +55,8 @@ pub enum Event<W> {
     Sync,
     /// It is time to look for claims that are over.
     Expire,
-    /// The configuration was loaded again.
-    Reload,
+    /// The configuration was loaded again, and brings these claims.
+    Reload(Vec<(AccountKey, String)>),
 }
 
 /// A request as it came.
@@ -77,8 +77,8 @@ pub enum Action<W> {
     Order(Order, Ticket),
     /// The web server is to be asked.
     Fetch(AccountKey),
-    /// The other servers are to be asked for an account; their answers come back.
-    AskOthers(AccountKey),
+    /// The other servers are to be asked for an account; their answers come back with the number.
+    AskOthers(AccountKey, u64),
     /// The other servers are to be told the sum of ours; those that differ send what they have.
     AskPacks(Sum),
     /// A message in the system account.
@@ -151,6 +151,8 @@ pub enum Ticket {
     Merge,
     /// Nothing comes of it but a line in the log.
     Expire,
+    /// Claims that a configuration brings: a reload of the directory tells of them.
+    Preload,
     /// The directory was looked through again.
     Reload,
     /// Claims that changed, to be handed to their account.
@@ -204,12 +206,12 @@ impl<W> Desk<W> {
         match event {
             Event::Asked(account, waiter) => self.asked(now, &account, waiter, out),
             Event::Request(letter) => self.request(now, is_known, letter, out),
-            Event::LookedUp(key, token) => {
-                self.look_up(now, others, key, lookups::Event::Replied(token), out);
+            Event::LookedUp(key, number, token) => {
+                self.look_up(now, others, key, lookups::Event::Replied(number, token), out);
             }
             Event::Packed(lines) if lines.is_empty() => {}
             Event::Packed(lines) => out.push(Action::Order(Order::Merge(lines), Ticket::Merge)),
-            Event::Done(ticket, outcome) => self.done(now, others, ticket, outcome, out),
+            Event::Done(ticket, outcome) => self.done(now, others, is_known, ticket, outcome, out),
             Event::Fetched(key, result) => {
                 self.look_up(now, others, key, lookups::Event::Fetched(result), out);
             }
@@ -218,10 +220,19 @@ impl<W> Desk<W> {
             }
             Event::Sync => out.push(Action::Order(Order::Sum, Ticket::Sync)),
             Event::Expire => out.push(Action::Order(Order::Expire, Ticket::Expire)),
-            Event::Reload if self.settings.kind.has_directory() => {
+            Event::Reload(preloads) => self.reload(preloads, out),
+        }
+    }
+
+    fn reload(&mut self, preloads: Vec<(AccountKey, String)>, out: &mut Vec<Action<W>>) {
+        match self.settings.kind {
+            Kind::Memory => preloads.into_iter().for_each(|(key, token)| self.preload(key, token)),
+            Kind::Url => {}
+            Kind::Full | Kind::Cache => {
+                let keep = |(key, token)| Action::Order(Order::SaveIfNewer(key, token), Ticket::Preload);
+                out.extend(preloads.into_iter().map(keep));
                 out.push(Action::Order(Order::Reload, Ticket::Reload));
             }
-            Event::Reload => {}
         }
     }
 
@@ -252,7 +263,7 @@ impl<W> Desk<W> {
     fn act(&mut self, action: lookups::Action<W>, out: &mut Vec<Action<W>>) {
         out.push(match action {
             lookups::Action::Load(key) => Action::Order(Order::Load(key), Ticket::Load(key)),
-            lookups::Action::AskOthers(key) => Action::AskOthers(key),
+            lookups::Action::AskOthers(key, number) => Action::AskOthers(key, number),
             lookups::Action::Fetch(key) => Action::Fetch(key),
             lookups::Action::Keep(key, token) => {
                 Action::Order(Order::SaveIfNewer(key, token), Ticket::Keep(key))
@@ -344,6 +355,7 @@ impl<W> Desk<W> {
         &mut self,
         now: Timestamp,
         others: usize,
+        is_known: &dyn Fn(&str) -> bool,
         ticket: Ticket,
         outcome: Outcome,
         out: &mut Vec<Action<W>>,
@@ -384,7 +396,7 @@ impl<W> Desk<W> {
                 out.push(Action::Log(Level::Debug, format!("DirResolver - Checking store state: {sum:x}")));
                 out.push(Action::AskPacks(sum));
             }
-            (Ticket::Merge, outcome @ Outcome::Merged { .. }) => merged(outcome, out),
+            (Ticket::Merge, outcome @ Outcome::Merged { .. }) => merged(outcome, is_known, out),
             (Ticket::Changed(key), Outcome::Loaded(result)) => match result {
                 Ok(token) => out.push(Action::Changed(key, token)),
                 Err(error) => {
@@ -396,10 +408,15 @@ impl<W> Desk<W> {
                 let text = |error| format!("DirResolver - Expired claims stay: {error}");
                 out.extend(refused.into_iter().map(|error| Action::Log(Level::Warn, text(error))));
             }
-            (Ticket::Reload, Outcome::Reloaded(Ok(changed))) => changed_accounts(changed, out),
+            (Ticket::Reload, Outcome::Reloaded(Ok(changed))) => changed_accounts(changed, is_known, out),
             (Ticket::Reload, Outcome::Reloaded(Err(error))) => {
                 out.push(Action::Log(Level::Error, format!("DirResolver - Reload got error: {error}")));
             }
+            (Ticket::Preload, Outcome::Saved(Err(error))) => {
+                let text = format!("DirResolver - Preloaded claims are not kept: {error}");
+                out.push(Action::Log(Level::Warn, text));
+            }
+            (Ticket::Preload, _) => {}
             (ticket, outcome) => pack(ticket, outcome, out),
         }
     }
@@ -436,13 +453,14 @@ fn plain<W>(reply: String, text: String) -> Action<W> {
 }
 
 /// Reads claims that changed, for the accounts that are in use.
-fn changed_accounts<W>(changed: Vec<AccountKey>, out: &mut Vec<Action<W>>) {
-    out.extend(changed.into_iter().map(|key| Action::Order(Order::Load(key), Ticket::Changed(key))));
+fn changed_accounts<W>(changed: Vec<AccountKey>, is_known: &dyn Fn(&str) -> bool, out: &mut Vec<Action<W>>) {
+    let in_use = changed.into_iter().filter(|key| is_known(key.as_str()));
+    out.extend(in_use.map(|key| Action::Order(Order::Load(key), Ticket::Changed(key))));
 }
 
-fn merged<W>(outcome: Outcome, out: &mut Vec<Action<W>>) {
+fn merged<W>(outcome: Outcome, is_known: &dyn Fn(&str) -> bool, out: &mut Vec<Action<W>>) {
     let Outcome::Merged { changed, before, after, error } = outcome else { return };
-    changed_accounts(changed, out);
+    changed_accounts(changed, is_known, out);
     out.push(match error {
         Some(error) => Action::Log(Level::Error, format!("DirResolver - Merging resulted in error: {error}")),
         None => {

@@ -66,8 +66,8 @@ pub enum Event<W> {
     Asked(W),
     /// The directory was read; `None` where it holds none.
     Loaded(Result<Option<String>, String>),
-    /// A server answered; empty where it has none.
-    Replied(String),
+    /// A server answered the question of this number; empty where it has none.
+    Replied(u64, String),
     /// The web server answered.
     Fetched(Result<String, String>),
     /// What another server had is kept, or why not.
@@ -79,8 +79,8 @@ pub enum Event<W> {
 pub enum Action<W> {
     /// Read the directory.
     Load(AccountKey),
-    /// Ask the other servers.
-    AskOthers(AccountKey),
+    /// Ask the other servers; their answers come with the question's number.
+    AskOthers(AccountKey, u64),
     /// Ask the web server.
     Fetch(AccountKey),
     /// Keep what another server had.
@@ -99,8 +99,9 @@ struct Lookup<W> {
 enum Stage {
     Loading,
     Fetching,
-    /// Others are asked: until when, and how many may still say that they have none.
+    /// Others are asked: which question, until when, and how many may still say that they have none.
     Asking {
+        number: u64,
         until: Timestamp,
         missing: usize,
     },
@@ -112,12 +113,14 @@ enum Stage {
 pub struct Lookups<W> {
     source: Source,
     running: HashMap<AccountKey, Lookup<W>>,
+    /// Questions to other servers so far.
+    questions: u64,
 }
 
 impl<W> Lookups<W> {
     /// Looks in `source`.
     pub fn new(source: Source) -> Self {
-        Self { source, running: HashMap::new() }
+        Self { source, running: HashMap::new(), questions: 0 }
     }
 
     /// What happened to the look-up of `key`; `others` servers are known at present.
@@ -136,7 +139,7 @@ impl<W> Lookups<W> {
                 self.finish(&key, Err(FetchError::Failed(error)))
             }
             Event::Fetched(Ok(token)) => self.finish(&key, Ok(token)),
-            Event::Replied(token) => self.replied(key, token),
+            Event::Replied(number, token) => self.replied(key, number, token),
             Event::Kept(result) => self.kept(&key, result),
         }
     }
@@ -177,13 +180,19 @@ impl<W> Lookups<W> {
     fn ask_others(&mut self, now: Timestamp, others: usize, key: AccountKey) -> Option<Action<W>> {
         let Source::Directory { timeout, answers_itself } = self.source else { return None };
         let lookup = self.running.get_mut(&key)?;
-        lookup.stage = Stage::Asking { until: now + timeout, missing: others + usize::from(answers_itself) };
-        Some(Action::AskOthers(key))
+        self.questions += 1;
+        let (number, missing) = (self.questions, others + usize::from(answers_itself));
+        lookup.stage = Stage::Asking { number, until: now + timeout, missing };
+        Some(Action::AskOthers(key, number))
     }
 
-    fn replied(&mut self, key: AccountKey, token: String) -> Option<Action<W>> {
+    fn replied(&mut self, key: AccountKey, to: u64, token: String) -> Option<Action<W>> {
         let lookup = self.running.get_mut(&key)?;
-        let Stage::Asking { missing, .. } = &mut lookup.stage else { return None };
+        let Stage::Asking { number, missing, .. } = &mut lookup.stage else { return None };
+        // An answer to a question that was given up says nothing about this one.
+        if *number != to {
+            return None;
+        }
         if !token.is_empty() {
             lookup.stage = Stage::Keeping(token.clone());
             return Some(Action::Keep(key, token));
@@ -262,16 +271,18 @@ mod tests {
     fn what_another_server_has_is_kept_before_it_is_given_away() {
         let mut talk = Talk::new(FULL);
         talk.say(Event::Asked(1));
-        assert_eq!(talk.say(Event::Loaded(Ok(None))), Some(Action::AskOthers(talk.key)));
-        assert_eq!(talk.say(Event::Replied(String::new())), None);
-        assert_eq!(talk.say(Event::Replied(token())), Some(Action::Keep(talk.key, token())));
+        assert_eq!(talk.say(Event::Loaded(Ok(None))), Some(Action::AskOthers(talk.key, 1)));
+        assert_eq!(talk.say(Event::Replied(1, String::new())), None);
+        assert_eq!(talk.say(Event::Replied(1, token())), Some(Action::Keep(talk.key, token())));
         // Later answers come too late.
-        assert_eq!(talk.say(Event::Replied("other".to_owned())), None);
+        assert_eq!(talk.say(Event::Replied(1, "other".to_owned())), None);
         assert_eq!(talk.lookups.deadline(), None);
         assert_eq!(talk.say(Event::Kept(Ok(()))), Some(Action::Answer(vec![1], Ok(token()))));
         talk.say(Event::Asked(2));
         talk.say(Event::Loaded(Ok(None)));
-        talk.say(Event::Replied(token()));
+        // Too late for the first question, and no answer to the second.
+        assert_eq!(talk.say(Event::Replied(1, token())), None);
+        talk.say(Event::Replied(2, token()));
         let full = Err(FetchError::Failed("jwt store is full".to_owned()));
         let kept = talk.say(Event::Kept(Err("jwt store is full".to_owned())));
         assert_eq!(kept, Some(Action::Answer(vec![2], full)));
@@ -284,9 +295,9 @@ mod tests {
             talk.say(Event::Asked(1));
             talk.say(Event::Loaded(Ok(None)));
             for _ in 1..empty_answers {
-                assert_eq!(talk.say(Event::Replied(String::new())), None);
+                assert_eq!(talk.say(Event::Replied(1, String::new())), None);
             }
-            let last = talk.say(Event::Replied(String::new()));
+            let last = talk.say(Event::Replied(1, String::new()));
             assert_eq!(last, Some(Action::Answer(vec![1], Err(FetchError::NotFound))));
         }
     }
@@ -298,11 +309,11 @@ mod tests {
         assert_eq!(lookups.deadline(), None);
         lookups.handle(at(1), 0, key, Event::Loaded(Ok(None)));
         // No server is known: one that has none is not all there may be.
-        assert_eq!(lookups.handle(at(1), 0, key, Event::Replied(String::new())), None);
+        assert_eq!(lookups.handle(at(1), 0, key, Event::Replied(1, String::new())), None);
         assert_eq!(lookups.deadline(), Some(at(3)));
         assert!(lookups.expire(at(2)).is_empty());
         assert_eq!(lookups.expire(at(3)), [Action::Answer(vec![1], Err(FetchError::TimedOut))]);
-        assert_eq!(lookups.handle(at(4), 0, key, Event::Replied(token())), None);
+        assert_eq!(lookups.handle(at(4), 0, key, Event::Replied(1, token())), None);
     }
 
     #[test]

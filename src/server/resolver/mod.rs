@@ -18,9 +18,11 @@ pub mod lookups;
 pub mod requests;
 pub mod claims;
 pub mod desk;
+pub mod ask;
 #[cfg(test)]
 mod simulated;
 
+pub use ask::{Call, LookUps, Waiter};
 pub use desk::{Action, Desk, Event};
 pub use key::AccountKey;
 pub use kind::{Keeping, Kind};

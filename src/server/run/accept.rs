@@ -10,7 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::server::base::clock::Clock;
 use crate::server::base::io_text::io_text;
 use crate::server::client::{ClientContext, ClientSession};
-use crate::server::config::options::Options;
+use crate::server::config::options::{HandshakeFirst, Options};
 use crate::server::conn::opening_task::{self, Opening};
 use crate::server::conn::read_task;
 use crate::server::net::Transport;
@@ -72,7 +72,9 @@ fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<Socket
     let connections_max = usize::try_from(options.max_connections).unwrap_or(0);
     let mut session = ClientSession::new(Arc::clone(context), Arc::clone(&outbound), peer, conn.clock.now());
     if !conn.table.insert(&outbound, connections_max) {
-        session.refuse_connection();
+        // Where TLS comes first, there is no INFO before it.
+        let greets = opening.is_none_or(|opening| opening.first == HandshakeFirst::Off);
+        session.refuse_connection(greets);
         return read_task::start(conn, transport, outbound, session);
     }
     match opening {

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::files;
 use super::ports::PortsFile;
+use super::resolver;
 use super::server::Server;
 use super::start::{self, Prepared, StartError};
 use crate::server::config::change::{self, Change, Effects, LogLine, Ports, Refusal, Running};
@@ -49,11 +50,15 @@ impl Server {
         let changes = change::changes(&old, &new, &self.running())?;
         let address = start::advertised(&new, self.port())?;
         let tls = start::tls_setup(&new)?;
+        let preloads = resolver::preloads(&new).map_err(StartError::Resolver)?;
         let settings = Settings::from_options(&new, &files::called_by());
         let digest = new.config_digest.clone();
         let client = &self.inner.client;
         // The sessions of accounts that are gone see it when they take up the new options.
         client.accounts.update(&new).map_err(StartError::from)?;
+        if let Some(look_ups) = &client.look_ups {
+            look_ups.reload(preloads).await;
+        }
         let policy = self.inner.policies.build(&new, &client.accounts, Some(&client.policy.load()));
         let auth_required = policy.is_required();
         client.conn.herald.set_info(start::description(&new, &client.info.load()));

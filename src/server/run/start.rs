@@ -13,8 +13,10 @@ use super::accept::{self, ClientAccept};
 use super::banner::{self, Identity};
 use super::files;
 use super::heartbeat_task;
+use super::overdue_task;
 use super::server::{Inner, Life, Server};
 use super::version;
+use super::{resolver, resolver_task};
 use crate::server::account::Registry;
 use crate::server::auth::PolicyBuilder;
 use crate::server::base::clock::SystemClock;
@@ -58,6 +60,9 @@ pub enum StartError {
     /// The `tls` block cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
+    /// The resolver cannot be opened.
+    #[error("{0}")]
+    Resolver(String),
     /// The pid file cannot be written.
     #[error("{0}")]
     PidFile(String),
@@ -112,6 +117,7 @@ impl Server {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
+        let resolver = resolver::open(&options, &clock).await.map_err(StartError::Resolver)?;
         let server_id = KeyPair::new_server().public_key();
         announce(&options, &server_id, &logger);
         if let Some(path) = &options.pid_file {
@@ -121,6 +127,10 @@ impl Server {
             return Err(refusal.into());
         }
         let tls = tls_setup(&options)?;
+        if let Some(resolver) = &resolver {
+            resolver::check_start(&options).map_err(StartError::Resolver)?;
+            resolver.announce(&logger);
+        }
         let port = listen_port(&options)?;
         let listeners = listen_task::listen(&options.host, port)
             .await
@@ -138,6 +148,9 @@ impl Server {
         }
         let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
         let system = options.system_account_name().map(|_| Arc::clone(accounts.system()));
+        if system.is_some() {
+            accounts.common().name_server(&info.server_name);
+        }
         let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
         let rate_limit = options.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit);
         let gate_tls = Arc::new(TlsGate::new(tls, rate_limit));
@@ -160,6 +173,7 @@ impl Server {
             policy: ArcSwap::from_pointee(policy),
             info: ArcSwap::from_pointee(info),
             tls: gate_tls,
+            look_ups: resolver.as_ref().map(|resolver| resolver.look_ups.clone()),
             lame_duck: AtomicBool::new(false),
         });
         let (gate, _) = watch::channel(Gate::Open);
@@ -169,6 +183,11 @@ impl Server {
         let logger = client.conn.logger.clone();
         let rate = handshake_rate_task::run(Arc::clone(&client.tls), logger);
         spawn_until_stopped(life.subscribe(), rate);
+        if let Some(resolver) = resolver {
+            let task = resolver_task::run(Arc::clone(&client), resolver.parts);
+            spawn_until_stopped(life.subscribe(), task);
+        }
+        spawn_until_stopped(life.subscribe(), overdue_task::run(Arc::clone(&client)));
         for listener in listeners {
             let accept = ClientAccept { context: Arc::clone(&client) };
             spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));

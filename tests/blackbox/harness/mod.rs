@@ -7,6 +7,8 @@ pub(crate) mod server;
 pub(crate) mod raw;
 pub(crate) mod client;
 pub(crate) mod python;
+pub(crate) mod pki;
+pub(crate) mod secure;
 pub(crate) mod operator;
 pub(crate) mod trial;
 

@@ -171,7 +171,7 @@ pub struct DirResolver {
     pub limit: i64,
     /// FULL: time between two syncs; `None` is the default of a minute. `interval`.
     pub interval: Option<Duration>,
-    /// CACHE: age after which claims are fetched again; `None` is the default of an hour. `ttl`.
+    /// CACHE: time without use after which claims are dropped; `None`: when they expire. `ttl`.
     pub ttl: Option<Duration>,
     /// FULL: claims may be deleted. `allow_delete`.
     pub allow_delete: bool,

@@ -1,0 +1,52 @@
+//! How the rest of the server asks a resolver.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::key::AccountKey;
+use super::lookups::FetchError;
+
+/// Questions that wait for the resolver's task; who has one more waits.
+const CALLS_MAX: usize = 256;
+
+/// Where an account's claims go, or why there are none.
+pub type Waiter = oneshot::Sender<Result<String, FetchError>>;
+
+/// What a resolver's task is asked for.
+#[derive(Debug)]
+pub enum Call {
+    /// An account's claims.
+    Claims(String, Waiter),
+    /// The configuration was loaded again, and brings these claims.
+    Reload(Vec<(AccountKey, String)>),
+}
+
+/// Asks a resolver. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LookUps(mpsc::Sender<Call>);
+
+impl LookUps {
+    /// With the end that the resolver's task listens at.
+    pub fn new() -> (Self, mpsc::Receiver<Call>) {
+        let (sender, calls) = mpsc::channel(CALLS_MAX);
+        (Self(sender), calls)
+    }
+
+    /// Claims of an account, as a token that nobody has judged yet. Whoever asks for the same account
+    /// meanwhile shares the look-up.
+    ///
+    /// # Errors
+    /// There are none, or nobody says in time.
+    pub async fn claims(&self, account: &str) -> Result<String, FetchError> {
+        let (waiter, claims) = oneshot::channel();
+        // An error drops the waiter, which says the same.
+        let _ = self.0.send(Call::Claims(account.to_owned(), waiter)).await;
+        claims.await.unwrap_or(Err(FetchError::Shutdown))
+    }
+
+    /// Keeps what a configuration brings that was loaded again, and has files looked at that somebody may
+    /// have changed.
+    pub async fn reload(&self, preloads: Vec<(AccountKey, String)>) {
+        // A task that has ended has nothing to look at.
+        let _ = self.0.send(Call::Reload(preloads)).await;
+    }
+}

@@ -1,0 +1,159 @@
+//! A resolver as the options describe it: opened, filled with what is preloaded, ready for its task.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::resolver_task::Parts;
+use crate::server::base::clock::{Clock, SystemClock};
+use crate::server::base::io_text::io_text;
+use crate::server::base::quote::quote;
+use crate::server::config::options::{self, Options, Resolver};
+use crate::server::config::read::Here;
+use crate::server::jwt::AccountClaims;
+use crate::server::log::Logger;
+use crate::server::net::tls_dial::client_config;
+use crate::server::resolver::desk::{Desk, Settings};
+use crate::server::resolver::disk::Folder;
+use crate::server::resolver::requests::Operator;
+use crate::server::resolver::store::{Deletion, Store};
+use crate::server::resolver::store_task;
+use crate::server::resolver::url::Web;
+use crate::server::resolver::{AccountKey, Keeping, Kind, LookUps, kind};
+
+/// A resolver that is open; its task does not run yet.
+pub(super) struct Opened {
+    pub(super) look_ups: LookUps,
+    pub(super) parts: Parts,
+    /// What the log is told once it runs.
+    notice: Option<String>,
+    damaged: Vec<String>,
+}
+
+/// Opens the resolver that the options name, if they do. The texts of errors are the reference's.
+pub(super) async fn open(options: &Options, clock: &SystemClock) -> Result<Option<Opened>, String> {
+    let Some(resolver) = &options.resolver else { return Ok(None) };
+    let kind = Kind::of(resolver);
+    let (look_ups, calls) = LookUps::new();
+    let parts = Parts {
+        kind,
+        desk: Desk::new(settings(options, kind)),
+        calls,
+        orders: None,
+        web: None,
+        sync_interval: None,
+        expiry_check: None,
+    };
+    let mut opened = Opened { look_ups, parts, notice: None, damaged: Vec::new() };
+    let preloads = preloads(options)?;
+    match resolver {
+        Resolver::Mem => {
+            preloads.into_iter().for_each(|(key, token)| opened.parts.desk.preload(key, token));
+        }
+        Resolver::Url(url) => {
+            let tls =
+                client_config(options.resolver_tls.as_ref(), &Here).map_err(|error| error.to_string())?;
+            let web = Web::new(url, tls)?;
+            web.fetch("").await?;
+            opened.parts.web = Some(web);
+        }
+        Resolver::Full(dir) => {
+            opened.keep("all", &dir.dir, Keeping::full(dir), &preloads, clock)?;
+        }
+        Resolver::Cache(dir) => {
+            opened.keep("some", &dir.dir, Keeping::cache(dir), &preloads, clock)?;
+        }
+    }
+    Ok(Some(opened))
+}
+
+impl Opened {
+    /// Opens the directory, puts what is preloaded into it, and hands it to its thread.
+    fn keep(
+        &mut self,
+        how_many: &str,
+        path: &Path,
+        keeping: Keeping,
+        preloads: &[(AccountKey, String)],
+        clock: &SystemClock,
+    ) -> Result<(), String> {
+        let refused = |error: std::io::Error| format!("mkdir {}: {}", path.display(), io_text(&error));
+        let folder = Folder::open(path).map_err(refused)?;
+        self.notice =
+            Some(format!("Managing {how_many} jwt in exclusive directory {}", folder.root().display()));
+        let now = clock.now();
+        let opened = Store::open(folder, keeping.policy, keeping.deletion, now).map_err(refused)?;
+        let (mut store, found) = opened;
+        self.damaged = found.damaged;
+        for (key, token) in preloads {
+            if let Err(error) = store.save_if_newer(key, token, now) {
+                self.damaged.push(format!("preloaded claims of {key} are not kept: {error}"));
+            }
+        }
+        store.sync().map_err(refused)?;
+        let (orders, _) = store_task::start(store, Arc::new(clock.clone())).map_err(refused)?;
+        self.parts.orders = Some(orders);
+        self.parts.sync_interval = keeping.interval;
+        self.parts.expiry_check = Some(keeping.expiry_check);
+        Ok(())
+    }
+
+    /// Tells the log what the resolver looks after.
+    pub(super) fn announce(&self, logger: &Logger) {
+        for text in &self.damaged {
+            logger.warn(format_args!("DirResolver - {text}"));
+        }
+        if let Some(notice) = &self.notice {
+            logger.notice(format_args!("{notice}"));
+        }
+    }
+}
+
+fn settings(options: &Options, kind: Kind) -> Settings {
+    let keeping = match &options.resolver {
+        Some(Resolver::Full(dir)) => Some(Keeping::full(dir)),
+        Some(Resolver::Cache(dir)) => Some(Keeping::cache(dir)),
+        _ => None,
+    };
+    Settings {
+        kind,
+        operator: operator(options.operators.first()),
+        system_account: options.system_account_name().unwrap_or_default().to_owned(),
+        may_delete: keeping.is_some_and(|keeping| keeping.deletion != Deletion::Refused),
+        timeout: keeping.map_or(kind::FETCH_TIMEOUT, |keeping| keeping.timeout),
+    }
+}
+
+fn operator(first: Option<&options::Operator>) -> Operator {
+    let Some(first) = first else { return Operator::default() };
+    let own = (!first.strict_signing_key_usage).then(|| first.key.clone());
+    Operator {
+        key: first.key.clone(),
+        is_strict: first.strict_signing_key_usage,
+        keys: own.into_iter().chain(first.signing_keys.iter().cloned()).collect(),
+    }
+}
+
+/// Preloaded claims, read once so that nothing wrong is kept. The texts of errors are the reference's.
+pub(super) fn preloads(options: &Options) -> Result<Vec<(AccountKey, String)>, String> {
+    let is_read_only = matches!(options.resolver, Some(Resolver::Url(_)));
+    if is_read_only && !options.resolver_preload.is_empty() {
+        return Err("resolver preloads only available for writeable resolver types MEM/DIR/CACHE_DIR".into());
+    }
+    let mut all = Vec::new();
+    for (name, token) in &options.resolver_preload {
+        AccountClaims::decode(token)
+            .map_err(|error| format!("preload account error for {}: {error}", quote(name)))?;
+        // What is filed under a name that is none can never be asked for.
+        all.extend(AccountKey::parse(name).map(|key| (key, token.clone())));
+    }
+    Ok(all)
+}
+
+/// What keeps a directory from being looked after, although it is open: nobody could be trusted.
+pub(super) fn check_start(options: &Options) -> Result<(), String> {
+    let has_directory = options.resolver.as_ref().is_some_and(|resolver| Kind::of(resolver).has_directory());
+    if has_directory && operator(options.operators.first()).keys.is_empty() {
+        return Err("Could not start resolver: no operator key found".into());
+    }
+    Ok(())
+}

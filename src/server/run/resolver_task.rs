@@ -1,0 +1,340 @@
+//! The task of a resolver: carries what happens to its desk, and what the desk says to where it belongs.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::claims;
+use crate::server::base::clock::{Clock, Timestamp};
+use crate::server::base::inbox::Inbox;
+use crate::server::base::rng::Rng;
+use crate::server::client::ClientContext;
+use crate::server::conn::lend_courier;
+use crate::server::delivery::{Occasion, Post};
+use crate::server::interest::{Detour, Letter, Subscription};
+use crate::server::resolver::desk::{self, Action, Body, Desk, Event, Ticket};
+use crate::server::resolver::index::Sum;
+use crate::server::resolver::store_task::{Orders, Outcome};
+use crate::server::resolver::url::Web;
+use crate::server::resolver::{AccountKey, Call, Kind, Waiter};
+
+/// Messages over the system account that wait for the task.
+const LETTERS_MAX: usize = 8192;
+/// Orders on their way to the directory before nothing more is taken.
+const ORDERS_MAX: usize = 256;
+/// Documents fetched from a web server at the same time.
+const FETCHES_MAX: usize = 64;
+/// Characters of the part of a reply subject that is this server's own.
+const TOKEN_LENGTH: usize = 8;
+/// Longest wait for anything: nothing depends on it.
+const IDLE_WAIT: Duration = Duration::from_secs(3600);
+
+/// What `start` has made for the task.
+pub(super) struct Parts {
+    pub(super) kind: Kind,
+    pub(super) desk: Desk<Waiter>,
+    /// The server's own questions.
+    pub(super) calls: mpsc::Receiver<Call>,
+    /// The directory, if there is one.
+    pub(super) orders: Option<Orders>,
+    /// The web server, if there is one.
+    pub(super) web: Option<Web>,
+    /// Time between two comparisons with other servers.
+    pub(super) sync_interval: Option<Duration>,
+    /// Time between two looks for claims that are over.
+    pub(super) expiry_check: Option<Duration>,
+}
+
+/// Runs until nobody can ask any more.
+pub(super) async fn run(context: Arc<ClientContext>, parts: Parts) {
+    Task::new(context, parts).run().await;
+}
+
+struct Task {
+    context: Arc<ClientContext>,
+    desk: Desk<Waiter>,
+    calls: mpsc::Receiver<Call>,
+    orders: Option<Orders>,
+    web: Option<Web>,
+    letters: Arc<Inbox<Letter>>,
+    /// Orders on their way, in turn; their outcomes come in the same order.
+    pending: VecDeque<(Ticket, oneshot::Receiver<Outcome>)>,
+    fetches: JoinSet<(AccountKey, Result<String, String>)>,
+    /// Accounts to be fetched when there is room.
+    to_fetch: VecDeque<AccountKey>,
+    /// What the subjects of answers to this server begin with, up to a dot.
+    inbox: String,
+    sync: Option<Repeated>,
+    expiry: Option<Repeated>,
+}
+
+/// Something to be done again and again.
+struct Repeated {
+    every: Duration,
+    next: Timestamp,
+}
+
+impl Repeated {
+    /// Whether it is time; the next time is counted from now.
+    fn is_due(&mut self, now: Timestamp) -> bool {
+        let due = self.next <= now;
+        if due {
+            self.next = now + self.every;
+        }
+        due
+    }
+}
+
+/// What woke the task.
+enum Woken {
+    Call(Call),
+    Letter(Letter),
+    Outcome(Option<Outcome>),
+    Fetched(AccountKey, Result<String, String>),
+    Nothing,
+    /// Nobody can ask any more.
+    Ended,
+}
+
+impl Task {
+    fn new(context: Arc<ClientContext>, parts: Parts) -> Self {
+        let now = context.conn.clock.now();
+        let letters = Arc::new(Inbox::new(LETTERS_MAX));
+        let mut rng = Rng::from_entropy();
+        let inbox = format!("$SYS._INBOX.{}.{}.", rng.token(TOKEN_LENGTH), rng.token(TOKEN_LENGTH));
+        let task = Self {
+            context,
+            desk: parts.desk,
+            calls: parts.calls,
+            orders: parts.orders,
+            web: parts.web,
+            letters,
+            pending: VecDeque::new(),
+            fetches: JoinSet::new(),
+            to_fetch: VecDeque::new(),
+            inbox,
+            sync: parts.sync_interval.map(|every| Repeated { every, next: now + every }),
+            expiry: parts.expiry_check.map(|every| Repeated { every, next: now }),
+        };
+        for (subject, is_shared) in parts.kind.subjects() {
+            task.subscribe(subject, is_shared.then_some("responder"));
+        }
+        if parts.kind.has_directory() {
+            task.subscribe(&format!("{}>", task.inbox), None);
+        }
+        task
+    }
+
+    fn subscribe(&self, subject: &str, queue: Option<&str>) {
+        let system = self.context.accounts.system();
+        let detour = Detour::Inbox(Arc::clone(&self.letters));
+        let target = Arc::clone(system.outbound());
+        let queue = queue.map(str::as_bytes);
+        // A valid subject.
+        let _ = system.interest().insert(Subscription::with_detour(
+            target,
+            detour,
+            subject.as_bytes(),
+            queue,
+            b"0",
+        ));
+    }
+
+    async fn run(mut self) {
+        loop {
+            let now = self.context.conn.clock.now();
+            self.on_time(now).await;
+            match self.next(now).await {
+                Woken::Ended => return,
+                Woken::Nothing => {}
+                Woken::Call(Call::Claims(account, waiter)) => {
+                    self.handle(Event::Asked(account, waiter)).await
+                }
+                Woken::Call(Call::Reload(preloads)) => self.handle(Event::Reload(preloads)).await,
+                Woken::Letter(letter) => {
+                    if let Some(event) = self.event_of(&letter) {
+                        self.handle(event).await;
+                    }
+                }
+                Woken::Outcome(outcome) => {
+                    let Some((ticket, _)) = self.pending.pop_front() else { continue };
+                    // Without an outcome the thread has ended, as everything does now.
+                    let Some(outcome) = outcome else { return };
+                    self.handle(Event::Done(ticket, outcome)).await;
+                }
+                Woken::Fetched(key, result) => {
+                    self.fetch_next();
+                    self.handle(Event::Fetched(key, result)).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for whatever comes first.
+    async fn next(&mut self, now: Timestamp) -> Woken {
+        let times = [
+            self.desk.deadline(),
+            self.sync.as_ref().map(|it| it.next),
+            self.expiry.as_ref().map(|it| it.next),
+        ];
+        let wait = times.into_iter().flatten().min().map_or(IDLE_WAIT, |next| next.since(now));
+        let has_room = self.pending.len() < ORDERS_MAX;
+        let Self { calls, letters, pending, fetches, .. } = self;
+        let woken = async {
+            tokio::select! {
+                call = calls.recv(), if has_room => call.map_or(Woken::Ended, Woken::Call),
+                letter = letters.pop(), if has_room => Woken::Letter(letter),
+                outcome = outcome_of(pending) => Woken::Outcome(outcome),
+                Some(fetched) = fetches.join_next() => match fetched {
+                    Ok((key, result)) => Woken::Fetched(key, result),
+                    // A task of ours that panicked has said so.
+                    Err(_) => Woken::Nothing,
+                },
+            }
+        };
+        tokio::time::timeout(wait, woken).await.unwrap_or(Woken::Nothing)
+    }
+
+    async fn on_time(&mut self, now: Timestamp) {
+        let mut out = Vec::new();
+        self.desk.expire_lookups(now, &mut out);
+        self.perform(out).await;
+        if self.sync.as_mut().is_some_and(|sync| sync.is_due(now)) {
+            self.handle(Event::Sync).await;
+        }
+        if self.expiry.as_mut().is_some_and(|expiry| expiry.is_due(now)) {
+            self.handle(Event::Expire).await;
+        }
+    }
+
+    /// What a message means to the desk: an answer to this server, or a request.
+    fn event_of(&self, letter: &Letter) -> Option<Event<Waiter>> {
+        let subject = String::from_utf8_lossy(&letter.subject).into_owned();
+        let Some(rest) = subject.strip_prefix(&self.inbox) else {
+            let reply = String::from_utf8_lossy(&letter.reply).into_owned();
+            return Some(Event::Request(desk::Letter { subject, reply, body: letter.body().to_vec() }));
+        };
+        let text = String::from_utf8_lossy(letter.body()).into_owned();
+        match rest.split_once('.') {
+            None => Some(Event::Packed(text)),
+            Some((key, number)) => Some(Event::LookedUp(AccountKey::parse(key)?, number.parse().ok()?, text)),
+        }
+    }
+
+    async fn handle(&mut self, event: Event<Waiter>) {
+        let now = self.context.conn.clock.now();
+        let mut out = Vec::new();
+        let accounts = &self.context.accounts;
+        let is_known = |name: &str| accounts.find(name).is_some();
+        // Servers that are linked to this one: none yet.
+        self.desk.handle(now, 0, &is_known, event, &mut out);
+        self.perform(out).await;
+    }
+
+    async fn perform(&mut self, actions: Vec<Action<Waiter>>) {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
+            match action {
+                Action::Order(order, ticket) => {
+                    if let Some(orders) = &self.orders {
+                        let outcome = orders.bring(order).await;
+                        self.pending.push_back((ticket, outcome));
+                    }
+                }
+                Action::Fetch(key) => {
+                    self.to_fetch.push_back(key);
+                    self.fetch_next();
+                }
+                Action::AskOthers(key, number) => {
+                    let subject = format!("$SYS.REQ.ACCOUNT.{key}.CLAIMS.LOOKUP");
+                    self.publish(&subject, &format!("{}{key}.{number}", self.inbox), b"");
+                }
+                Action::AskPacks(Sum(sum)) => {
+                    self.publish("$SYS.REQ.CLAIMS.PACK", &format!("{}packs", self.inbox), &sum);
+                }
+                Action::Reply(subject, Body::Plain(text)) => self.publish(&subject, "", text.as_bytes()),
+                Action::Reply(subject, body) => self.say(&subject, &body),
+                Action::Answer(waiting, result) => {
+                    for waiter in waiting {
+                        // Who asked may have gone.
+                        let _ = waiter.send(result.clone());
+                    }
+                }
+                Action::Changed(key, token) => {
+                    let logger = &self.context.conn.logger;
+                    if let Err(error) = claims::apply(&self.context, key.as_str(), &token) {
+                        logger.error(format_args!(
+                            "DirResolver - Update for account \"{key}\" resulted in error {error}"
+                        ));
+                    }
+                }
+                Action::Apply { account, token, reply } => {
+                    let result = claims::apply(&self.context, &account, &token);
+                    let mut out = Vec::new();
+                    let now = self.context.conn.clock.now();
+                    let applied = Event::Applied(account, reply, result);
+                    self.desk.handle(now, 0, &|_| true, applied, &mut out);
+                    actions.extend(out);
+                }
+                Action::Gone(key) => {
+                    self.context.conn.logger.debug(format_args!("Disable account {key} due to remove"));
+                    claims::remove(&self.context, key.as_str());
+                }
+                Action::Log(level, text) => self.context.conn.logger.log(level, format_args!("{text}")),
+            }
+        }
+    }
+
+    /// Begins fetches as far as there is room for them.
+    fn fetch_next(&mut self) {
+        let Some(web) = &self.web else { return };
+        while self.fetches.len() < FETCHES_MAX
+            && let Some(key) = self.to_fetch.pop_front()
+        {
+            let web = web.clone();
+            self.fetches.spawn(async move { (key, web.fetch(key.as_str()).await) });
+        }
+    }
+
+    fn publish(&self, subject: &str, reply: &str, body: &[u8]) {
+        let account = self.context.accounts.system();
+        let post =
+            Post { account, subject: subject.as_bytes(), reply: Some(reply.as_bytes()), header: b"", body };
+        let now = self.context.conn.clock.now();
+        lend_courier(&self.context.conn, |courier| {
+            self.context.conn.herald.voice().publish(&post, &mut Occasion { now, courier, log: None });
+        });
+    }
+
+    /// Sends a document that names the server.
+    fn say(&self, subject: &str, body: &Body) {
+        let conn = &self.context.conn;
+        let account = self.context.accounts.system();
+        lend_courier(conn, |courier| {
+            let now = conn.clock.now();
+            let mut occasion = Occasion { now, courier, log: None };
+            conn.herald.say(
+                account,
+                &mut occasion,
+                subject.as_bytes(),
+                Some(b""),
+                |server, sequence, out| {
+                    let mut info = Vec::new();
+                    server.write(sequence, now, &mut info);
+                    out.extend_from_slice(&body.write(&info));
+                },
+            );
+        });
+    }
+}
+
+/// The outcome of the first order on its way; `None` where nobody will bring it.
+async fn outcome_of(pending: &mut VecDeque<(Ticket, oneshot::Receiver<Outcome>)>) -> Option<Outcome> {
+    match pending.front_mut() {
+        Some((_, outcome)) => outcome.await.ok(),
+        None => std::future::pending().await,
+    }
+}
