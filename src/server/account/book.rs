@@ -27,11 +27,11 @@ const UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What follows from a change.
 #[derive(Debug, Default, PartialEq)]
-pub struct Change {
+pub(super) struct Change {
     /// Accounts that are described otherwise now, for the registry.
-    pub described: Vec<options::Account>,
+    pub(super) described: Vec<options::Account>,
     /// What the log is told.
-    pub notes: Vec<Note>,
+    pub(super) notes: Vec<Note>,
 }
 
 /// A line for the log.
@@ -39,8 +39,8 @@ pub struct Change {
 pub struct Note(pub Level, pub String);
 
 /// All accounts in use by their claims.
-#[derive(Debug)]
-pub struct Book {
+#[derive(Debug, Default)]
+pub(super) struct Book {
     entries: BTreeMap<Box<str>, Entry>,
 }
 
@@ -53,50 +53,52 @@ struct Entry {
     updated: Timestamp,
     /// When the first of its activations is over.
     activation_ends: Option<Timestamp>,
-}
-
-impl Default for Book {
-    fn default() -> Self {
-        Self { entries: BTreeMap::new() }
-    }
+    /// It has been told that the account is over.
+    is_expired: bool,
 }
 
 impl Book {
+    /// No account is in use.
+    #[must_use]
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Whether an account is in use.
     #[must_use]
-    pub fn knows(&self, name: &str) -> bool {
+    pub(super) fn knows(&self, name: &str) -> bool {
         self.entries.contains_key(name)
     }
 
     /// The claims of an account in use.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Claimed> {
+    pub(super) fn get(&self, name: &str) -> Option<&Claimed> {
         self.entries.get(name).map(|entry| &entry.claimed)
     }
 
     /// Whether nothing would come of these claims: the account has them, and all that it imports.
     #[must_use]
-    pub fn has(&self, name: &str, token: &str) -> bool {
+    pub(super) fn has(&self, name: &str, token: &str) -> bool {
         self.entries.get(name).is_some_and(|entry| !entry.is_incomplete && entry.claimed.token() == token)
     }
 
     /// Whether an account was updated so shortly ago that it is not looked up again.
     #[must_use]
-    pub fn is_fresh(&self, name: &str, now: Timestamp) -> bool {
+    pub(super) fn is_fresh(&self, name: &str, now: Timestamp) -> bool {
         let fresh = |entry: &Entry| !entry.is_incomplete && now.since(entry.updated) < UPDATE_INTERVAL;
         self.entries.get(name).is_some_and(fresh)
     }
 
     /// The accounts that these claims import from and that are not in use yet.
     #[must_use]
-    pub fn missing(&self, claims: &AccountClaims) -> Vec<String> {
+    pub(super) fn missing(&self, claims: &AccountClaims) -> Vec<String> {
         let exporters = claims.nats.imports.iter().flatten().map(|import| import.account.as_str());
         let missing: BTreeSet<&str> = exporters.filter(|name| !self.knows(name)).collect();
         missing.into_iter().map(str::to_owned).collect()
     }
 
     /// Takes claims that were verified. `absent` says why an account that they import from is not there.
-    pub fn put(
+    pub(super) fn put(
         &mut self,
         claims: Vec<(AccountClaims, String)>,
         absent: &HashMap<String, String>,
@@ -115,6 +117,7 @@ impl Book {
                 is_incomplete: false,
                 updated: now,
                 activation_ends: None,
+                is_expired: false,
             };
             // Imports that stood until now do so for the others, until they are looked at.
             let key = Box::from(entry.described.name.as_str());
@@ -131,7 +134,7 @@ impl Book {
     }
 
     /// Forgets an account. Those that import from it lose that.
-    pub fn remove(&mut self, name: &str, now: Timestamp) -> Change {
+    pub(super) fn remove(&mut self, name: &str, now: Timestamp) -> Change {
         let mut change = Change::default();
         if self.entries.remove(name).is_some() {
             let importers = self.importers_of(&BTreeSet::from([Box::from(name)]));
@@ -142,22 +145,30 @@ impl Book {
 
     /// When the first activation or account is over, and [`Self::expire`] wants to be called.
     #[must_use]
-    pub fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
         let ends = |entry: &Entry| {
-            let account = entry.claimed.expires().filter(|until| *until > now);
+            let account = entry.claimed.expires().filter(|_| !entry.is_expired);
             [entry.activation_ends, account].into_iter().flatten().min()
         };
         self.entries.values().filter_map(ends).min()
     }
 
-    /// Describes anew the accounts with activations that are over.
-    pub fn expire(&mut self, now: Timestamp) -> Change {
+    /// Describes anew the accounts with activations that are over; also gives the accounts that are over
+    /// themselves since this was last asked.
+    pub(super) fn expire(&mut self, now: Timestamp) -> (Change, Vec<Box<str>>) {
+        let mut expired = Vec::new();
+        for (name, entry) in &mut self.entries {
+            if !entry.is_expired && entry.claimed.is_expired(now) {
+                entry.is_expired = true;
+                expired.push(name.clone());
+            }
+        }
         let over = |entry: &Entry| entry.activation_ends.is_some_and(|until| until <= now);
         let names: Vec<Box<str>> =
             self.entries.iter().filter(|(_, entry)| over(entry)).map(|(name, _)| name.clone()).collect();
         let mut change = Change::default();
         self.describe(names.into_iter(), &HashMap::new(), now, &mut change);
-        change
+        (change, expired)
     }
 
     fn importers_of(&self, exporters: &BTreeSet<Box<str>>) -> Vec<Box<str>> {

@@ -118,7 +118,7 @@ fn limit(claimed: i64) -> Option<i32> {
 
 /// The account that claims describe, but for what it imports.
 #[must_use]
-pub fn described(claims: &AccountClaims) -> options::Account {
+pub(super) fn described(claims: &AccountClaims) -> options::Account {
     let jwt::Account { limits, exports, mappings, default_permissions, trace, cluster_traffic, .. } =
         &claims.nats;
     options::Account {

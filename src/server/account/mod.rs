@@ -12,10 +12,11 @@ mod streams;
 mod services;
 mod answers;
 mod registry;
+mod claims;
 mod mapping;
 
 pub use answers::{Awaited, Expectation, Measured};
-pub use book::{Book, Change, Note};
+pub use book::Note;
 pub use claimed::{Claimed, permissions};
 pub use common::Common;
 pub use connections::Connections;

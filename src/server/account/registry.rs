@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::book::Book;
 use super::common::Common;
 use super::mapping::Mappings;
 use super::services::{ServiceExport, ServiceImport, service_exports, service_imports};
@@ -28,6 +29,8 @@ pub struct Registry {
     updates: Mutex<()>,
     without_cache: bool,
     common: Arc<Common>,
+    /// Claims of accounts. Held while what they describe is put in force: takes `updates`.
+    pub(super) book: Mutex<Book>,
 }
 
 impl Registry {
@@ -48,7 +51,8 @@ impl Registry {
         let system =
             if is_one { Arc::clone(&global) } else { make(system_name.unwrap_or(SYSTEM_ACCOUNT), true) };
         let (by_name, updates) = (RwLock::default(), Mutex::default());
-        let registry = Self { global, system, by_name, updates, without_cache, common };
+        let book = Mutex::default();
+        let registry = Self { global, system, by_name, updates, without_cache, common, book };
         registry.update(options)?;
         Ok(registry)
     }

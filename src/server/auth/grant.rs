@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::identity::Identity;
 use super::permission::Permissions;
 use super::policy::User;
-use crate::server::account::Account;
+use crate::server::account::{Account, Claimed};
 use crate::server::base::clock::Timestamp;
 
 /// What a connection is, may do and how long.
@@ -38,6 +38,8 @@ pub struct ClaimedUser {
     pub name: Box<str>,
     /// Its labels.
     pub tags: Box<[String]>,
+    /// The account's claims, as the connection keeps to them.
+    pub account: Arc<Claimed>,
     /// When the claims were signed, in Unix seconds.
     pub issued_at: i64,
     /// It proved nothing but that it has the claims.

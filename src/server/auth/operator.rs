@@ -181,7 +181,7 @@ fn take_scope(user: &mut UserClaims, account: &Claimed) -> Result<(), String> {
 fn granted(
     user: UserClaims,
     account: &Arc<Account>,
-    claimed: &Claimed,
+    claimed: &Arc<Claimed>,
     identity: Identity,
     proxy: Option<&str>,
 ) -> Grant {
@@ -199,6 +199,7 @@ fn granted(
             key: user.envelope.subject.as_str().into(),
             name: user.envelope.name.as_str().into(),
             tags: user.nats.about.tags.into(),
+            account: Arc::clone(claimed),
             issued_at: user.envelope.issued_at,
             is_bearer: rights.bearer_token,
             signing_key: (!user.nats.issuer_account.is_empty()).then(|| user.envelope.issuer.as_str().into()),

@@ -13,8 +13,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::session::{ClientSession, Phase};
+use crate::server::account::Claimed;
 use crate::server::auth::{
-    Applicant, Decision, Errand, Grant, Identity, Note, Permissions, Refusal, UserLimits, decide,
+    Applicant, ClaimedUser, Decision, Errand, Grant, Identity, Note, Permissions, Refusal, UserLimits, decide,
 };
 use crate::server::base::base64::Base64;
 use crate::server::base::clock::Timestamp;
@@ -243,7 +244,7 @@ impl ClientSession {
         self.expired(WireError::UserExpired, courier)
     }
 
-    fn expired(&self, error: WireError<'_>, courier: &mut Courier) -> CloseReason {
+    pub(super) fn expired(&self, error: WireError<'_>, courier: &mut Courier) -> CloseReason {
         self.say(error, courier);
         self.debug(format_args!("{error}"));
         error.closes().unwrap_or(CloseReason::AuthenticationExpired)
@@ -282,7 +283,7 @@ impl ClientSession {
         Ok(())
     }
 
-    fn take_permissions(&mut self, permissions: Option<Arc<Permissions>>) {
+    pub(super) fn take_permissions(&mut self, permissions: Option<Arc<Permissions>>) {
         let is_same = match (&self.permissions, &permissions) {
             (None, None) => true,
             (Some(own), Some(new)) => Arc::ptr_eq(own, new),
@@ -338,6 +339,19 @@ impl ClientSession {
         }
     }
 
+    /// The user that claims made of it.
+    pub(super) fn claimed_user(&self) -> Option<&ClaimedUser> {
+        self.access.as_ref()?.grant.as_ref()?.claimed.as_deref()
+    }
+
+    /// The account's claims that the client keeps to.
+    pub(super) fn remember_claims(&mut self, claimed: Arc<Claimed>) {
+        let grant = self.access.as_mut().and_then(|access| access.grant.as_mut());
+        if let Some(user) = grant.and_then(|grant| grant.claimed.as_mut()) {
+            user.account = claimed;
+        }
+    }
+
     /// Limits of the client's own.
     pub(super) fn user_limits(&self) -> UserLimits {
         let grant = self.access.as_ref().and_then(|access| access.grant.as_ref());
@@ -388,7 +402,11 @@ impl ClientSession {
     }
 
     /// Ends subscriptions that are allowed no more, and has the others filtered by the new rules.
-    fn keep_to_permissions(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
+    pub(super) fn keep_to_permissions(
+        &mut self,
+        now: Timestamp,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
         self.forget_exhausted();
         let Some(permissions) = self.permissions.clone() else { return self.keep_to_limits(now, courier) };
         let rules = permissions.subscribe();
@@ -418,7 +436,7 @@ impl ClientSession {
     }
 
     /// A client with more subscriptions than it may have from now on is closed.
-    fn keep_to_limits(&self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
+    pub(super) fn keep_to_limits(&self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         if self.sids.len() == 0 || self.subscriptions_max.is_none_or(|max| self.sids.len() < max) {
             return Ok(());
         }

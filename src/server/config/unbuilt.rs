@@ -10,10 +10,6 @@ type IsUsed = fn(&Options) -> bool;
 
 /// What is not built, and whether it is asked for. The first in use is named.
 const UNBUILT: &[(&str, IsUsed)] = &[
-    ("operator", |o| !o.operators.is_empty()),
-    ("trusted_keys", |o| !o.trusted_keys.is_empty()),
-    ("resolver", |o| o.resolver.is_some() || !o.resolver_preload.is_empty()),
-    ("default_sentinel", |o| o.default_sentinel.is_some()),
     ("authorization.auth_callout", |o| o.authorization.auth_callout.is_some()),
     ("accounts.exports", |o| o.accounts.iter().any(|account| !account.exports.is_empty())),
     ("accounts.imports", |o| o.accounts.iter().any(|account| !account.imports.is_empty())),
@@ -56,7 +52,7 @@ pub(super) fn unbuilt(options: &Options) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::config::options::{Jetstream, Tls};
+    use crate::server::config::options::{Jetstream, Ocsp};
 
     #[test]
     fn keys_without_effect_are_named() {
@@ -79,12 +75,9 @@ mod tests {
     #[test]
     fn the_first_thing_that_is_missing_is_named() {
         let jetstream = Jetstream { enabled: true, ..Jetstream::default() };
-        let options = Options { jetstream, tls: Some(Tls::default()), ..Options::default() };
-        assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `tls`, which natsx cannot do yet");
-        let options = Options { default_sentinel: Some(String::new()), ..options };
-        assert_eq!(
-            unbuilt(&options).unwrap(),
-            "the configuration uses `default_sentinel`, which natsx cannot do yet"
-        );
+        let options = Options { jetstream, http_port: 8222, ..Options::default() };
+        assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `http`, which natsx cannot do yet");
+        let options = Options { ocsp: Some(Ocsp::default()), ..options };
+        assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `ocsp`, which natsx cannot do yet");
     }
 }
