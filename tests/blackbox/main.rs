@@ -39,6 +39,7 @@ mod accept;
 mod cost;
 mod mapping;
 mod embedded;
+mod operator_mode;
 mod resolver;
 
 fn main() {
@@ -65,6 +66,7 @@ fn main() {
         cost::trials(),
         mapping::trials(),
         embedded::trials(),
+        operator_mode::trials(),
         resolver::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
