@@ -17,6 +17,8 @@ pub mod redact;
 pub mod tls_help;
 pub mod shell;
 pub mod passwd;
+pub mod auth;
+pub mod auth_check;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -105,6 +107,7 @@ pub const COMMANDS: &[SubCommand] = &[
         command: passwd::command,
         run: |args, io| ExitCode::from(passwd::run(args, io)),
     },
+    SubCommand { name: "auth", command: auth::command, run: |args, io| ExitCode::from(auth::run(args, io)) },
     SubCommand {
         name: "completions",
         command: shell::completions_command,

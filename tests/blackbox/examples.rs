@@ -16,6 +16,7 @@ trials! {
         lame_duck,
         proxy_protocol,
         variables,
+        auth_callout,
         the_readme_says_it_with_bare_sockets,
     ],
     Python => [
@@ -48,6 +49,12 @@ fn exchange(server: &Server) {
     let mut raw = Raw::connect(server);
     raw.send("SUB a 1\r\nPUB a 1\r\nx\r\n");
     raw.expect_message("a", "x");
+}
+
+/// The service of the file, as a program of its own would be: asked over NATS, it knows one password.
+fn auth_callout() {
+    let server = Start::config(&text("auth_callout.conf")).config_name("auth_callout.conf").start();
+    crate::callout::serve_the_example(&server);
 }
 
 fn examples() -> BTreeSet<String> {

@@ -40,6 +40,7 @@ mod cost;
 mod mapping;
 mod embedded;
 mod operator_mode;
+mod callout;
 mod resolver;
 
 fn main() {
@@ -67,6 +68,7 @@ fn main() {
         mapping::trials(),
         embedded::trials(),
         operator_mode::trials(),
+        callout::trials(),
         resolver::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();

@@ -45,6 +45,8 @@ trials! {
     ],
     Natsx => [
         suites_and_curves_that_cannot_be_used_are_named,
+        renewed_files_are_taken_without_a_signal,
+        expiry_is_told_and_warned_about,
     ],
     Python => [
         the_python_client_connects_in_every_way,
@@ -527,6 +529,44 @@ fn suites_and_curves_that_cannot_be_used_are_named() {
         let log = Start::config(&config(tls, "")).dir(dir).refused().expect("a refusal");
         assert!(log.iter().any(|line| line.contains(&format!("tls: {want} cannot be used: "))), "{log:?}");
     }
+}
+
+fn renewed_files_are_taken_without_a_signal() {
+    let (server, authority) = server("", "");
+    let shown =
+        || Secure::connect(server.addr(), Offer::new()).map(|client| client.server_chain()[0].clone());
+    let before = shown().expect("a handshake");
+    let renewed = authority.server(&["localhost"]);
+    // The certificate is there before its key: nothing is taken until both are.
+    std::fs::write(server.dir().join("server.pem"), &renewed.chain).expect("a file");
+    server.wait_log(
+        "those before stay in use: error parsing X509 certificate/key pair: tls: private key does not",
+    );
+    assert_eq!(shown().expect("a handshake"), before);
+    renewed.write(server.dir(), "server");
+    server.wait_log("Certificate files have changed: new connections use the new ones");
+    assert_ne!(shown().expect("a handshake"), before);
+    // Switched off, files are left alone until a reload.
+    let mark = server.log_mark();
+    server.reload(&config("", "watch_certificates: false"));
+    server.wait_log_after(mark, "Reloaded: watch_certificates = false");
+}
+
+fn expiry_is_told_and_warned_about() {
+    let (dir, authority) = directory();
+    let mut soon = params("localhost", []);
+    soon.not_after = std::time::SystemTime::now()
+        .checked_add(std::time::Duration::from_secs(86_400 * 11 / 2))
+        .unwrap()
+        .into();
+    authority.sign(soon, &[]).write(dir.path(), "soon");
+    let pair = |name: &str| format!("{{ cert_file: '$DIR/{name}.pem', key_file: '$DIR/{name}.key' }}");
+    let certs = format!("tls {{ certs: [ {}, {} ] }}", pair("server"), pair("soon"));
+    let server = Start::config(&certs).dir(dir).start();
+    let line = server.wait_log("server.pem expires on ");
+    assert!(line.contains("[INF] Certificate "), "{line}");
+    let line = server.wait_log("soon.pem expires on ");
+    assert!(line.contains("[WRN] Certificate ") && line.ends_with(", in 5 days"), "{line}");
 }
 
 /// What a server makes of a conversation: the lines of its log from the connection's beginning, without

@@ -35,6 +35,8 @@ pub struct Refusal {
     pub reason: RefusalReason,
     /// Who was refused.
     pub identity: Identity,
+    /// What a service outside that decided it said; nothing where it did not answer in time.
+    pub told: Option<Box<str>>,
 }
 
 /// What is wrong with a login.
@@ -62,7 +64,7 @@ pub enum Note {
 impl Refusal {
     /// Wrong credentials.
     pub const fn violation(identity: Identity) -> Self {
-        Self { reason: RefusalReason::Credentials, identity }
+        Self { reason: RefusalReason::Credentials, identity, told: None }
     }
 
     /// What the peer is told.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::consultation::Delegation;
 use super::embedder::{Authenticator, Custom};
 use super::permission::Permissions;
 use super::secret::Secret;
@@ -91,6 +92,7 @@ pub struct Policy {
     trust: Option<Trust>,
     /// Claims of the user that stands in for whoever shows none.
     sentinel: Option<Box<str>>,
+    delegation: Option<Arc<Delegation>>,
 }
 
 /// What an embedder wants beyond the options, and what stays from one policy to the next.
@@ -140,6 +142,7 @@ impl PolicyBuilder {
             custom: self.custom.clone(),
             trust: Trust::of(options),
             sentinel: options.default_sentinel.as_deref().filter(|token| !token.is_empty()).map(Into::into),
+            delegation: Delegation::new(options, accounts).filter(|_| self.custom.is_none()),
         };
         for user in &options.users {
             // An account that is named and not there: the reader of the file refuses that.
@@ -248,6 +251,11 @@ impl Policy {
             || self.has_users()
             || self.has_nkeys()
             || self.single.is_some()
+    }
+
+    /// The service outside that decides about clients.
+    pub const fn delegation(&self) -> Option<&Arc<Delegation>> {
+        self.delegation.as_ref()
     }
 
     /// Whether clients are told so when they are greeted: not where everybody is let in.

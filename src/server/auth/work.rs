@@ -5,6 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use tokio::sync::oneshot;
 
+use super::consultation::Consultation;
 use super::decide::{Decision, Refusal};
 use super::embedder::Login;
 use super::grant::Grant;
@@ -26,6 +27,8 @@ pub enum Work {
         /// What follows if it does.
         grant: Box<Grant>,
     },
+    /// A service outside is to be asked; nothing that keeps a thread busy.
+    Consult(Box<Consultation>),
     /// The embedder is to be asked.
     Ask {
         /// Who is asked.
@@ -42,6 +45,8 @@ impl Work {
             Self::Compare { secret, given, grant } if secret.matches(&given) => Decision::Accepted(grant),
             Self::Compare { grant, .. } => Decision::Refused(Refusal::violation(grant.identity)),
             Self::Ask { policy, login } => ask(&policy, &login),
+            // Whoever could ask it did not.
+            Self::Consult(consultation) => consultation.unanswered(""),
         }
     }
 }

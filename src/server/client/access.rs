@@ -7,6 +7,8 @@
 //!      |                   AwaitAuth: nothing is read
 //!      '-- timeout --> (closed)
 //! ```
+//!
+//! Where a service outside has a say, what was decided here is put before it, and that is awaited, too.
 
 use std::sync::Arc;
 
@@ -15,7 +17,8 @@ use tokio::sync::oneshot;
 use super::session::{ClientSession, Phase};
 use crate::server::account::Claimed;
 use crate::server::auth::{
-    Applicant, ClaimedUser, Decision, Errand, Grant, Identity, Note, Permissions, Refusal, UserLimits, decide,
+    Applicant, ClaimedUser, Consultation, Decision, Errand, Grant, Identity, Note, Permissions, Refusal,
+    RefusalReason, Standing, UserLimits, Work, decide, vouched,
 };
 use crate::server::base::base64::Base64;
 use crate::server::base::clock::Timestamp;
@@ -43,6 +46,8 @@ pub(super) struct Access {
 #[derive(Debug)]
 struct Waiting {
     why: Why,
+    /// It is the last word.
+    is_final: bool,
     /// To be handed to who does it.
     errand: Option<Box<Errand>>,
     decision: oneshot::Receiver<Decision>,
@@ -137,7 +142,74 @@ impl ClientSession {
         }
     }
 
+    /// Puts the server's own verdict before a service outside, where one has a say; else it stands.
     fn proceed(
+        &mut self,
+        now: Timestamp,
+        why: Why,
+        mut decision: Decision,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
+        let policy = self.context.policy.load_full();
+        let Some(delegation) = policy.delegation() else {
+            return self.conclude(now, why, decision, courier);
+        };
+        let (identity, account) = match &decision {
+            Decision::Pending(_)
+            | Decision::NeedsAccount(_)
+            | Decision::LookedUp(_)
+            | Decision::Refused(Refusal { reason: RefusalReason::ProxyNotTrusted, .. }) => {
+                return self.conclude(now, why, decision, courier);
+            }
+            Decision::Refused(refusal) => (refusal.identity.clone(), Arc::clone(&self.account)),
+            Decision::Accepted(grant) => (grant.identity.clone(), Arc::clone(&grant.account)),
+        };
+        match (delegation.standing(&identity, &account), &mut decision) {
+            (Standing::Own, Decision::Accepted(grant)) => delegation.restrict(grant),
+            (Standing::Final | Standing::Own, _) => {}
+            (Standing::Delegated, _) => return self.consult(now, why, decision, identity, courier),
+        }
+        self.conclude(now, why, decision, courier)
+    }
+
+    /// Has the service asked. Meanwhile the client stands in the account that the server's own verdict
+    /// gave it.
+    fn consult(
+        &mut self,
+        now: Timestamp,
+        why: Why,
+        decision: Decision,
+        identity: Identity,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
+        let proxy_required = match decision {
+            Decision::Accepted(grant) => {
+                self.enter(now, *grant, courier)?;
+                false
+            }
+            Decision::Refused(refusal) => refusal.reason == RefusalReason::ProxyRequired,
+            Decision::Pending(_) | Decision::NeedsAccount(_) | Decision::LookedUp(_) => false,
+        };
+        let policy = self.context.policy.load_full();
+        let Some(delegation) = policy.delegation() else { return Ok(()) };
+        let said = self.profile.options();
+        let nonce = self.access.as_ref().map(|access| access.nonce.clone()).unwrap_or_default();
+        let proxy = vouched(policy.proxies(), &nonce, &said.proxy_sig).ok().flatten().map(Into::into);
+        let about = self.about(&identity, said, &nonce, delegation.time_max());
+        let consultation = Consultation::new(delegation, about, identity, proxy, proxy_required);
+        self.wait_for(why, Work::Consult(Box::new(consultation)), true);
+        Ok(())
+    }
+
+    fn wait_for(&mut self, why: Why, work: Work, is_final: bool) {
+        let (errand, decision) = Errand::new(work);
+        let waiting = Waiting { why, is_final, errand: Some(Box::new(errand)), decision };
+        self.access.get_or_insert_default().waiting = Some(waiting);
+        self.phase = Phase::AwaitAuth;
+    }
+
+    /// Does what follows from a verdict that stands.
+    fn conclude(
         &mut self,
         now: Timestamp,
         why: Why,
@@ -145,21 +217,15 @@ impl ClientSession {
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
         match decision {
-            Decision::Refused(refusal) => {
-                let reason = refusal.wire().closes().unwrap_or(CloseReason::AuthenticationViolation);
-                self.tell_account_refused(&Arc::clone(&self.account), now, reason.text(), courier);
-                Err(self.violation(now, &refusal, courier))
-            }
+            Decision::Refused(refusal) => Err(self.refuse_login(now, &refusal, courier)),
             Decision::Pending(work) => {
-                let (errand, decision) = Errand::new(work);
-                let waiting = Waiting { why, errand: Some(Box::new(errand)), decision };
-                self.access.get_or_insert_default().waiting = Some(waiting);
-                self.phase = Phase::AwaitAuth;
+                self.wait_for(why, work, false);
                 Ok(())
             }
             Decision::NeedsAccount(account) => {
                 let decision = self.context.wanted.ask(account, &self.outbound);
-                self.access.get_or_insert_default().waiting = Some(Waiting { why, errand: None, decision });
+                let waiting = Waiting { why, is_final: false, errand: None, decision };
+                self.access.get_or_insert_default().waiting = Some(waiting);
                 self.phase = Phase::AwaitAuth;
                 Ok(())
             }
@@ -203,6 +269,9 @@ impl ClientSession {
                 return Ok(());
             }
         };
+        if waiting.is_final {
+            return self.conclude(now, waiting.why, decision, courier);
+        }
         self.proceed(now, waiting.why, decision, courier)
     }
 
@@ -219,6 +288,24 @@ impl ClientSession {
         self.connected = true;
         self.judge(now, Why::Skipped, courier)?;
         Ok(true)
+    }
+
+    /// A login is refused: the owner of the account hears of it before the operator does.
+    fn refuse_login(&self, now: Timestamp, refusal: &Refusal, courier: &mut Courier) -> CloseReason {
+        let Some(told) = &refusal.told else {
+            let reason = refusal.wire().closes().unwrap_or(CloseReason::AuthenticationViolation);
+            self.tell_account_refused(&self.account, now, reason.text(), courier);
+            return self.violation(now, refusal, courier);
+        };
+        let reason = self.violation(now, refusal, courier);
+        if !told.is_empty() {
+            self.context.conn.logger.warn(format_args!("{told}"));
+        }
+        let policy = self.context.policy.load();
+        if let Some(account) = policy.delegation().and_then(|delegation| delegation.account()) {
+            self.tell_account_refused(account, now, told, courier);
+        }
+        reason
     }
 
     /// Says that a client may not be here; it closes.

@@ -1,16 +1,20 @@
 //! What others hear of a client: its account's figures, and the events of its coming and going.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::profile::Names;
 use super::session::ClientSession;
 use crate::server::account::Account;
+use crate::server::auth::{Identity, callout};
 use crate::server::base::clock::Timestamp;
 use crate::server::delivery::{Courier, Occasion};
 use crate::server::events::{
     ACCOUNT_AUTH_ERROR_SUBJECT, ClientInfo, Stamp, Traffic, UserInfo, auth_error_subject, connect_subject,
     disconnect_subject, write_connect, write_disconnect, write_user_info,
 };
+use crate::server::jwt;
+use crate::server::protocol::connect::ConnectOptions;
 use crate::server::protocol::error::CloseReason;
 
 /// What the log and events call a client.
@@ -68,7 +72,7 @@ impl ClientSession {
         let herald = &self.context.conn.herald;
         let subject = auth_error_subject(herald.server_id());
         if herald.is_heard(&subject) {
-            self.tell_end(now, reason.text(), |write| {
+            self.tell_end(now, &self.account, reason.text(), |write| {
                 herald.tell(&mut self.occasion(now, courier), &subject, write);
             });
         }
@@ -84,7 +88,7 @@ impl ClientSession {
     ) {
         let herald = &self.context.conn.herald;
         if herald.speaks() && account.interest().has_interest(ACCOUNT_AUTH_ERROR_SUBJECT.as_bytes()) {
-            self.tell_end(now, reason, |write| {
+            self.tell_end(now, account, reason, |write| {
                 let mut occasion = self.occasion(now, courier);
                 herald.tell_in(account, &mut occasion, ACCOUNT_AUTH_ERROR_SUBJECT, write);
             });
@@ -97,10 +101,54 @@ impl ClientSession {
         herald.tell_connections(&mut self.occasion(now, courier), &self.account);
         let subject = disconnect_subject(self.account.name());
         if herald.is_heard(&subject) {
-            self.tell_end(now, reason.text(), |write| {
+            self.tell_end(now, &self.account, reason.text(), |write| {
                 herald.tell(&mut self.occasion(now, courier), &subject, write);
             });
         }
+    }
+
+    /// What a service outside is told of this client, to decide about it.
+    pub(super) fn about(
+        &self,
+        identity: &Identity,
+        said: ConnectOptions,
+        nonce: &str,
+        time_max: Duration,
+    ) -> callout::About {
+        let (info, options) = (self.context.info.load(), self.context.conn.options());
+        let server = jwt::ServerInfo {
+            name: info.server_name.clone(),
+            host: info.host.clone(),
+            id: info.server_id.clone(),
+            version: info.version.clone(),
+            cluster: info.cluster.clone(),
+            tags: options.server_tags.clone(),
+            xkey: String::new(),
+        };
+        let client = jwt::ClientInfo {
+            host: self.host(),
+            id: self.outbound.id(),
+            user: identity.name().to_owned(),
+            name: said.name.clone(),
+            kind: KIND.to_owned(),
+            client_type: CLIENT_TYPE.to_owned(),
+            nonce: nonce.to_owned(),
+            ..jwt::ClientInfo::default()
+        };
+        let connect = jwt::ConnectInfo {
+            // Claims mean nothing where they are not asked for.
+            jwt: String::new(),
+            nkey: said.nkey,
+            signature: said.sig,
+            token: said.auth_token,
+            user: said.user,
+            password: said.pass,
+            name: said.name,
+            lang: said.lang,
+            version: said.version,
+            protocol: said.protocol,
+        };
+        callout::About { server, client, connect, tls: None, time_max }
     }
 
     /// Answers who this client is, and what it may do. `asked` in the system account directly, the
@@ -128,14 +176,20 @@ impl ClientSession {
         self.context.conn.herald.say(&self.account, occasion, reply, no_reply, write);
     }
 
-    /// Writes an event of this client's end through `tell`.
-    fn tell_end(&self, now: Timestamp, reason: &str, tell: impl FnOnce(&dyn Fn(&Stamp<'_>, &mut Vec<u8>))) {
+    /// Writes an event of this client's end, as one of `account`, through `tell`.
+    fn tell_end(
+        &self,
+        now: Timestamp,
+        account: &Account,
+        reason: &str,
+        tell: impl FnOnce(&dyn Fn(&Stamp<'_>, &mut Vec<u8>)),
+    ) {
         let (messages, payload_bytes) = self.stats.totals();
         let sent = Traffic { messages, payload_bytes };
         let outbound = self.outbound.stats();
         let received = Traffic { messages: outbound.messages, payload_bytes: outbound.payload_bytes };
         self.describe_fully(|client| {
-            let client = ClientInfo { stop: Some(now), ..*client };
+            let client = ClientInfo { stop: Some(now), account: account.name(), ..*client };
             tell(&|stamp, out| write_disconnect(stamp, &client, [sent, received], reason, out));
         });
     }
@@ -161,6 +215,10 @@ impl ClientSession {
             client_type: CLIENT_TYPE,
             ..ClientInfo::default()
         });
+    }
+
+    fn host(&self) -> String {
+        self.peer.map_or_else(|| IN_PROCESS_HOST.to_owned(), |peer| peer.ip().to_canonical().to_string())
     }
 
     fn occasion<'a>(&'a self, now: Timestamp, courier: &'a mut Courier) -> Occasion<'a> {

@@ -531,6 +531,7 @@ mod tests {
     use super::*;
     use crate::server::account::Registry;
     use crate::server::auth::PolicyBuilder;
+    use crate::server::auth::callout::ServerKeys;
     use crate::server::base::clock::{Clock, SystemClock};
     use crate::server::base::rng::Rng;
     use crate::server::base::timers::Timers;
@@ -548,6 +549,7 @@ mod tests {
         let conn = Context {
             clock: clock.clone(),
             timers: Arc::new(Timers::default()),
+            keys: ServerKeys::default(),
             herald: Herald::new(None, "", ServerInfo::default(), logger.clone()),
             logger,
             options: Shared::new(options),
@@ -561,11 +563,11 @@ mod tests {
         let context = ClientContext {
             conn: Arc::new(conn),
             accounts,
-            wanted: WantedAccounts::new(1).0,
+            wanted: crate::server::auth::WantedAccounts::new(1).0,
+            look_ups: None,
             policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),
             tls: Arc::default(),
-            look_ups: None,
             lame_duck: false.into(),
         };
         let outbound = Arc::new(Outbound::detached(1));

@@ -168,6 +168,8 @@ pub enum Change {
     WriteDeadline(Duration),
     /// `max_traced_msg_len`.
     MaxTracedMsgLen(i64),
+    /// `watch_certificates`.
+    WatchCertificates(bool),
     /// `resolver` or `resolver_tls`.
     Resolver,
     /// `connect_error_reports`.
@@ -382,6 +384,7 @@ impl Change {
                 format!("Client TLS handshake first fallback delay: {}", time.shown())
             }
             Self::WriteDeadline(time) => format!("write_deadline = {}", time.shown()),
+            Self::WatchCertificates(on) => format!("watch_certificates = {on}"),
             Self::MaxTracedMsgLen(bytes) => format!("max_traced_msg_len = {bytes}"),
             Self::ConnectErrorReports(count) => format!("connect_error_reports = {count}"),
             Self::ReconnectErrorReports(count) => format!("reconnect_error_reports = {count}"),

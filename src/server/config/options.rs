@@ -208,6 +208,8 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// With TLS: clients may stay without. `allow_non_tls`.
     pub allow_non_tls: bool,
+    /// Renewed certificate files are taken without a signal. `watch_certificates`, natsx only.
+    pub watch_certificates: bool,
     /// OCSP stapling; unset means only where the certificate demands it. `ocsp`.
     pub ocsp: Option<Ocsp>,
     /// Cache for OCSP answers about peers; unset means the default cache where it is used. `ocsp_cache`.
@@ -317,6 +319,7 @@ impl Default for Options {
             feature_flags: BTreeMap::new(),
             tls: None,
             allow_non_tls: false,
+            watch_certificates: true,
             ocsp: None,
             ocsp_cache: None,
             authorization: Authorization::default(),

@@ -10,10 +10,10 @@ type IsUsed = fn(&Options) -> bool;
 
 /// What is not built, and whether it is asked for. The first in use is named.
 const UNBUILT: &[(&str, IsUsed)] = &[
-    ("authorization.auth_callout", |o| o.authorization.auth_callout.is_some()),
-    ("accounts.exports", |o| o.accounts.iter().any(|account| !account.exports.is_empty())),
-    ("accounts.imports", |o| o.accounts.iter().any(|account| !account.imports.is_empty())),
     ("ocsp", |o| o.ocsp.is_some()),
+    ("tls.ocsp_peer", |o| {
+        o.tls.as_ref().is_some_and(|tls| tls.ocsp_peer.as_ref().is_some_and(|peer| peer.verify))
+    }),
     ("http", |o| o.http_port != 0),
     ("https", |o| o.https_port != 0),
     ("cluster", |o| o.cluster.port != 0 || !o.cluster.routes.is_empty()),
@@ -32,9 +32,6 @@ const WITHOUT_EFFECT: &[(&str, IsUsed)] = &[
     ("connect_error_reports", |o| o.connect_error_reports != Options::default().connect_error_reports),
     ("reconnect_error_reports", |o| o.reconnect_error_reports != Options::default().reconnect_error_reports),
     ("http_base_path", |o| o.http_base_path.is_some()),
-    ("server_tags", |o| !o.server_tags.is_empty()),
-    ("server_metadata", |o| !o.server_metadata.is_empty()),
-    ("no_system_account", |o| o.no_system_account),
     ("prof_block_rate", |o| o.prof_block_rate != 0),
 ];
 
@@ -59,9 +56,9 @@ mod tests {
         let mut options = Options::default();
         options.settle();
         assert_eq!(without_effect(&options).count(), 0);
-        (options.no_system_account, options.max_closed_clients) = (true, 5);
+        (options.prof_block_rate, options.max_closed_clients) = (1, 5);
         let named: Vec<_> = without_effect(&options).collect();
-        assert_eq!(named, ["max_closed_clients", "no_system_account"]);
+        assert_eq!(named, ["max_closed_clients", "prof_block_rate"]);
     }
 
     #[test]

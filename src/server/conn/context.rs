@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::slow::SlowConsumers;
 use super::table::Table;
 use super::verify_task::Verifiers;
+use crate::server::auth::callout::ServerKeys;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
 use crate::server::config::options::Options;
@@ -27,6 +28,8 @@ pub struct Context {
     pub table: Table,
     /// Receivers that did not keep up.
     pub slow: SlowConsumers,
+    /// Who the server is.
+    pub keys: ServerKeys,
     /// What the server says in its system account.
     pub herald: Herald,
     /// Who does what takes long before a connection is let in.

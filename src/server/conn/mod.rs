@@ -14,6 +14,7 @@ pub mod opening_task;
 pub mod read_task;
 mod write_task;
 mod verify_task;
+mod consult_task;
 
 pub use context::Context;
 pub use ping::{Ping, PingAction, PingRules};

@@ -13,11 +13,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::consult_task;
 use super::context::Context;
 use super::input::Input;
 use super::session::Session;
 use super::worker::{self, Worker};
 use super::write_task;
+use crate::server::auth::{Errand, Work};
 use crate::server::base::clock::{Clock, Timestamp};
 use crate::server::base::duration::go_duration;
 use crate::server::base::timers::TimerKey;
@@ -264,7 +266,13 @@ impl<S: Session> Connection<S> {
         if !self.session.reads()
             && let Some(errand) = self.session.take_errand()
         {
-            self.context.verifiers.start(errand, &self.outbound);
+            match *errand {
+                Errand { work: Work::Consult(consultation), answer } => {
+                    let (owner, context) = (Arc::clone(&self.outbound), Arc::clone(&self.context));
+                    consult_task::start(*consultation, answer, owner, context);
+                }
+                errand => self.context.verifiers.start(Box::new(errand), &self.outbound),
+            }
         }
         match outcome {
             Err(reason) => Next::Pause(Pause::Close(reason)),

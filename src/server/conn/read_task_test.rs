@@ -9,6 +9,7 @@ use super::super::slow::SlowConsumers;
 use super::super::table::Table;
 use super::super::verify_task::Verifiers;
 use super::*;
+use crate::server::auth::callout::ServerKeys;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
 use crate::server::config::options::WriteTimeout;
@@ -101,6 +102,7 @@ impl Bench {
         let context = Arc::new(Context {
             clock,
             timers: Arc::new(Timers::default()),
+            keys: ServerKeys::default(),
             herald: Herald::new(None, "", ServerInfo::default(), logger.clone()),
             logger,
             options: Shared::default(),

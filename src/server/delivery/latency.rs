@@ -77,12 +77,14 @@ impl Courier {
         let (id, mut body) = (exporter.common().event_id(), Vec::new());
         ServiceLatency { id: &id, time: exporter.common().now(), ..latency }.write(&mut body);
         let mut digits = [0; encode::DIGITS_MAX];
+        // The reference writes the space of a reply that it doesn't have.
+        let size_text = [b" ", encode::decimal(body.len() as u64, &mut digits)].concat();
         let message = Message {
             subject: results.subject.as_bytes(),
             reply: b"",
             header_bytes: None,
             header_text: b"",
-            size_text: encode::decimal(body.len() as u64, &mut digits),
+            size_text: &size_text,
             payload: &body,
             tail: b"",
         };

@@ -58,15 +58,15 @@ impl Courier {
         if !Hop::leads_on(visit.hop, import.export()) {
             return false;
         }
-        let measured = self.sampled(&import, visit);
+        let mut measured = self.sampled(&import, visit);
         let message = visit.message;
         let mut awaited = None;
-        if message.reply.is_empty() {
-            if let Some(measured) = measured {
-                self.tell_bad_request(import.exporter(), import.export(), &measured, visit.manner);
+        if !message.reply.is_empty() {
+            let measured = measured.take();
+            if !message.reply.starts_with(ACK_PREFIX) {
+                awaited =
+                    Some(self.expect(import.exporter(), visit.account, import.export(), measured, visit));
             }
-        } else if !message.reply.starts_with(ACK_PREFIX) {
-            awaited = Some(self.expect(import.exporter(), visit.account, import.export(), measured, visit));
         }
         let hop = next_hop(&import, visit.hop);
         let stamped = stamp(&hop, visit);
@@ -88,6 +88,9 @@ impl Courier {
             && awaited.end()
         {
             self.tell_failed(&awaited, LatencyStatus::ServiceUnavailable, visit.manner);
+        }
+        if let Some(measured) = measured {
+            self.tell_bad_request(import.exporter(), import.export(), &measured, visit.manner);
         }
         taken
     }

@@ -3,6 +3,7 @@
 pub mod version;
 mod server;
 mod accept;
+mod certificate_task;
 mod start;
 mod lame_duck;
 mod stop;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
-use nkeys::{KeyPair, XKey};
 use tokio::sync::{Mutex, watch};
 
 use super::accept::{self, ClientAccept};
 use super::banner::{self, Identity};
+use super::certificate_task;
 use super::files;
 use super::heartbeat_task;
 use super::overdue_task;
@@ -19,6 +19,7 @@ use super::version;
 use super::{claims, claims_task};
 use super::{resolver, resolver_task};
 use crate::server::account::Registry;
+use crate::server::auth::callout::ServerKeys;
 use crate::server::auth::{PolicyBuilder, WantedAccounts};
 use crate::server::base::clock::SystemClock;
 use crate::server::base::io_text::io_text;
@@ -119,7 +120,8 @@ impl Server {
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
         let resolver = resolver::open(&options, &clock).await.map_err(StartError::Resolver)?;
-        let server_id = KeyPair::new_server().public_key();
+        let keys = ServerKeys::default();
+        let server_id = keys.identity.public_key();
         announce(&options, &server_id, &logger);
         if let Some(path) = &options.pid_file {
             files::write_pid(path).map_err(StartError::PidFile)?;
@@ -139,7 +141,7 @@ impl Server {
         let addresses: Vec<SocketAddr> =
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let port = addresses.first().map_or(port, SocketAddr::port);
-        let mut info = greeting(&options, server_id, port)?;
+        let mut info = greeting(&options, &keys, port)?;
         logger.notice(format_args!(
             "Listening for client connections on {}",
             advertise::join(&options.host, port)
@@ -161,6 +163,7 @@ impl Server {
         let conn = Arc::new(Context {
             clock: clock.clone(),
             timers: Arc::clone(&timers),
+            keys,
             herald,
             logger,
             options: Shared::new(options),
@@ -186,6 +189,7 @@ impl Server {
         let logger = client.conn.logger.clone();
         let rate = handshake_rate_task::run(Arc::clone(&client.tls), logger);
         spawn_until_stopped(life.subscribe(), rate);
+        spawn_until_stopped(life.subscribe(), certificate_task::run(Arc::clone(&client)));
         if let Some(resolver) = resolver {
             let task = resolver_task::run(Arc::clone(&client), resolver.parts);
             spawn_until_stopped(life.subscribe(), task);
@@ -269,8 +273,9 @@ fn listen_error(host: &str, port: u16, error: &io::Error) -> StartError {
 }
 
 /// What INFO says to every client.
-fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, StartError> {
+fn greeting(options: &Options, keys: &ServerKeys, port: u16) -> Result<Info, StartError> {
     let (host, port) = advertised(options, port)?;
+    let server_id = keys.identity.public_key();
     Ok(Info {
         server_name: options.server_name.clone().unwrap_or_else(|| server_id.clone()),
         server_id,
@@ -285,7 +290,7 @@ fn greeting(options: &Options, server_id: String, port: u16) -> Result<Info, Sta
         tls_required: options.tls.is_some() && !options.allow_non_tls,
         tls_available: options.tls.is_some() && options.allow_non_tls,
         tls_verify: options.tls.as_ref().is_some_and(|tls| tls.verify),
-        xkey: XKey::new().public_key(),
+        xkey: keys.curve.public_key(),
         api_lvl: version::JETSTREAM_API_LEVEL,
         ..Info::default()
     })

@@ -127,6 +127,8 @@ impl Comparison<'_> {
         let (old_first, new_first) = (handshake_first(old), handshake_first(new));
         self.changed(&old_first.0, &new_first.0, |on| Change::HandshakeFirst(*on));
         self.changed(&old_first.1, &new_first.1, |time| Change::HandshakeFirstFallback(*time));
+        let (old_watch, new_watch) = (self.old.watch_certificates, self.new.watch_certificates);
+        self.changed(&old_watch, &new_watch, |on| Change::WatchCertificates(*on));
         fixed("AllowNonTLS", self.old.allow_non_tls, self.new.allow_non_tls)
     }
 }

@@ -36,6 +36,7 @@ pub(super) const KEYS: TopKeys = &[
     Key::new(&["https_port"], |c, e, o| c.port(e, &mut o.https_port)),
     Key::new(&["http_base_path"], |c, e, o| c.text(e, &mut o.http_base_path)),
     Key::new(&["allow_non_tls"], |c, e, o| c.flag(e, &mut o.allow_non_tls)),
+    Key::new(&["watch_certificates"], |c, e, o| c.flag(e, &mut o.watch_certificates)),
     Key::new(&["no_auth_user"], |c, e, o| c.text(e, &mut o.no_auth_user)),
     Key::new(&["default_sentinel"], |c, e, o| c.text(e, &mut o.default_sentinel)),
     // Read before everything else.

@@ -50,7 +50,7 @@ pub(super) fn read(context: &mut Context<'_>, node: &Node) -> Option<Permissions
 fn read_rule(context: &mut Context<'_>, node: &Node, queues: bool) -> Option<Option<SubjectPermission>> {
     let Value::Map(map) = &node.value else {
         let subjects = read_subjects(context, node, queues, false)?;
-        return Some(Some(SubjectPermission { allow: Some(subjects), deny: Vec::new() }));
+        return Some(Some(SubjectPermission { allow: listed(subjects), deny: Vec::new() }));
     };
     if map.is_empty() {
         return Some(None);
@@ -60,7 +60,7 @@ fn read_rule(context: &mut Context<'_>, node: &Node, queues: bool) -> Option<Opt
         match key.to_lowercase().as_str() {
             "allow" => {
                 if let Some(subjects) = read_subjects(context, node, queues, true) {
-                    rule.allow = Some(subjects);
+                    rule.allow = listed(subjects);
                 }
             }
             "deny" => rule.deny = read_subjects(context, node, queues, true).unwrap_or_default(),
@@ -75,6 +75,11 @@ fn read_rule(context: &mut Context<'_>, node: &Node, queues: bool) -> Option<Opt
         }
     }
     Some(Some(rule))
+}
+
+/// An empty list in a file is no list: it allows everything.
+fn listed(subjects: Vec<String>) -> Option<Vec<String>> {
+    (!subjects.is_empty()).then_some(subjects)
 }
 
 /// A subject or a list of them. The reference forgets the place where the rule is no map.

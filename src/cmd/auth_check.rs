@@ -1,0 +1,353 @@
+//! What credentials become under a configuration, and what they may do: decided by the server's own code.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nkeys::KeyPair;
+use serde_json::{Value, json};
+
+use super::load::Source;
+use crate::server::account::Registry;
+use crate::server::auth::{Applicant, Decision, Grant, Note, Permissions, Policy, PolicyBuilder, decide};
+use crate::server::base::base64::Base64;
+use crate::server::base::clock::{Clock, SystemClock, Timestamp};
+use crate::server::base::pem;
+use crate::server::base::rng::Rng;
+use crate::server::config::check;
+use crate::server::config::options::{ConnectionType, Options, Resolver, SubjectPermission};
+use crate::server::jwt::{UserClaims, parse_creds};
+use crate::server::net::PeerCertificate;
+use crate::server::protocol::connect::ConnectOptions;
+use crate::server::protocol::subject::{is_valid, is_valid_literal};
+use crate::server::protocol::subject_rules::SubjectRules;
+use crate::server::protocol::subject_set::SetEntry;
+use crate::server::run::REFERENCE_VERSION;
+
+/// The nonce of a server that is not there.
+const NONCE: &str = "natsx-auth-check";
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// A user's name.
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Option<String>,
+    /// A token.
+    pub token: Option<String>,
+    /// The text of a file with a user's seed.
+    pub nkey: Option<String>,
+    /// The text of a `.creds` file.
+    pub creds: Option<String>,
+    /// The text of a PEM file with a certificate.
+    pub certificate: Option<String>,
+    /// How it connects.
+    pub connection: ConnectionType,
+    /// Subjects to publish to.
+    pub publish: Vec<String>,
+    /// Subjects to subscribe to.
+    pub subscribe: Vec<String>,
+    /// In this queue group.
+    pub queue: Option<String>,
+}
+
+/// What the server would say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Who was let in, or the refusal.
+    pub login: Result<Admitted, String>,
+    /// What the log would tell of the decision.
+    pub notes: Vec<String>,
+    /// What was asked beyond that.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// Who was let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// Its name in logs and events.
+    pub user: String,
+    /// Its account.
+    pub account: String,
+    /// How it was recognised.
+    pub by: &'static str,
+}
+
+/// Whether one thing is allowed, and what decided it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// `publish` or `subscribe`.
+    pub what: &'static str,
+    /// The subject, and the queue group.
+    pub subject: String,
+    /// Whether it is allowed.
+    pub is_allowed: bool,
+    /// The rule that decided.
+    pub rule: String,
+}
+
+/// Answers a question.
+///
+/// # Errors
+/// Why it cannot be answered: the configuration or the credentials are none.
+pub fn answer(question: &Question) -> Result<Answer, String> {
+    let source = Source { config: Some(question.config.clone()), ..Source::default() };
+    let options = source.load().map_err(|error| error.explained())?.options;
+    check::may_start(&options, REFERENCE_VERSION).map_err(|error| error.to_string())?;
+    let said = said(question)?;
+    let certificate = question.certificate.as_deref().map(certificate).transpose()?;
+    let accounts =
+        Registry::new(&options, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
+    let anonymous = format!("nats-{}", Rng::from_entropy().token(8));
+    let policy = Arc::new(PolicyBuilder::new(&anonymous).build(&options, &accounts, None));
+    let now = SystemClock::new().now();
+    let applicant = Applicant {
+        said: &said,
+        nonce: NONCE,
+        connection: question.connection,
+        certificate: certificate.as_ref(),
+        peer: None,
+        id: 1,
+        now,
+        accounts: &accounts,
+        looked_up: None,
+        held: None,
+    };
+    let mut notes = Vec::new();
+    let mut decision = decide(&policy, &applicant, &mut notes);
+    if let Decision::NeedsAccount(account) = &decision {
+        let looked_up = look_up(&options, account, &accounts, &policy, now).map_err(Into::into);
+        let applicant = Applicant { looked_up: Some(&looked_up), ..applicant };
+        decision = decide(&policy, &applicant, &mut notes);
+    }
+    if let Decision::Pending(work) = decision {
+        decision = work.run();
+    }
+    let notes = notes.into_iter().map(|note| match note {
+        Note::Debug(text) | Note::Error(text) | Note::Warning(text) => text,
+    });
+    let notes = notes.collect();
+    Ok(match decision {
+        Decision::Accepted(grant) => Answer {
+            verdicts: verdicts(question, &grant),
+            login: Ok(admitted(&options, question, &grant)),
+            notes,
+        },
+        Decision::Refused(refusal) => {
+            Answer { login: Err(refusal.wire().to_string()), notes, verdicts: Vec::new() }
+        }
+        Decision::Pending(_) | Decision::NeedsAccount(_) | Decision::LookedUp(_) => {
+            return Err("the decision needs a running server".into());
+        }
+    })
+}
+
+/// Brings an account into use whose claims are preloaded, or in the resolver's directory.
+fn look_up(
+    options: &Options,
+    name: &str,
+    accounts: &Registry,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<(), String> {
+    let kept = || {
+        let (Some(Resolver::Full(dir)) | Some(Resolver::Cache(dir))) = &options.resolver else { return None };
+        std::fs::read_to_string(dir.dir.join(format!("{name}.jwt"))).ok()
+    };
+    let preloaded = || options.resolver_preload.get(name).cloned();
+    let token = kept().or_else(preloaded).ok_or("account missing")?;
+    let trust = policy.trust().ok_or("account missing")?;
+    let claims = trust.verify(name, &token, now).map_err(|error| error.to_string())?;
+    accounts.put_claims(vec![(claims, token)], &HashMap::new(), trust, now, None);
+    Ok(())
+}
+
+/// What CONNECT would say.
+fn said(question: &Question) -> Result<ConnectOptions, String> {
+    let mut said = ConnectOptions {
+        user: question.user.clone().unwrap_or_default(),
+        pass: question.password.clone().unwrap_or_default(),
+        auth_token: question.token.clone().unwrap_or_default(),
+        ..ConnectOptions::default()
+    };
+    let key = match (&question.nkey, &question.creds) {
+        (Some(text), _) => {
+            let seed = text.lines().map(str::trim).find(|line| line.starts_with("SU"));
+            let seed = seed.ok_or("the file holds no seed of a user (SU...)")?;
+            KeyPair::from_seed(seed).map_err(|error| format!("the seed: {error}"))?
+        }
+        (None, Some(text)) => {
+            let creds = parse_creds(text).map_err(|error| error.to_string())?;
+            UserClaims::decode(&creds.token).map_err(|error| format!("the claims: {error}"))?;
+            said.jwt = creds.token;
+            creds.key
+        }
+        (None, None) => return Ok(said),
+    };
+    if said.jwt.is_empty() {
+        said.nkey = key.public_key();
+    }
+    let signature = key.sign(NONCE.as_bytes()).map_err(|error| format!("the seed: {error}"))?;
+    said.sig = Base64::Url.encode(&signature);
+    Ok(said)
+}
+
+fn certificate(text: &str) -> Result<Arc<PeerCertificate>, String> {
+    let first = pem::certificates(text.as_bytes()).next().ok_or("the file holds no certificate")?;
+    PeerCertificate::from_der(&first).map(Arc::new).map_err(|error| error.to_string())
+}
+
+fn admitted(options: &Options, question: &Question, grant: &Grant) -> Admitted {
+    let has_users = !options.users.is_empty() || options.authorization.username.is_some();
+    let by = match () {
+        () if question.creds.is_some() => "claims",
+        () if question.nkey.is_some() => "nkey",
+        () if grant.user.is_none() && !has_users => "no authorization is asked for",
+        () if options.tls.as_ref().is_some_and(|tls| tls.verify_and_map) => "certificate",
+        () if question.user.is_some() => "password",
+        () if question.token.is_some() => "token",
+        () => "no_auth_user",
+    };
+    let name = grant.user.as_ref().map(|user| user.name()).filter(|name| !name.is_empty());
+    let user = name.unwrap_or_else(|| grant.identity.name()).to_owned();
+    Admitted { user, account: grant.account.name().to_string(), by }
+}
+
+fn verdicts(question: &Question, grant: &Grant) -> Vec<Verdict> {
+    let permissions = grant.permissions.as_deref();
+    let publish = question.publish.iter().map(|subject| publish(subject, grant, permissions));
+    let queue = question.queue.as_deref();
+    let subscribe = question.subscribe.iter().map(|subject| subscribe(subject, queue, permissions));
+    publish.chain(subscribe).collect()
+}
+
+fn publish(subject: &str, grant: &Grant, permissions: Option<&Permissions>) -> Verdict {
+    let verdict =
+        |is_allowed, rule: String| Verdict { what: "publish", subject: subject.to_owned(), is_allowed, rule };
+    if !is_valid_literal(subject.as_bytes()) {
+        return verdict(false, "no subject to publish to".to_owned());
+    }
+    // Permissions are asked for what a message becomes.
+    let mapped = grant.account.map(subject.as_bytes(), &mut Rng::from_entropy());
+    let becomes = mapped.as_deref().unwrap_or(subject.as_bytes());
+    let shown = match &mapped {
+        Some(mapped) => format!("mapped to {:?}, ", String::from_utf8_lossy(mapped)),
+        None => String::new(),
+    };
+    let Some(permissions) = permissions else {
+        return verdict(true, format!("{shown}no permissions are set"));
+    };
+    let is_allowed = permissions.publish().allow_publish(becomes);
+    let decides = |entry: SetEntry| SubjectRules::new(Some(vec![entry]), Vec::new()).allow_publish(becomes);
+    let described = permissions.described();
+    let mut rule = rule(described.publish.as_ref(), is_allowed, "publish", decides);
+    if !is_allowed && described.allow_responses.is_some() {
+        rule.push_str("; requests may be answered (allow_responses)");
+    }
+    verdict(is_allowed, shown + &rule)
+}
+
+fn subscribe(subject: &str, queue: Option<&str>, permissions: Option<&Permissions>) -> Verdict {
+    let subject_and_queue = match queue {
+        Some(queue) => format!("{subject} {queue}"),
+        None => subject.to_owned(),
+    };
+    let verdict = |is_allowed, rule: String| Verdict {
+        what: "subscribe",
+        subject: subject_and_queue,
+        is_allowed,
+        rule,
+    };
+    if !is_valid(subject.as_bytes()) {
+        return verdict(false, "no subject to subscribe to".to_owned());
+    }
+    let Some(permissions) = permissions else { return verdict(true, "no permissions are set".to_owned()) };
+    let (subject, queue) = (subject.as_bytes(), queue.map(str::as_bytes));
+    let rules = permissions.subscribe();
+    let is_allowed = rules.allow_subscribe(subject, queue);
+    let decides =
+        |entry: SetEntry| SubjectRules::new(Some(vec![entry]), Vec::new()).allow_subscribe(subject, queue);
+    let mut rule = rule(permissions.described().subscribe.as_ref(), is_allowed, "subscribe", decides);
+    if is_allowed && rules.filter_deliveries(subject, queue) {
+        rule.push_str("; messages on denied subjects are left out");
+    }
+    verdict(is_allowed, rule)
+}
+
+/// The entry of a list that decides: a denied one before an allowed one.
+fn rule(
+    described: Option<&SubjectPermission>,
+    is_allowed: bool,
+    what: &str,
+    decides: impl Fn(SetEntry) -> bool,
+) -> String {
+    let Some(SubjectPermission { allow, deny }) = described else {
+        return format!("no rule for {what}");
+    };
+    let first = |entries: &[String]| {
+        let found = entries.iter().find(|text| SetEntry::parse(text).is_some_and(&decides));
+        found.map(|text| format!("{text:?}"))
+    };
+    if let Some(entry) = first(deny).filter(|_| !is_allowed) {
+        return format!("{what} deny {entry}");
+    }
+    match (is_allowed, allow.as_deref()) {
+        (true, Some(allow)) => match first(allow) {
+            Some(entry) => format!("{what} allow {entry}"),
+            None => format!("{what} allow, which is empty"),
+        },
+        (true, None) => format!("{what} denies other subjects only"),
+        (false, _) => format!("nothing in {what} allow"),
+    }
+}
+
+impl Answer {
+    /// Whether all that was asked is allowed.
+    pub fn is_yes(&self) -> bool {
+        self.login.is_ok() && self.verdicts.iter().all(|verdict| verdict.is_allowed)
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        match &self.login {
+            Ok(Admitted { user, account, by }) => {
+                let user = if user.is_empty() { "nobody in particular" } else { user };
+                let _ = write!(out, "accepted   {user} in account {account}, by {by}");
+            }
+            Err(reason) => {
+                let _ = write!(out, "refused    {reason}");
+            }
+        }
+        for note in &self.notes {
+            let _ = write!(out, "\n           {note}");
+        }
+        for Verdict { what, subject, is_allowed, rule } in &self.verdicts {
+            let word = if *is_allowed { "allowed" } else { "denied" };
+            let _ = write!(out, "\n{what:<10} {subject}: {word} ({rule})");
+        }
+        out
+    }
+
+    /// For scripts.
+    pub fn json(&self) -> String {
+        let mut document = match &self.login {
+            Ok(Admitted { user, account, by }) => {
+                json!({ "accepted": true, "user": user, "account": account, "by": by })
+            }
+            Err(reason) => json!({ "accepted": false, "reason": reason }),
+        };
+        let verdict = |Verdict { what, subject, is_allowed, rule }: &Verdict| json!({ "what": what, "subject": subject, "allowed": is_allowed, "rule": rule });
+        document["notes"] = self.notes.clone().into();
+        document["verdicts"] = self.verdicts.iter().map(verdict).collect::<Vec<Value>>().into();
+        document.to_string()
+    }
+}
+
+#[cfg(test)]
+#[path = "auth_check_test.rs"]
+mod tests;
