@@ -109,6 +109,7 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         said: &said,
         nonce: NONCE,
         connection: question.connection,
+        is_secured: certificate.is_some(),
         certificate: certificate.as_ref(),
         peer: None,
         id: 1,

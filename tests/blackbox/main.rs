@@ -32,16 +32,19 @@ mod reload;
 mod hostile;
 mod proxy;
 mod tls;
+mod ocsp;
 mod examples;
 mod config_check;
 mod twins;
 mod accept;
 mod cost;
 mod mapping;
+mod accounts;
 mod embedded;
 mod operator_mode;
 mod callout;
 mod resolver;
+mod auth;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -60,12 +63,15 @@ fn main() {
         hostile::trials(),
         proxy::trials(),
         tls::trials(),
+        auth::trials(),
+        ocsp::trials(),
         examples::trials(),
         config_check::trials(),
         twins::trials(),
         accept::trials(),
         cost::trials(),
         mapping::trials(),
+        accounts::trials(),
         embedded::trials(),
         operator_mode::trials(),
         callout::trials(),

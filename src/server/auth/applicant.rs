@@ -19,7 +19,9 @@ pub struct Applicant<'a> {
     pub nonce: &'a str,
     /// What it connects over.
     pub connection: ConnectionType,
-    /// The certificate that it presented.
+    /// It speaks TLS.
+    pub is_secured: bool,
+    /// The certificate that it presented, where it matters.
     pub certificate: Option<&'a Arc<PeerCertificate>>,
     /// Where it comes from; `None`: from inside this process.
     pub peer: Option<SocketAddr>,

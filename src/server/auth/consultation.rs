@@ -23,10 +23,18 @@ pub struct Delegation {
     described: AuthCallout,
     /// The account of the service; `None`: there is none of that name, and nobody who is asked about gets in.
     account: Option<Arc<Account>>,
-    /// Where a user may be put, with the permissions of those who bring none.
-    accounts: HashMap<Box<str>, (Arc<Account>, Option<Arc<Permissions>>)>,
-    /// Users whose permissions are theirs but for asking the service themselves.
+    /// Where a user may be put.
+    accounts: HashMap<Box<str>, Placement>,
+    /// How long an answer may take.
     time_max: Duration,
+}
+
+/// An account that a user may be put into.
+#[derive(Debug)]
+struct Placement {
+    account: Arc<Account>,
+    /// Those of its users that bring none.
+    default_permissions: Option<Arc<Permissions>>,
 }
 
 /// What the server's own verdict is worth.
@@ -49,8 +57,8 @@ impl Delegation {
             Some(Arc::new(Permissions::compile(described.default_permissions.as_ref()?)))
         };
         let named = |account: Arc<Account>| {
-            let permissions = default_permissions(account.name());
-            (Box::from(&**account.name()), (account, permissions))
+            let default_permissions = default_permissions(account.name());
+            (Box::from(&**account.name()), Placement { account, default_permissions })
         };
         Some(Arc::new(Self {
             account: accounts.find(&described.account),
@@ -183,17 +191,17 @@ impl Consultation {
 
     fn admit(self, admitted: callout::Admitted) -> Decision {
         let user = &admitted.user;
-        let Some((account, default_permissions)) = self.delegation.accounts.get(&*admitted.account) else {
+        let Some(place) = self.delegation.accounts.get(&*admitted.account) else {
             return self.unanswered("");
         };
         let identity = match &*user.envelope.name {
             "" => self.identity.clone(),
             name => Identity::User(name.into()),
         };
-        let mut grant = Grant::open(account, identity, self.proxy.as_deref());
+        let mut grant = Grant::open(&place.account, identity, self.proxy.as_deref());
         let own = permissions(&user.nats.rights.permissions);
         let own = own.map(|permissions| Arc::new(Permissions::compile(&permissions)));
-        grant.permissions = own.or_else(|| default_permissions.clone());
+        grant.permissions = own.or_else(|| place.default_permissions.clone());
         grant.expires = admitted.expires;
         self.delegation.restrict(&mut grant);
         Decision::Accepted(Box::new(grant))
@@ -233,7 +241,7 @@ mod tests {
             (&["A"], "svc", "AUTH", Final),
         ] {
             let delegation = delegation(allowed);
-            let account = &delegation.accounts.get(account).unwrap().0;
+            let account = &delegation.accounts.get(account).unwrap().account;
             let got = delegation.standing(&Identity::User(user.into()), account);
             assert_eq!(got, want, "{allowed:?} {user} {}", account.name());
         }
@@ -243,7 +251,7 @@ mod tests {
     fn nobody_in_the_services_account_may_ask_it() {
         let delegation = delegation(&[]);
         for (account, may) in [("AUTH", false), ("A", true)] {
-            let account = &delegation.accounts.get(account).unwrap().0;
+            let account = &delegation.accounts.get(account).unwrap().account;
             let mut grant = Grant::open(account, Identity::Nobody, None);
             delegation.restrict(&mut grant);
             let allows = |permissions: Arc<Permissions>| {

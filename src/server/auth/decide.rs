@@ -204,10 +204,9 @@ impl<'a> Inquiry<'a> {
         if !self.policy.has_users() {
             return Ok(None);
         }
-        let Applicant { said, connection, certificate, .. } = *self.applicant;
+        let Applicant { said, connection, .. } = *self.applicant;
         if self.policy.maps_certificates() {
-            let certificate = certificate.map(|certificate| &**certificate);
-            let user = certificate::user_of(self.policy, certificate, connection, self.notes)
+            let user = certificate::user_of(self.policy, self.applicant, self.notes)
                 .ok_or_else(|| Refusal::violation(Identity::said(said)))?;
             if !said.user.is_empty() {
                 let user = quote(&said.user);

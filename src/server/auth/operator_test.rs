@@ -62,6 +62,7 @@ impl World {
             nonce: NONCE,
             connection: ConnectionType::Standard,
             certificate: None,
+            is_secured: false,
             peer: "192.0.2.1:1".parse().ok(),
             id: 1,
             now: NOW,

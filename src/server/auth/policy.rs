@@ -111,8 +111,8 @@ impl PolicyBuilder {
     }
 
     /// Lets an embedder decide.
-    pub fn set_authenticator(&mut self, authenticator: Arc<dyn Authenticator>) {
-        self.custom = Some(Custom(authenticator));
+    pub fn set_authenticator(&mut self, authenticator: impl Authenticator) {
+        self.custom = Some(Custom(Arc::new(authenticator)));
     }
 
     /// Gives clients a nonce even where nothing of the server's own needs it.
@@ -315,6 +315,11 @@ impl Policy {
             found.map(|(_, user)| Arc::clone(user))
         };
         find(DistinguishedName::matches).or_else(|| find(DistinguishedName::matches_in_any_order))
+    }
+
+    /// Whether it matters which certificate a client presented.
+    pub const fn reads_certificates(&self) -> bool {
+        self.maps_certificates || self.custom.is_some()
     }
 
     /// Whether certificates say who somebody is.

@@ -27,6 +27,7 @@ use crate::server::base::rng::Rng;
 use crate::server::config::options::{ConnectionType, Options};
 use crate::server::delivery::Courier;
 use crate::server::interest::Subscription;
+use crate::server::net::PeerCertificate;
 use crate::server::protocol::error::{CloseReason, WireError};
 
 /// Random bytes of a nonce.
@@ -107,14 +108,19 @@ impl ClientSession {
     ) -> Result<(), CloseReason> {
         let said = self.profile.options();
         let access = self.access.as_deref();
+        let policy = self.context.policy.load_full();
+        let tls = if policy.reads_certificates() { self.outbound.tls_state() } else { None };
+        let certificate =
+            tls.as_ref().and_then(|tls| PeerCertificate::from_der(tls.peer_chain.first()?).ok());
         let mut notes = Vec::new();
         let decision = decide(
-            &self.context.policy.load_full(),
+            &policy,
             &Applicant {
                 said: &said,
                 nonce: access.map(|access| &*access.nonce).unwrap_or_default(),
                 connection: self.connection_type(),
-                certificate: None,
+                is_secured: tls.is_some(),
+                certificate: certificate.map(Arc::new).as_ref(),
                 peer: self.peer,
                 id: self.outbound.id(),
                 now,
@@ -461,6 +467,9 @@ impl ClientSession {
             None => Why::Reload,
         };
         if why == Why::Reload {
+            if let Some(refusal) = self.lost_its_proxy() {
+                return Err(self.violation(now, &refusal, courier));
+            }
             if self.has_moved() {
                 return Err(CloseReason::ClientClosed);
             }
@@ -475,6 +484,14 @@ impl ClientSession {
             }
         }
         self.judge(now, why, courier)
+    }
+
+    /// Why the client may not stay whose proxy is trusted no more.
+    fn lost_its_proxy(&self) -> Option<Refusal> {
+        let proxy = self.access.as_ref()?.grant.as_ref()?.proxy.as_deref()?;
+        let is_trusted = self.context.policy.load().proxies().iter().any(|key| key == proxy);
+        let reason = RefusalReason::ProxyNotTrusted;
+        (!is_trusted).then(|| Refusal { reason, identity: self.identity(), told: None })
     }
 
     /// Whether the client goes by the name of a user that is no more, or belongs elsewhere now.

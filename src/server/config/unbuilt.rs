@@ -10,10 +10,6 @@ type IsUsed = fn(&Options) -> bool;
 
 /// What is not built, and whether it is asked for. The first in use is named.
 const UNBUILT: &[(&str, IsUsed)] = &[
-    ("ocsp", |o| o.ocsp.is_some()),
-    ("tls.ocsp_peer", |o| {
-        o.tls.as_ref().is_some_and(|tls| tls.ocsp_peer.as_ref().is_some_and(|peer| peer.verify))
-    }),
     ("http", |o| o.http_port != 0),
     ("https", |o| o.https_port != 0),
     ("cluster", |o| o.cluster.port != 0 || !o.cluster.routes.is_empty()),
@@ -49,7 +45,7 @@ pub(super) fn unbuilt(options: &Options) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::config::options::{Jetstream, Ocsp};
+    use crate::server::config::options::Jetstream;
 
     #[test]
     fn keys_without_effect_are_named() {
@@ -74,7 +70,8 @@ mod tests {
         let jetstream = Jetstream { enabled: true, ..Jetstream::default() };
         let options = Options { jetstream, http_port: 8222, ..Options::default() };
         assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `http`, which natsx cannot do yet");
-        let options = Options { ocsp: Some(Ocsp::default()), ..options };
-        assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `ocsp`, which natsx cannot do yet");
+        let jetstream_only = Options { http_port: 0, ..options };
+        let want = "the configuration uses `jetstream`, which natsx cannot do yet";
+        assert_eq!(unbuilt(&jetstream_only).unwrap(), want);
     }
 }

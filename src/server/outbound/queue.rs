@@ -181,6 +181,12 @@ impl Outbound {
         self.id
     }
 
+    /// What TLS has agreed upon with the peer; `None` where there is no TLS.
+    pub fn tls_state(&self) -> Option<TlsState> {
+        let transport = self.pending.lock().transport.clone()?;
+        transport.tls()?.state()
+    }
+
     /// What kind of connection this is.
     pub fn kind(&self) -> Kind {
         self.kind
