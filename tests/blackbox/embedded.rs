@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use natsx::server::base::clock::SystemClock;
-use natsx::server::config::options::{Options, PORT_RANDOM};
+use natsx::server::config::options::{HandshakeFirst, Options, PORT_RANDOM, Tls};
 use natsx::server::log::{Levels, Logger};
 use natsx::server::run::{Life, Server, StartError};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use crate::harness::client::soon;
+use crate::harness::pki::Authority;
 use crate::harness::trial::trials;
 use crate::harness::{Raw, block_on};
 
@@ -28,6 +29,7 @@ trials! { Nothing => [
     what_is_not_built_is_an_error_value,
     a_lame_duck_without_clients_stops,
     its_log_can_be_read_in_the_process,
+    inside_the_process_nobody_needs_tls,
 ] }
 
 fn options() -> Options {
@@ -233,4 +235,23 @@ fn its_log_can_be_read_in_the_process() {
             assert!(lines.iter().any(|line| line.contains(text)), "{lines:?}");
         }
     });
+}
+
+fn inside_the_process_nobody_needs_tls() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    Authority::new("test").server(&["localhost"]).write(dir.path(), "server");
+    let file = |name: &str| Some(dir.path().join(name));
+    for first in [HandshakeFirst::Off, HandshakeFirst::On] {
+        block_on(async {
+            let (cert_file, key_file) = (file("server.pem"), file("server.key"));
+            let tls = Tls { cert_file, key_file, handshake_first: first, ..Tls::default() };
+            let server = start(Options { tls: Some(tls), ..options() }).await;
+            let mut inside = Inside(BufReader::new(server.connect_in_process().expect("a connection")));
+            let info = inside.line().await;
+            assert!(info.contains("\"tls_available\":true") && !info.contains("tls_required"), "{info}");
+            inside.send("CONNECT {\"verbose\":false,\"pedantic\":false}\r\nPING\r\n").await;
+            assert_eq!(inside.line().await, "PONG");
+            server.stop().await;
+        });
+    }
 }
