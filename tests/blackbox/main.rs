@@ -39,6 +39,7 @@ mod twins;
 mod accept;
 mod cost;
 mod mapping;
+mod accounts;
 mod embedded;
 mod callout;
 mod resolver;
@@ -69,6 +70,7 @@ fn main() {
         accept::trials(),
         cost::trials(),
         mapping::trials(),
+        accounts::trials(),
         embedded::trials(),
         callout::trials(),
         resolver::trials(),

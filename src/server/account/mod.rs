@@ -11,7 +11,7 @@ mod answers;
 mod registry;
 mod mapping;
 
-pub use answers::{Awaited, Expectation, Measured};
+pub use answers::{Awaited, Expectation, Measured, Noted};
 pub use common::Common;
 pub use connections::Connections;
 pub use figures::Figures;

@@ -14,9 +14,6 @@ const UNBUILT: &[(&str, IsUsed)] = &[
     ("trusted_keys", |o| !o.trusted_keys.is_empty()),
     ("resolver", |o| o.resolver.is_some() || !o.resolver_preload.is_empty()),
     ("default_sentinel", |o| o.default_sentinel.is_some()),
-    ("tls.ocsp_peer", |o| {
-        o.tls.as_ref().is_some_and(|tls| tls.ocsp_peer.as_ref().is_some_and(|peer| peer.verify))
-    }),
     ("http", |o| o.http_port != 0),
     ("https", |o| o.https_port != 0),
     ("cluster", |o| o.cluster.port != 0 || !o.cluster.routes.is_empty()),

@@ -16,7 +16,7 @@ use super::courier::Courier;
 use super::latency::measure;
 use super::message::{Detail, Message};
 use super::sampling::sample;
-use crate::server::account::{Account, Awaited, Expectation, Measured, ServiceExport, ServiceImport};
+use crate::server::account::{Account, Awaited, Expectation, Measured, Noted, ServiceExport, ServiceImport};
 use crate::server::config::options::ResponseType;
 use crate::server::events::{ClientInfo, LatencyStatus};
 use crate::server::protocol::{encode, header};
@@ -38,7 +38,7 @@ pub(super) struct Hop<'a> {
     shares: bool,
     /// How much it learnt.
     detail: Detail,
-    before: Option<&'a Hop<'a>>,
+    before: Option<&'a Self>,
     depth: usize,
 }
 
@@ -175,7 +175,7 @@ impl Courier {
         // Only one answer can be measured.
         let measured = measured.filter(|_| export.response_type == ResponseType::Singleton);
         let expectation = Expectation { exporter, importer, reply: visit.message.reply, export, measured };
-        let (awaited, given_up) = exporter.expect(expectation, &mut self.rng);
+        let Noted { awaited, given_up } = exporter.expect(expectation, &mut self.rng);
         for oldest in given_up {
             self.tell_failed(&oldest, LatencyStatus::ServiceTimeout, visit.manner);
         }
