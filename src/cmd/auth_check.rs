@@ -109,7 +109,6 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         connection: question.connection,
         is_secured: certificate.is_some(),
         certificate: certificate.as_ref(),
-        is_secured: certificate.is_some(),
         peer: None,
         id: 1,
         held: None,
