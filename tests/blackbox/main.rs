@@ -44,6 +44,7 @@ mod embedded;
 mod callout;
 mod resolver;
 mod auth;
+mod certificate_users;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -63,6 +64,7 @@ fn main() {
         proxy::trials(),
         tls::trials(),
         auth::trials(),
+        certificate_users::trials(),
         ocsp::trials(),
         examples::trials(),
         config_check::trials(),
