@@ -41,6 +41,7 @@ mod cost;
 mod mapping;
 mod accounts;
 mod embedded;
+mod operator_mode;
 mod callout;
 mod resolver;
 mod auth;
@@ -74,6 +75,7 @@ fn main() {
         mapping::trials(),
         accounts::trials(),
         embedded::trials(),
+        operator_mode::trials(),
         callout::trials(),
         resolver::trials(),
     ];
