@@ -411,6 +411,5 @@ fn inside_the_process_nobody_needs_tls() {
             assert_eq!(inside.line().await, "PONG");
             server.stop().await;
         });
-}
     }
 }
