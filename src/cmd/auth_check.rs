@@ -11,7 +11,7 @@ use super::load::Source;
 use crate::server::account::Registry;
 use crate::server::auth::{Applicant, Decision, Grant, Note, Permissions, PolicyBuilder, decide};
 use crate::server::base::base64::Base64;
-use crate::server::base::clock::SystemClock;
+use crate::server::base::clock::{Clock, SystemClock};
 use crate::server::base::pem;
 use crate::server::base::rng::Rng;
 use crate::server::config::check;
@@ -99,8 +99,9 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
     check::may_start(&options, REFERENCE_VERSION).map_err(|error| error.to_string())?;
     let said = said(question)?;
     let certificate = question.certificate.as_deref().map(certificate).transpose()?;
-    let accounts =
-        Registry::new(&options, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
+    let clock = Arc::new(SystemClock::new());
+    let now = clock.now();
+    let accounts = Registry::new(&options, clock).map_err(|error| error.to_string())?;
     let anonymous = format!("nats-{}", Rng::from_entropy().token(8));
     let policy = Arc::new(PolicyBuilder::new(&anonymous).build(&options, &accounts, None));
     let applicant = Applicant {
@@ -109,10 +110,12 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         connection: question.connection,
         is_secured: certificate.is_some(),
         certificate: certificate.as_ref(),
-        is_secured: certificate.is_some(),
         peer: None,
         id: 1,
         held: None,
+        now,
+        accounts: &accounts,
+        looked_up: None,
     };
     let mut notes = Vec::new();
     let decision = match decide(&policy, &applicant, &mut notes) {
@@ -120,7 +123,7 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         decided => decided,
     };
     let notes = notes.into_iter().map(|note| match note {
-        Note::Debug(text) | Note::Warning(text) => text,
+        Note::Debug(text) | Note::Warning(text) | Note::Error(text) => text,
     });
     let notes = notes.collect();
     Ok(match decision {
@@ -132,7 +135,7 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         Decision::Refused(refusal) => {
             Answer { login: Err(refusal.wire().to_string()), notes, verdicts: Vec::new() }
         }
-        Decision::Pending(_) => return Err("the decision needs a running server".into()),
+        _ => return Err("the decision needs a running server".into()),
     })
 }
 

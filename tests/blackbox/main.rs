@@ -41,6 +41,7 @@ mod cost;
 mod mapping;
 mod embedded;
 mod callout;
+mod operator_mode;
 mod resolver;
 mod auth;
 
@@ -71,6 +72,7 @@ fn main() {
         mapping::trials(),
         embedded::trials(),
         callout::trials(),
+        operator_mode::trials(),
         resolver::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();

@@ -143,11 +143,11 @@ impl Herald {
         if !subjects.iter().any(|subject| self.is_heard(subject)) {
             return;
         }
-        let figures = account.figures();
+        let (figures, name) = (account.figures(), account.name_tag());
         let traffic = |(messages, payload_bytes): (u64, u64)| Traffic { messages, payload_bytes };
         let figures = AccountFigures {
             account: account.name(),
-            name: account.name(),
+            name: &name,
             connections: account.connections().count(),
             leafnodes: 0,
             subscriptions: account.interest().count(),
