@@ -300,7 +300,12 @@ impl ClientSession {
     }
 
     /// Becomes what was granted.
-    pub(super) fn enter(&mut self, now: Timestamp, grant: Grant, courier: &mut Courier) -> Result<(), CloseReason> {
+    pub(super) fn enter(
+        &mut self,
+        now: Timestamp,
+        grant: Grant,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
         let left = Arc::clone(&self.account);
         if self.account.move_to(&grant.account).is_err() {
             let error = WireError::AccountConnectionsExceeded;

@@ -100,6 +100,11 @@ pub(crate) fn user(account: &KeyPair, nats: Value) -> Creds {
 }
 
 impl Creds {
+    /// The user's public key.
+    pub(crate) fn public_key(&self) -> String {
+        self.key.public_key()
+    }
+
     /// The options of a CONNECT for this nonce.
     pub(crate) fn connect(&self, nonce: &str) -> String {
         let signature = self.key.sign(nonce.as_bytes()).expect("a key with its seed");
