@@ -828,20 +828,27 @@ fn a_store_of_the_nats_tools_works_unchanged() {
         std::fs::write(dir.path().join("operator.jwt"), decorated).unwrap();
         std::fs::write(dir.path().join("one.creds"), CREDS).unwrap();
         let creds = dir.path().join("one.creds");
+        // A user that was made today stands beside it.
+        let (operator, own) = (Operator::new(), KeyPair::new_account());
+        let made = operator.config(MEMORY, &[(&own, &operator.account(&own, "A", 1, json!({})))]);
+        let own_creds = dir.path().join("own.creds");
+        std::fs::write(&own_creds, user(&own, json!({})).file()).unwrap();
         let config = format!(
             "operator: \"$DIR/operator.jwt\"\nresolver: MEMORY\nresolver_preload: {{ {account}: {} }}\n",
             ACCOUNT.trim()
         );
-        let start = Start::config(&config).dir(dir);
-        let server = if is_reference { start.reference() } else { start }.start();
+        let starts = [Start::config(&config).dir(dir), Start::config(&made)];
+        let servers = starts.map(|start| if is_reference { start.reference() } else { start }.start());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let options = async_nats::ConnectOptions::with_credentials_file(creds).await.unwrap();
-            let client = options.connect(server.url()).await.unwrap();
-            let mut subscription = client.subscribe("a").await.unwrap();
-            client.publish("a", "hi".into()).await.unwrap();
-            let message = futures_util::StreamExt::next(&mut subscription).await.unwrap();
-            assert_eq!(&*message.payload, b"hi", "reference: {is_reference}");
-        });
+        for (server, creds) in servers.iter().zip([creds, own_creds]) {
+            runtime.block_on(async {
+                let options = async_nats::ConnectOptions::with_credentials_file(creds).await.unwrap();
+                let client = options.connect(server.url()).await.unwrap();
+                let mut subscription = client.subscribe("a").await.unwrap();
+                client.publish("a", "hi".into()).await.unwrap();
+                let message = futures_util::StreamExt::next(&mut subscription).await.unwrap();
+                assert_eq!(&*message.payload, b"hi", "reference: {is_reference}");
+            });
+        }
     }
 }

@@ -237,6 +237,7 @@ fn message_trace(claimed: &jwt::MessageTrace) -> Option<options::MessageTrace> {
 mod tests {
     use nkeys::KeyPair;
 
+    use super::import as convert;
     use super::*;
     use crate::server::jwt::{Kind, Permission, Responses};
 
@@ -271,7 +272,7 @@ mod tests {
     fn imports_say_what_a_subject_is_called_here_in_either_way() {
         let import = |kind: Kind, to: &str, local: &str| {
             let (to, local_subject) = (to.into(), local.into());
-            super::import(&jwt::Import {
+            convert(&jwt::Import {
                 subject: "a.*".into(),
                 account: "B".into(),
                 to,

@@ -61,6 +61,7 @@ impl World {
             said,
             nonce: NONCE,
             connection: ConnectionType::Standard,
+            is_secured: false,
             certificate: None,
             peer: "192.0.2.1:1".parse().ok(),
             id: 1,

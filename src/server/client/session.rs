@@ -563,7 +563,8 @@ mod tests {
         let context = ClientContext {
             conn: Arc::new(conn),
             accounts,
-            wanted: WantedAccounts::new(1).0,
+            wanted: crate::server::auth::WantedAccounts::new(1).0,
+            look_ups: None,
             policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),
             tls: Arc::default(),

@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn the_first_thing_that_is_missing_is_named() {
         let jetstream = Jetstream { enabled: true, ..Jetstream::default() };
-        let options = Options { jetstream, http_port: 1, ..Options::default() };
+        let options = Options { jetstream, http_port: 8222, ..Options::default() };
         assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `http`, which natsx cannot do yet");
     }
 }
