@@ -39,11 +39,13 @@ mod twins;
 mod accept;
 mod cost;
 mod mapping;
+mod accounts;
 mod embedded;
 mod callout;
 mod operator_mode;
 mod resolver;
 mod auth;
+mod certificate_users;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -63,6 +65,7 @@ fn main() {
         proxy::trials(),
         tls::trials(),
         auth::trials(),
+        certificate_users::trials(),
         ocsp::trials(),
         examples::trials(),
         config_check::trials(),
@@ -70,6 +73,7 @@ fn main() {
         accept::trials(),
         cost::trials(),
         mapping::trials(),
+        accounts::trials(),
         embedded::trials(),
         callout::trials(),
         operator_mode::trials(),

@@ -15,7 +15,7 @@ mod registry;
 mod claims;
 mod mapping;
 
-pub use answers::{Awaited, Expectation, Measured};
+pub use answers::{Awaited, Expectation, Measured, Noted};
 pub use book::Note;
 pub use claimed::{Claimed, permissions};
 pub use common::Common;

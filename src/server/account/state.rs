@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use super::answers::{self, Answers, Awaited, Expectation};
+use super::answers::{self, Answers, Awaited, Expectation, Noted};
 use super::claimed::Claimed;
 use super::common::Common;
 use super::connections::Connections;
@@ -190,13 +190,8 @@ impl Account {
         self.interest.remove_batch(&gone);
     }
 
-    /// Notes a request to a service of this account; gives also the ones that had to be given up for
-    /// it. The request carries [`Awaited::subject`] as its reply.
-    pub fn expect(
-        self: &Arc<Self>,
-        mut expectation: Expectation<'_>,
-        rng: &mut Rng,
-    ) -> (Arc<Awaited>, Vec<Arc<Awaited>>) {
+    /// Notes a request to a service of this account.
+    pub fn expect(self: &Arc<Self>, mut expectation: Expectation<'_>, rng: &mut Rng) -> Noted {
         let prefix = self.answer_prefix.get_or_init(|| self.answer_prefix(rng));
         loop {
             let suffix = if expectation.measured.is_some() { self.common.measured_suffix() } else { "" };
@@ -204,9 +199,9 @@ impl Account {
             let Expectation { exporter, importer, reply, export, measured } = expectation;
             let expected = Expectation { exporter, importer, reply, export, measured };
             match answers::expect(expected, &subject, self.common.number(), self.common.now()) {
-                Ok((awaited, given_up)) => {
-                    self.common.wake_by(awaited.due());
-                    return (awaited, given_up);
+                Ok(noted) => {
+                    self.common.wake_by(noted.awaited.due());
+                    return noted;
                 }
                 Err(measured) => expectation = Expectation { exporter, importer, reply, export, measured },
             }
@@ -244,6 +239,10 @@ impl Account {
         deserted.retain(|awaited| !self.interest.has_interest(awaited.reply()) && awaited.end());
         if !self.answers.are_awaited() {
             self.interest.want_departures(false);
+            // A request may have come meanwhile.
+            if self.answers.are_awaited() {
+                self.interest.want_departures(true);
+            }
         }
         deserted
     }

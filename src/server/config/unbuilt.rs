@@ -10,9 +10,6 @@ type IsUsed = fn(&Options) -> bool;
 
 /// What is not built, and whether it is asked for. The first in use is named.
 const UNBUILT: &[(&str, IsUsed)] = &[
-    ("tls.ocsp_peer", |o| {
-        o.tls.as_ref().is_some_and(|tls| tls.ocsp_peer.as_ref().is_some_and(|peer| peer.verify))
-    }),
     ("http", |o| o.http_port != 0),
     ("https", |o| o.https_port != 0),
     ("cluster", |o| o.cluster.port != 0 || !o.cluster.routes.is_empty()),

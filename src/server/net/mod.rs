@@ -11,6 +11,8 @@ pub mod expiry;
 mod der;
 pub mod ocsp;
 pub mod ocsp_fetch;
+pub mod ocsp_cache;
+pub mod ocsp_peer;
 pub mod staple;
 pub mod tls_error;
 pub mod tls_setup;

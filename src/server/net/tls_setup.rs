@@ -52,6 +52,8 @@ pub struct TlsSetup {
     pub server: Arc<ServerConfig>,
     /// The certificates shown to peers, in their order.
     pub certificates: Vec<OwnCertificate>,
+    /// What clients' chains may end in; empty where they show none.
+    trusted: Vec<CertificateDer<'static>>,
     /// What `ca_file` holds; empty without one.
     roots: Vec<CertificateDer<'static>>,
     shown: Arc<Certificates>,
@@ -94,8 +96,9 @@ impl TlsSetup {
             Some(_) => reader.roots(tls.ca_file.as_deref())?,
             None => Vec::new(),
         };
+        let trusted = if tls.verify { reader.roots(tls.ca_file.as_deref())? } else { Vec::new() };
         let verifier: Arc<dyn ClientCertVerifier> = if tls.verify {
-            Arc::new(ClientVerifier::new(reader.roots(tls.ca_file.as_deref())?, &provider))
+            Arc::new(ClientVerifier::new(trusted.clone(), &provider))
         } else {
             WebPkiClientVerifier::no_client_auth()
         };
@@ -114,7 +117,12 @@ impl TlsSetup {
             server.ticketer = ticketer;
             server.send_tls13_tickets = 1;
         }
-        Ok(Self { server: Arc::new(server), certificates, roots, shown, files: reader.digests })
+        Ok(Self { server: Arc::new(server), certificates, trusted, roots, shown, files: reader.digests })
+    }
+
+    /// What clients' chains may end in.
+    pub fn trusted(&self) -> &[CertificateDer<'static>] {
+        &self.trusted
     }
 
     /// From now on this responder's answer goes with certificate number `at`; `None` takes it off.

@@ -5,6 +5,8 @@ mod server;
 mod accept;
 mod certificate_task;
 mod staple_task;
+mod ocsp_cache_task;
+mod tls;
 mod start;
 mod builder;
 mod lame_duck;

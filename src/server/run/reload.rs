@@ -9,17 +9,17 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::files;
+use super::ocsp_cache_task;
 use super::ports::PortsFile;
 use super::resolver;
 use super::server::Server;
-use super::staple_task;
 use super::start::{self, Prepared, StartError};
+use super::tls::ListenerTls;
 use crate::server::base::clock::Clock;
 use crate::server::config::change::{self, Change, Effects, LogLine, Ports, Refusal, Running};
 use crate::server::config::options::Options;
 use crate::server::config::{self, check};
 use crate::server::log::Settings;
-use crate::server::net::TlsSetup;
 use crate::server::net::listen_task::Gate;
 use crate::server::outbound::Notices;
 use crate::server::protocol::error::CloseReason;
@@ -51,20 +51,9 @@ impl Server {
         let Prepared { options: new, .. } = Prepared::new(new)?;
         let changes = change::changes(&old, &new, &self.running())?;
         let address = start::advertised(&new, self.port())?;
-        let tls = start::tls_setup(&new)?;
-        let secures_anew = changes.iter().any(|change| matches!(change, Change::Tls(_) | Change::Ocsp));
-        if let Some(setup) = tls.as_ref().filter(|_| secures_anew)
-            && let Err(error) = staple_task::staple_all(
-                &new,
-                setup,
-                self.inner.client.conn.clock.now(),
-                &self.inner.client.conn.logger,
-            )
-            .await
-        {
-            let logger = &self.inner.client.conn.logger;
-            logger.warn(format_args!("Can't restart OCSP features: {error}"));
-        }
+        let secures_anew =
+            changes.iter().any(|change| matches!(change, Change::Tls(_) | Change::Ocsp | Change::OcspCache));
+        let tls = self.listener_tls(&new, secures_anew, changes.contains(&Change::OcspCache)).await?;
         let preloads = resolver::preloads(&new).map_err(StartError::Resolver)?;
         let settings = Settings::from_options(&new, &files::called_by());
         let digest = new.config_digest.clone();
@@ -81,7 +70,7 @@ impl Server {
         client.policy.store(Arc::new(policy));
         self.change_info(|info| info.auth_required = auth_required);
         let logger = &self.inner.client.conn.logger;
-        if secures_anew {
+        if let Some(tls) = tls {
             self.change_tls(tls);
         }
         for change in &changes {
@@ -120,16 +109,37 @@ impl Server {
         }
     }
 
+    /// What those who connect later meet, if that changes; nothing is in force yet.
+    async fn listener_tls(
+        &self,
+        new: &Options,
+        changes: bool,
+        drops_cache: bool,
+    ) -> Result<Option<ListenerTls>, StartError> {
+        if !changes {
+            return Ok(None);
+        }
+        let client = &self.inner.client;
+        let logger = &client.conn.logger;
+        ocsp_cache_task::save(client).await;
+        let kept = client.tls.peer_check().and_then(|check| check.cache()).filter(|_| !drops_cache);
+        let tls = ListenerTls::build(new, kept, logger)?;
+        if let Err(error) = tls.staple(new, client.conn.clock.now(), logger).await {
+            logger.warn(format_args!("Can't restart OCSP features: {error}"));
+        }
+        Ok(Some(tls))
+    }
+
     /// Who connects from now on meets this TLS. As the reference: `tls_verify` stays when TLS goes, and
     /// `tls_available` as it was at the start.
-    fn change_tls(&self, setup: Option<Arc<TlsSetup>>) {
+    fn change_tls(&self, new: ListenerTls) {
         let options = self.options();
         let tls = options.tls.as_ref();
         self.change_info(|info| {
             info.tls_required = tls.is_some() && !options.allow_non_tls;
             info.tls_verify = tls.map_or(info.tls_verify, |tls| tls.verify);
         });
-        self.inner.client.tls.set_setup(setup);
+        new.install(&self.inner.client.tls);
     }
 
     /// Does what a change asks for beyond the new options being in force. `address` is what clients are told.

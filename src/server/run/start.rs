@@ -14,9 +14,11 @@ use super::builder;
 use super::certificate_task;
 use super::files;
 use super::heartbeat_task;
+use super::ocsp_cache_task;
 use super::overdue_task;
 use super::server::{Inner, Life, Server};
 use super::staple_task;
+use super::tls::ListenerTls;
 use super::version;
 use super::{claims, claims_task};
 use super::{resolver, resolver_task};
@@ -29,17 +31,17 @@ use crate::server::base::quote::quote;
 use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
+use crate::server::config::check;
 use crate::server::config::options::{Options, PORT_RANDOM};
 use crate::server::config::shared::Shared;
 use crate::server::config::unbuilt;
-use crate::server::config::{self, check};
 use crate::server::conn::handshake_rate_task;
 use crate::server::conn::{Context, SlowConsumers, Table, TlsGate, Verifiers};
 use crate::server::delivery::Herald;
 use crate::server::events::{ServerFacts, ServerInfo};
 use crate::server::log::Logger;
 use crate::server::net::listen_task::{self, Gate};
-use crate::server::net::{TlsSetup, TlsSetupError, advertise};
+use crate::server::net::{TlsSetupError, advertise};
 use crate::server::protocol::info::Info;
 use crate::server::protocol::transform::TransformError;
 
@@ -66,7 +68,8 @@ pub enum StartError {
     /// The resolver cannot be opened.
     #[error("{0}")]
     Resolver(String),
-    /// A certificate cannot be shown without a responder's answer, and there is none that is good.
+    /// A certificate cannot be shown without a responder's answer, and there is none that is good; or
+    /// answers about clients are asked for, and clients show no certificates.
     #[error("{0}")]
     Staple(String),
     /// The pid file cannot be written.
@@ -141,11 +144,8 @@ impl Server {
         if let Some(refusal) = told_by_log {
             return Err(refusal.into());
         }
-        let tls = tls_setup(&options)?;
-        if let Some(setup) = &tls {
-            let stapled = staple_task::staple_all(&options, setup, clock.now(), &logger).await;
-            stapled.map_err(StartError::Staple)?;
-        }
+        let tls = ListenerTls::build(&options, None, &logger)?;
+        tls.staple(&options, clock.now(), &logger).await.map_err(StartError::Staple)?;
         if let Some(resolver) = &resolver {
             resolver::check_start(&options).map_err(StartError::Resolver)?;
             resolver.announce(&logger);
@@ -172,7 +172,8 @@ impl Server {
         }
         let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
         let rate_limit = options.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit);
-        let gate_tls = Arc::new(TlsGate::new(tls, rate_limit));
+        let gate_tls = Arc::new(TlsGate::new(rate_limit));
+        tls.install(&gate_tls);
         let policy = policies.build(&options, &accounts, None);
         info.auth_required = policy.is_required();
         let conn = Arc::new(Context {
@@ -240,6 +241,8 @@ impl Server {
             staple_task::run(Arc::clone(&server.inner.client)).await;
             server.stop().await;
         });
+        let client = Arc::clone(&self.inner.client);
+        spawn_until_stopped(self.inner.life.subscribe(), ocsp_cache_task::run(client));
     }
 
     /// A connection to this server inside the process: the other end of a stream, as a client has it.
@@ -348,12 +351,6 @@ pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), 
     advertise::split(value, port)
         .map(|(host, port)| (host, i64::from(port)))
         .map_err(|error| StartError::Advertise { value: value.clone(), error })
-}
-
-/// How handshakes of the client listener are made; `None` without TLS.
-pub(super) fn tls_setup(options: &Options) -> Result<Option<Arc<TlsSetup>>, StartError> {
-    let setup = options.tls.as_ref().map(|tls| TlsSetup::new(tls, &config::read::Here)).transpose()?;
-    Ok(setup.map(Arc::new))
 }
 
 #[cfg(test)]

@@ -79,6 +79,13 @@ impl Certified {
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// The certificate alone, DER.
+    pub(crate) fn der(&self) -> Vec<u8> {
+        use rustls::pki_types::pem::PemObject;
+        let der = rustls::pki_types::CertificateDer::from_pem_slice(self.chain.as_bytes());
+        der.expect("a certificate").to_vec()
+    }
+
     /// Writes `<name>.pem` and `<name>.key`.
     pub(crate) fn write(&self, dir: &Path, name: &str) {
         std::fs::write(dir.join(format!("{name}.pem")), &self.chain).expect("a file");
