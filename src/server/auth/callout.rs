@@ -1,10 +1,10 @@
 //! Authorization by a service outside: what it is asked about a client, and what its answer is worth.
 //!
-//! A machine of two steps: [`ask`] makes a sealed question, [`Question::judge`] reads the answer,
+//! A machine of two steps: [`ask`] makes a sealed question, [`Question::open`] and [`Question::admit`] read the answer,
 //! in the reference's order and with its texts. Who carries both is for others.
 //!
 //! ```text
-//! ask --answer--> judge: Admitted, or a Refusal with the reason that the log and an event tell
+//! ask --answer--> open, admit: Admitted, or a Refusal with the reason that the log and an event tell
 //!   '--nothing in time--> refused without a reason
 //! ```
 
@@ -245,19 +245,17 @@ pub fn ask(keys: &ServerKeys, rules: &Rules<'_>, about: About, now: Timestamp) -
 }
 
 impl Question {
-    /// What the answer, `body`, is worth.
+    /// Whether the user in an answer, opened, is let in, and as what.
     ///
     /// # Errors
     /// The client is refused.
-    pub fn judge(
+    pub fn admit(
         &self,
-        keys: &ServerKeys,
         rules: &Rules<'_>,
-        body: &[u8],
+        mut user: UserClaims,
         circumstances: &Circumstances<'_>,
     ) -> Result<Admitted, Refusal> {
         let now = circumstances.now;
-        let mut user = self.open(keys, rules, body, now).map_err(Refusal::new)?;
         if (circumstances.proxy_required || user.nats.rights.proxy_required) && !circumstances.proxied {
             let reason = "Proxy connection required".to_owned();
             return Err(Refusal { reason, missing: Some(Missing::Proxy) });
@@ -292,8 +290,22 @@ impl Question {
         Ok(Admitted { account, user, connection_types, expires })
     }
 
-    /// The user's claims in an answer that is one.
-    fn open(
+    /// The user's claims in the answer `body`, if it is one. Opens seals and proves signatures, which takes
+    /// a while.
+    ///
+    /// # Errors
+    /// The client is refused.
+    pub fn open(
+        &self,
+        keys: &ServerKeys,
+        rules: &Rules<'_>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<UserClaims, Refusal> {
+        self.user_in(keys, rules, body, now).map_err(Refusal::new)
+    }
+
+    fn user_in(
         &self,
         keys: &ServerKeys,
         rules: &Rules<'_>,

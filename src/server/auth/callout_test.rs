@@ -58,7 +58,8 @@ impl Bench {
     fn judge(&self, question: &Question, rules: &Rules<'_>, answer: &[u8]) -> Result<Admitted, Refusal> {
         let find = |name: &str| if name == "A" { Target::Configured } else { Target::Missing };
         let circumstances = Circumstances { now: NOW, proxied: false, proxy_required: false, find: &find };
-        question.judge(&self.keys, rules, answer, &circumstances)
+        let user = question.open(&self.keys, rules, answer, NOW)?;
+        question.admit(rules, user, &circumstances)
     }
 }
 
@@ -256,7 +257,8 @@ fn proxy_that_is_missing_is_a_reason_of_its_own() {
     assert_eq!((&*refusal.reason, refusal.missing), ("Proxy connection required", Some(Missing::Proxy)));
     let find = |_: &str| Target::Configured;
     let circumstances = Circumstances { now: NOW, proxied: true, proxy_required: true, find: &find };
-    assert!(question.judge(&bench.keys, &rules, answer.as_bytes(), &circumstances).is_ok());
+    let user = question.open(&bench.keys, &rules, answer.as_bytes(), NOW).unwrap();
+    assert!(question.admit(&rules, user, &circumstances).is_ok());
 }
 
 /// An account that has its own service, and another one that it may speak for.
@@ -287,7 +289,8 @@ fn service_of_an_account_speaks_for_it_and_for_those_it_is_allowed_to() {
             }
         };
         let circumstances = Circumstances { now: NOW, proxied: false, proxy_required: false, find: &find };
-        question.judge(&bench.keys, &rules, signed(answer, answerer).as_bytes(), &circumstances)
+        let user = question.open(&bench.keys, &rules, signed(answer, answerer).as_bytes(), NOW)?;
+        question.admit(&rules, user, &circumstances)
     };
     let scoped = |change: &dyn Fn(&mut UserClaims)| {
         let mut user = UserClaims::new(question.user.clone());

@@ -12,13 +12,13 @@ use super::callout::{
     self, AskError, CALLOUT_SUBJECT, Circumstances, Missing, Question, Rules, ServerKeys, Target,
 };
 use super::decide::{Decision, Refusal, RefusalReason, Told};
-use super::grant::Grant;
+use super::grant::{Grant, Labels};
 use super::identity::Identity;
 use super::permission::Permissions;
 use crate::server::account::{Account, Claimed, Registry, permissions};
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::{self, AuthCallout, GLOBAL_ACCOUNT, Options};
-use crate::server::interest::Letter;
+use crate::server::jwt::UserClaims;
 
 /// A service that decides about clients.
 #[derive(Debug)]
@@ -139,6 +139,8 @@ pub struct Consultation {
     proxy: Option<Box<str>>,
     /// It has to come from one, whatever the service says.
     proxy_required: bool,
+    /// What the claims call the client that it shows, if it shows some, and their labels.
+    labels: Labels,
 }
 
 impl fmt::Debug for Consultation {
@@ -157,7 +159,9 @@ impl Consultation {
         proxy: Option<Box<str>>,
         proxy_required: bool,
     ) -> Self {
-        Self { delegation: Arc::clone(delegation), about, identity, proxy, proxy_required }
+        let labels =
+            Labels { name: about.client.name_tag.as_str().into(), tags: about.client.tags.clone().into() };
+        Self { delegation: Arc::clone(delegation), about, identity, proxy, proxy_required, labels }
     }
 
     /// Whom it asks.
@@ -185,6 +189,7 @@ impl Consultation {
     }
 
     fn admit(self, admitted: &callout::Admitted, account: &Arc<Account>) -> Decision {
+        let delegation = Arc::clone(&self.delegation);
         let user = &admitted.user;
         let identity = match &*user.envelope.name {
             "" => self.identity.clone(),
@@ -195,36 +200,44 @@ impl Consultation {
         let described = own.or_else(|| account.claimed()?.default_permissions());
         grant.permissions = match described {
             Some(described) => Some(Arc::new(Permissions::compile(&described))),
-            None => self.delegation.default_permissions.get(&**account.name()).cloned(),
+            None => delegation.default_permissions.get(&**account.name()).cloned(),
         };
         grant.expires = admitted.expires;
         let is_by_signing_key = !user.nats.issuer_account.is_empty();
         let signer = if is_by_signing_key { &user.envelope.issuer } else { &**account.name() };
         grant.signed_by = Some(signer.into());
-        self.delegation.restrict(&mut grant);
+        // As in the reference those of the claims that it came with stay.
+        grant.labels = Some(Box::new(self.labels)).filter(|labels| !labels.name.is_empty());
+        delegation.restrict(&mut grant);
         Decision::Accepted(Box::new(grant))
     }
 }
 
-/// A service's answer that is to be judged.
+/// A service's answer, opened, that is to be judged.
 #[derive(Debug)]
 pub struct Answered {
     consultation: Consultation,
     question: Question,
-    answer: Letter,
+    user: Result<UserClaims, callout::Refusal>,
 }
 
 impl Answered {
-    /// The answer to a question of this consultation.
-    pub const fn new(consultation: Consultation, question: Question, answer: Letter) -> Self {
-        Self { consultation, question, answer }
+    /// Opens the `answer` to a question of this consultation, which takes a while.
+    pub fn open(
+        consultation: Consultation,
+        question: Question,
+        answer: &[u8],
+        keys: &ServerKeys,
+        now: Timestamp,
+    ) -> Self {
+        let user = question.open(keys, &consultation.delegation.rules(), answer, now);
+        Self { consultation, question, user }
     }
 
     /// What it decides; an account that a user is put into may have to be looked up before. `found` says
     /// what came of that.
     pub fn judge(
         self: Box<Self>,
-        keys: &ServerKeys,
         accounts: &Registry,
         found: Option<Result<(), Box<str>>>,
         now: Timestamp,
@@ -241,7 +254,8 @@ impl Answered {
             proxy_required: consultation.proxy_required,
             find: &find,
         };
-        let judged = self.question.judge(keys, &delegation.rules(), self.answer.body(), &circumstances);
+        let rules = delegation.rules();
+        let judged = self.user.clone().and_then(|user| self.question.admit(&rules, user, &circumstances));
         let refusal = match judged {
             Ok(admitted) => match accounts.find(&admitted.account) {
                 Some(account) => return Verdict::Decided(self.consultation.admit(&admitted, &account)),

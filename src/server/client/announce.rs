@@ -34,9 +34,15 @@ pub(super) enum Asked {
 }
 
 impl ClientSession {
-    /// Counts what is sent from now on for the account that it is in.
+    /// Counts what is sent from now on for the account that it is in. Nobody is told what the global
+    /// account sends and receives: who uses no accounts pays nothing for their figures.
     pub(super) fn count_sent(&self) {
-        self.outbound.set_tally(Arc::clone(self.account.figures().sent()));
+        let tally = (!self.is_in_global()).then(|| Arc::clone(self.account.figures().sent()));
+        self.outbound.set_tally(tally);
+    }
+
+    fn is_in_global(&self) -> bool {
+        Arc::ptr_eq(&self.account, self.context.accounts.global())
     }
 
     /// The client has left an account for the one that it is in.
@@ -50,6 +56,9 @@ impl ClientSession {
 
     /// Counts what came in since the client had sent `before`.
     pub(super) fn count_received(&self, before: (u64, u64)) {
+        if self.is_in_global() {
+            return;
+        }
         let (messages, bytes) = self.stats.totals();
         self.account.figures().received().add(messages - before.0, bytes - before.1);
     }
@@ -158,14 +167,14 @@ impl ClientSession {
     pub(super) fn answer_user_info(&self, asked: Asked, now: Timestamp, reply: &[u8], courier: &mut Courier) {
         let identity = self.identity();
         let permissions = self.permissions.as_ref().map(|permissions| permissions.described());
-        let claimed = self.grant().and_then(|grant| grant.claimed.as_deref());
+        let (user_name, _) = self.labels();
         let account_name = self.account.name_tag();
         let info = match asked {
             Asked::ByUser => UserInfo {
                 user: identity.name(),
                 account: self.account.name(),
                 account_name: &account_name,
-                user_name: claimed.map(|user| &*user.name).unwrap_or_default(),
+                user_name,
                 permissions,
                 expires: self.expires().map(|at| at.since(now)),
                 ..UserInfo::default()
@@ -208,11 +217,12 @@ impl ClientSession {
         let claimed = grant.and_then(|grant| grant.claimed.as_deref());
         let claims = if claimed.is_some() { self.profile.options().jwt } else { String::new() };
         let issuer_key = grant.map(issuer_key).unwrap_or_default();
+        let (_, tags) = self.labels();
         let name_tag = self.account.name_tag();
         tell(&ClientInfo {
             jwt: &claims,
             issuer_key,
-            tags: claimed.map(|user| &*user.tags).unwrap_or_default(),
+            tags,
             start: Some(self.accepted),
             host: &host,
             id: self.outbound.id(),
@@ -227,6 +237,16 @@ impl ClientSession {
             client_type: CLIENT_TYPE,
             ..ClientInfo::default()
         });
+    }
+
+    /// What claims call the client: its name, and its tags.
+    fn labels(&self) -> (&str, &[String]) {
+        let Some(grant) = self.grant() else { return Default::default() };
+        match (&grant.claimed, &grant.labels) {
+            (Some(claimed), _) => (&claimed.name, &claimed.tags),
+            (None, Some(labels)) => (&labels.name, &labels.tags),
+            (None, None) => Default::default(),
+        }
     }
 
     fn grant(&self) -> Option<&Grant> {

@@ -60,8 +60,8 @@ impl ClientSession {
         Delegation::claimed(&account, policy.timeout())
     }
 
-    /// Has the service asked. Meanwhile the client stands in the account that the server's own verdict
-    /// gave it.
+    /// Has the service asked. Meanwhile a client that has just come stands in the account that the server's
+    /// own verdict gave it.
     fn consult(
         &mut self,
         now: Timestamp,
@@ -73,7 +73,10 @@ impl ClientSession {
     ) -> Result<(), CloseReason> {
         let proxy_required =
             matches!(&decision, Decision::Refused(refusal) if refusal.reason == RefusalReason::ProxyRequired);
-        if let Decision::Accepted(grant) = decision {
+        // Who is in already keeps what it has until the last word.
+        if let Decision::Accepted(grant) = decision
+            && why != Why::Reload
+        {
             self.enter(now, *grant, courier)?;
         }
         let policy = self.context.policy.load_full();
@@ -96,7 +99,7 @@ impl ClientSession {
         found: Option<Result<(), Box<str>>>,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
-        match answered.judge(&self.context.conn.keys, &self.context.accounts, found, now) {
+        match answered.judge(&self.context.accounts, found, now) {
             Verdict::Decided(decision) => self.conclude(now, why, decision, courier),
             Verdict::NeedsAccount(account, answered) => {
                 let decision = self.context.wanted.ask(account, &self.outbound);

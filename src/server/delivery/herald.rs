@@ -165,11 +165,14 @@ impl Herald {
         }
     }
 
-    /// Tells of the accounts that were not told of for [`super::ACCOUNT_HEARTBEAT`].
-    pub fn tell_due_connections(&self, occasion: &mut Occasion<'_>) {
-        while let Some(account) = self.heartbeats.pop(occasion.now) {
+    /// Tells of the accounts that were not told of for [`super::ACCOUNT_HEARTBEAT`], but of so many at most;
+    /// false where there may be more.
+    pub fn tell_due_connections(&self, occasion: &mut Occasion<'_>, at_most: usize) -> bool {
+        for _ in 0..at_most {
+            let Some(account) = self.heartbeats.pop(occasion.now) else { return true };
             self.tell_connections(occasion, &account);
         }
+        false
     }
 
     /// When [`Self::tell_due_connections`] wants to be called.
