@@ -42,6 +42,7 @@ mod mapping;
 mod accounts;
 mod embedded;
 mod callout;
+mod operator_mode;
 mod resolver;
 mod auth;
 mod certificate_users;
@@ -75,6 +76,7 @@ fn main() {
         accounts::trials(),
         embedded::trials(),
         callout::trials(),
+        operator_mode::trials(),
         resolver::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
