@@ -155,9 +155,11 @@ impl Courier {
         self.visit(&result, &Visit { origin, account, hop: Some(hop), message: &message, shared, manner }) > 0
     }
 
-    /// What will be told of the request, if it is measured.
+    /// What will be told of the request, if it is measured. The server's own messages are not: what is
+    /// told may itself be a request to a service that is measured, and so on in a circle.
     fn sampled(&mut self, import: &ServiceImport, visit: &Visit<'_>) -> Option<Box<Measured>> {
         let latency = import.export().latency.as_ref()?;
+        visit.origin.peer?;
         let header = sample(latency.sampling, visit.message.header(), &mut self.rng)?;
         let now = visit.account.common().now();
         Some(Box::new(measure(visit.origin.peer, import.shares(), header, now)))
