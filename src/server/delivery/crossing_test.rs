@@ -621,3 +621,25 @@ fn system_account_learns_which_server_a_request_came_to() {
     let got = world.got(&a);
     assert!(got.contains(r#"Nats-Request-Info: {"acc":"B","rtt":10,"server":"srv"}"#), "{got}");
 }
+
+#[test]
+fn message_with_too_many_ways_takes_some_of_them() {
+    // Each account imports the service of all that come after it: 2^18 ways from the first to the last.
+    const ACCOUNTS: usize = 20;
+    let name = |number: usize| format!("A{number:02}");
+    let accounts = (0..ACCOUNTS).map(|number| {
+        let after = number + 1..ACCOUNTS;
+        let imports = after.map(|exporter| service_from(&name(exporter), "x", None, false)).collect();
+        account(&name(number), vec![service("x")], imports)
+    });
+    let mut world = World::new(&options(accounts.collect()));
+    let (first, last) = (world.client(&name(0)), world.client(&name(ACCOUNTS - 1)));
+    last.subscribe("x", None, "1");
+    first.subscribe("inbox", None, "2");
+    assert!(world.publish(&first, "x", "inbox", "hi").count > 0);
+    let taken = world.got(&last).matches("HMSG x 1 ").count();
+    assert!((1..1024).contains(&taken), "{taken}");
+    assert!(world.pending(&name(0)).1 < 1024);
+    // The next message has its own budget.
+    assert!(world.publish(&first, "x", "inbox", "hi").count > 0);
+}

@@ -55,7 +55,7 @@ impl Courier {
     /// Takes a request to the account that serves it; says whether anybody took it there.
     pub(super) fn request(&mut self, number: u32, visit: &Visit<'_>) -> bool {
         let Some(import) = visit.account.service(number) else { return false };
-        if !Hop::leads_on(visit.hop, import.export()) {
+        if !Hop::leads_on(visit.hop, import.export()) || !self.may_cross() {
             return false;
         }
         let mut measured = self.sampled(&import, visit);
@@ -133,6 +133,12 @@ impl Courier {
         } else if !is_only {
             awaited.touch(awaited.exporter().common().now());
         }
+    }
+
+    /// Counts one more crossing, unless the message has crossed too often.
+    fn may_cross(&mut self) -> bool {
+        self.crossings_left = self.crossings_left.and_then(|left| left.checked_sub(1)).or(Some(0));
+        self.crossings_left != Some(0)
     }
 
     /// Delivers `message`, under `subject` or what the account's mappings make of it, in `account`.
