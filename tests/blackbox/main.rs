@@ -42,8 +42,10 @@ mod mapping;
 mod accounts;
 mod embedded;
 mod callout;
+mod operator_mode;
 mod resolver;
 mod auth;
+mod certificate_users;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -63,6 +65,7 @@ fn main() {
         proxy::trials(),
         tls::trials(),
         auth::trials(),
+        certificate_users::trials(),
         ocsp::trials(),
         examples::trials(),
         config_check::trials(),
@@ -73,6 +76,7 @@ fn main() {
         accounts::trials(),
         embedded::trials(),
         callout::trials(),
+        operator_mode::trials(),
         resolver::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();
