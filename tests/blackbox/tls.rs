@@ -1,6 +1,7 @@
 //! TLS on the client port: after INFO, before it, or not at all; with certificates on both sides.
 
 use std::io::{Read, Write};
+use std::path::Path;
 
 use rcgen::{CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, SanType};
 use rustls::version::{TLS12, TLS13};
@@ -25,6 +26,7 @@ trials! {
         certificates_of_other_authorities_and_for_servers_are_refused,
         chains_behind_intermediates_are_followed,
         home_made_certificates_are_taken_as_the_reference_takes_them,
+        certificates_of_version_1_are_taken_from_clients,
         only_pinned_keys_are_let_in,
         pinned_keys_need_a_certificate,
         versions_and_suites_are_those_configured,
@@ -46,6 +48,7 @@ trials! {
     ],
     Natsx => [
         suites_and_curves_that_cannot_be_used_are_named,
+        keys_that_cannot_be_used_are_named,
         renewed_files_are_taken_without_a_signal,
         expiry_is_told_and_warned_about,
     ],
@@ -263,6 +266,22 @@ fn home_made_certificates_are_taken_as_the_reference_takes_them() {
         for certificate in [authority.sign(signs.clone(), &[]), authority.sign(any.clone(), &[])] {
             assert!(is_let_in(&server, Offer::new().version(version).certificate(&certificate)));
         }
+    }
+}
+
+fn fixture(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name);
+    std::fs::read_to_string(path).expect("a fixture")
+}
+
+fn certificates_of_version_1_are_taken_from_clients() {
+    let (dir, _) = directory();
+    std::fs::write(dir.path().join("ca.pem"), fixture("authority.pem")).expect("a file");
+    let tls = config("ca_file: '$DIR/ca.pem', verify: true", "");
+    let server = Start::config(&tls).dir(dir).start();
+    let certified = Certified { chain: fixture("version1.pem"), key: fixture("version1.key") };
+    for version in [&TLS13, &TLS12] {
+        assert!(is_let_in(&server, Offer::new().version(version).certificate(&certified)));
     }
 }
 
@@ -531,6 +550,14 @@ fn suites_and_curves_that_cannot_be_used_are_named() {
         let log = Start::config(&config(tls, "")).dir(dir).refused().expect("a refusal");
         assert!(log.iter().any(|line| line.contains(&format!("tls: {want} cannot be used: "))), "{log:?}");
     }
+}
+
+fn keys_that_cannot_be_used_are_named() {
+    let (dir, _) = directory();
+    Certified { chain: fixture("p521.pem"), key: fixture("p521.key") }.write(dir.path(), "server");
+    let log = Start::config(&config("", "")).dir(dir).refused().expect("a refusal");
+    let want = "server.key: the key is of a kind that natsx cannot sign with (ECDSA on P-521)";
+    assert!(log.iter().any(|line| line.contains(want)), "{log:?}");
 }
 
 fn renewed_files_are_taken_without_a_signal() {
