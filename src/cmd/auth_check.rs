@@ -1,5 +1,6 @@
 //! What credentials become under a configuration, and what they may do: decided by the server's own code.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,13 +10,13 @@ use serde_json::{Value, json};
 
 use super::load::Source;
 use crate::server::account::Registry;
-use crate::server::auth::{Applicant, Decision, Grant, Note, Permissions, PolicyBuilder, decide};
+use crate::server::auth::{Applicant, Decision, Grant, Note, Permissions, Policy, PolicyBuilder, decide};
 use crate::server::base::base64::Base64;
-use crate::server::base::clock::SystemClock;
+use crate::server::base::clock::{Clock, SystemClock, Timestamp};
 use crate::server::base::pem;
 use crate::server::base::rng::Rng;
 use crate::server::config::check;
-use crate::server::config::options::{ConnectionType, Options, SubjectPermission};
+use crate::server::config::options::{ConnectionType, Options, Resolver, SubjectPermission};
 use crate::server::jwt::{UserClaims, parse_creds};
 use crate::server::net::PeerCertificate;
 use crate::server::protocol::connect::ConnectOptions;
@@ -103,6 +104,7 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         Registry::new(&options, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
     let anonymous = format!("nats-{}", Rng::from_entropy().token(8));
     let policy = Arc::new(PolicyBuilder::new(&anonymous).build(&options, &accounts, None));
+    let now = SystemClock::new().now();
     let applicant = Applicant {
         said: &said,
         nonce: NONCE,
@@ -111,15 +113,23 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         certificate: certificate.as_ref(),
         peer: None,
         id: 1,
+        now,
+        accounts: &accounts,
+        looked_up: None,
         held: None,
     };
     let mut notes = Vec::new();
-    let decision = match decide(&policy, &applicant, &mut notes) {
-        Decision::Pending(work) => work.run(),
-        decided => decided,
-    };
+    let mut decision = decide(&policy, &applicant, &mut notes);
+    if let Decision::NeedsAccount(account) = &decision {
+        let looked_up = look_up(&options, account, &accounts, &policy, now).map_err(Into::into);
+        let applicant = Applicant { looked_up: Some(&looked_up), ..applicant };
+        decision = decide(&policy, &applicant, &mut notes);
+    }
+    if let Decision::Pending(work) = decision {
+        decision = work.run();
+    }
     let notes = notes.into_iter().map(|note| match note {
-        Note::Debug(text) | Note::Warning(text) => text,
+        Note::Debug(text) | Note::Error(text) | Note::Warning(text) => text,
     });
     let notes = notes.collect();
     Ok(match decision {
@@ -131,8 +141,30 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         Decision::Refused(refusal) => {
             Answer { login: Err(refusal.wire().to_string()), notes, verdicts: Vec::new() }
         }
-        Decision::Pending(_) => return Err("the decision needs a running server".into()),
+        Decision::Pending(_) | Decision::NeedsAccount(_) | Decision::LookedUp(_) => {
+            return Err("the decision needs a running server".into());
+        }
     })
+}
+
+/// Brings an account into use whose claims are preloaded, or in the resolver's directory.
+fn look_up(
+    options: &Options,
+    name: &str,
+    accounts: &Registry,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<(), String> {
+    let kept = || {
+        let (Some(Resolver::Full(dir)) | Some(Resolver::Cache(dir))) = &options.resolver else { return None };
+        std::fs::read_to_string(dir.dir.join(format!("{name}.jwt"))).ok()
+    };
+    let preloaded = || options.resolver_preload.get(name).cloned();
+    let token = kept().or_else(preloaded).ok_or("account missing")?;
+    let trust = policy.trust().ok_or("account missing")?;
+    let claims = trust.verify(name, &token, now).map_err(|error| error.to_string())?;
+    accounts.put_claims(vec![(claims, token)], &HashMap::new(), trust, now, None);
+    Ok(())
 }
 
 /// What CONNECT would say.

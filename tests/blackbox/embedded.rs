@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
+use natsx::server::auth::{Admission, Authenticator, Login};
 use natsx::server::base::clock::SystemClock;
-use natsx::server::config::options::{HandshakeFirst, Options, PORT_RANDOM, Tls};
+use natsx::server::config::options::{self, HandshakeFirst, Options, PORT_RANDOM, Tls};
 use natsx::server::log::{Levels, Logger};
 use natsx::server::run::{Life, Server, StartError};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -29,6 +30,12 @@ trials! { Nothing => [
     what_is_not_built_is_an_error_value,
     a_lame_duck_without_clients_stops,
     its_log_can_be_read_in_the_process,
+    an_authenticator_decides_who_connects_and_as_whom,
+    an_authenticator_that_blocks_holds_up_nobody,
+    an_authenticator_is_asked_again_at_a_reload,
+    an_authenticator_that_panics_refuses,
+    what_an_authenticator_grants_may_end,
+    clients_get_a_nonce_where_the_program_wants_it,
     inside_the_process_nobody_needs_tls,
 ] }
 
@@ -234,6 +241,157 @@ fn its_log_can_be_read_in_the_process() {
         for text in ["Server is ready", "Initiating Shutdown...", "Server Exiting.."] {
             assert!(lines.iter().any(|line| line.contains(text)), "{lines:?}");
         }
+    });
+}
+
+/// A server whose program decides by `decide` who connects.
+async fn start_deciding(
+    options: Options,
+    decide: impl Fn(&Login) -> Option<Admission> + Send + Sync + 'static,
+) -> Server {
+    struct Deciding<F>(F);
+    impl<F: Fn(&Login) -> Option<Admission> + Send + Sync + 'static> Authenticator for Deciding<F> {
+        fn authenticate(&self, login: &Login) -> Option<Admission> {
+            self.0(login)
+        }
+    }
+    let logger = Logger::silent(Arc::new(SystemClock::new()));
+    let builder = Server::builder(options, logger).authenticate(Deciding(decide));
+    builder.start().await.expect("the embedded server starts")
+}
+
+const VIOLATION: &str = "-ERR 'Authorization Violation'";
+
+/// Says CONNECT with this user, and PING.
+fn come_as(server: &Server, user: &str) -> Raw {
+    let mut raw = Raw::open(server.client_addresses()[0]);
+    assert!(raw.line().contains("\"auth_required\":true"));
+    raw.send(format!("CONNECT {{\"verbose\":false,\"pedantic\":false,\"user\":\"{user}\"}}\r\nPING\r\n"));
+    raw
+}
+
+fn an_authenticator_decides_who_connects_and_as_whom() {
+    block_on(async {
+        let account = options::Account { name: "A".to_owned(), ..options::Account::default() };
+        let options = Options { accounts: vec![account], ..options() };
+        let server = start_deciding(options, |login| match login.options.user.as_str() {
+            "ann" if login.peer.is_some() => Some(Admission {
+                account: Some("A".to_owned()),
+                permissions: Some(options::Permissions {
+                    publish: Some(options::SubjectPermission {
+                        allow: Some(vec!["a".to_owned()]),
+                        deny: vec![],
+                    }),
+                    ..options::Permissions::default()
+                }),
+                ..Admission::default()
+            }),
+            "lost" => Some(Admission { account: Some("nowhere".to_owned()), ..Admission::default() }),
+            "bob" => Some(Admission::default()),
+            _ => None,
+        })
+        .await;
+        let mut ann = come_as(&server, "ann");
+        ann.expect("PONG");
+        ann.send("PUB b 1\r\nx\r\n");
+        assert_eq!(ann.sync(), ["-ERR 'Permissions Violation for Publish to \"b\"'"]);
+        let mut bob = come_as(&server, "bob");
+        bob.expect("PONG");
+        bob.send("SUB a 1\r\n");
+        bob.sync();
+        ann.send("PUB a 1\r\nx\r\n");
+        ann.sync();
+        bob.expect_silence();
+        for user in ["eve", "lost"] {
+            assert_eq!(come_as(&server, user).closed(), [VIOLATION], "{user}");
+        }
+        server.stop().await;
+    });
+}
+
+fn an_authenticator_that_blocks_holds_up_nobody() {
+    block_on(async {
+        let (release, gate) = std::sync::mpsc::channel::<()>();
+        let gate = std::sync::Mutex::new(gate);
+        let server = start_deciding(options(), move |login| {
+            if login.options.user == "slow" {
+                gate.lock().unwrap().recv().ok()?;
+            }
+            Some(Admission::default())
+        })
+        .await;
+        let mut quick = come_as(&server, "quick");
+        quick.expect("PONG");
+        let mut slow = come_as(&server, "slow");
+        quick.send("SUB a 1\r\nPUB a 1\r\nx\r\n");
+        quick.expect_message("a", "x");
+        slow.socket().set_nonblocking(true).unwrap();
+        assert!(slow.socket().peek(&mut [0]).is_err(), "it is not decided yet");
+        slow.socket().set_nonblocking(false).unwrap();
+        release.send(()).unwrap();
+        slow.expect("PONG");
+        server.stop().await;
+    });
+}
+
+fn an_authenticator_is_asked_again_at_a_reload() {
+    block_on(async {
+        let is_open = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let seen = Arc::clone(&is_open);
+        let server = start_deciding(options(), move |login| {
+            let is_open = seen.load(std::sync::atomic::Ordering::Relaxed) || login.options.user.is_empty();
+            is_open.then(Admission::default)
+        })
+        .await;
+        let mut nobody = come_as(&server, "");
+        nobody.expect("PONG");
+        is_open.store(false, std::sync::atomic::Ordering::Relaxed);
+        nobody.sync();
+        server.reload(options()).await.expect("nothing changes");
+        assert_eq!(nobody.sync(), [""; 0]);
+        assert_eq!(come_as(&server, "ann").closed(), [VIOLATION]);
+        server.stop().await;
+    });
+}
+
+fn an_authenticator_that_panics_refuses() {
+    block_on(async {
+        let server = start_deciding(options(), |login| {
+            assert_ne!(login.options.user, "eve", "told to");
+            Some(Admission::default())
+        })
+        .await;
+        assert_eq!(come_as(&server, "eve").closed(), [VIOLATION]);
+        come_as(&server, "ann").expect("PONG");
+        server.stop().await;
+    });
+}
+
+fn what_an_authenticator_grants_may_end() {
+    block_on(async {
+        let server = start_deciding(options(), |_| {
+            let soon = std::time::SystemTime::now() + std::time::Duration::from_millis(50);
+            Some(Admission { deadline: Some(soon), ..Admission::default() })
+        })
+        .await;
+        let mut ann = come_as(&server, "ann");
+        ann.expect("PONG");
+        assert_eq!(ann.closed(), ["-ERR 'User Authentication Expired'"]);
+        server.stop().await;
+    });
+}
+
+fn clients_get_a_nonce_where_the_program_wants_it() {
+    block_on(async {
+        let logger = Logger::silent(Arc::new(SystemClock::new()));
+        let server = Server::builder(options(), logger).always_nonce().start().await.expect("it starts");
+        let nonce = || {
+            let line = Raw::open(server.client_addresses()[0]).line();
+            line.split("\"nonce\":\"").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned)
+        };
+        let (one, two) = (nonce().expect("a nonce"), nonce().expect("a nonce"));
+        assert!(one.len() == 15 && one != two, "{one} {two}");
+        server.stop().await;
     });
 }
 

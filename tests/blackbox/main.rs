@@ -39,10 +39,13 @@ mod twins;
 mod accept;
 mod cost;
 mod mapping;
+mod accounts;
 mod embedded;
+mod operator_mode;
 mod callout;
 mod resolver;
 mod auth;
+mod certificate_users;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -62,6 +65,7 @@ fn main() {
         proxy::trials(),
         tls::trials(),
         auth::trials(),
+        certificate_users::trials(),
         ocsp::trials(),
         examples::trials(),
         config_check::trials(),
@@ -69,7 +73,9 @@ fn main() {
         accept::trials(),
         cost::trials(),
         mapping::trials(),
+        accounts::trials(),
         embedded::trials(),
+        operator_mode::trials(),
         callout::trials(),
         resolver::trials(),
     ];

@@ -13,8 +13,7 @@ use super::decide::{Decision, Refusal, RefusalReason};
 use super::grant::Grant;
 use super::identity::Identity;
 use super::permission::Permissions;
-use super::rights;
-use crate::server::account::{Account, Registry};
+use crate::server::account::{Account, Registry, permissions};
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::{self, AuthCallout, GLOBAL_ACCOUNT, Options};
 
@@ -200,7 +199,7 @@ impl Consultation {
             name => Identity::User(name.into()),
         };
         let mut grant = Grant::open(&place.account, identity, self.proxy.as_deref());
-        let own = rights::permissions(&user.nats.rights.permissions);
+        let own = permissions(&user.nats.rights.permissions);
         let own = own.map(|permissions| Arc::new(Permissions::compile(&permissions)));
         grant.permissions = own.or_else(|| place.default_permissions.clone());
         grant.expires = admitted.expires;

@@ -7,7 +7,7 @@ use super::embedder::Login;
 use super::grant::Grant;
 use super::identity::Identity;
 use super::policy::{Policy, User};
-use super::secret::Secret;
+use super::secret::{Given, Secret};
 use super::work::Work;
 use super::{certificate, nkey, proxy};
 use crate::server::base::quote::quote;
@@ -22,6 +22,10 @@ pub enum Decision {
     Refused(Refusal),
     /// It is not decided before this is done.
     Pending(Work),
+    /// It is not decided before this account is in use: it is to be looked up, and decided anew.
+    NeedsAccount(Box<str>),
+    /// An account was looked up: it is to be decided anew.
+    LookedUp(Result<(), Box<str>>),
 }
 
 /// Why somebody may not connect.
@@ -51,6 +55,8 @@ pub enum RefusalReason {
 pub enum Note {
     /// A detail about the connection.
     Debug(String),
+    /// Something about the connection that an operator should know.
+    Error(String),
     /// A warning about no connection in particular.
     Warning(String),
 }
@@ -99,10 +105,10 @@ enum Named {
 }
 
 /// One decision on its way.
-struct Inquiry<'a> {
-    policy: &'a Policy,
-    applicant: &'a Applicant<'a>,
-    notes: &'a mut Vec<Note>,
+pub(super) struct Inquiry<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) applicant: &'a Applicant<'a>,
+    pub(super) notes: &'a mut Vec<Note>,
 }
 
 impl<'a> Inquiry<'a> {
@@ -110,6 +116,9 @@ impl<'a> Inquiry<'a> {
         let proxy = self.proxy()?;
         if !self.policy.is_required() {
             return Ok(accepted(Grant::open(self.policy.global(), self.said(), proxy)));
+        }
+        if let Some(trust) = self.policy.trust() {
+            return self.by_claims(trust, proxy);
         }
         if let Some(user) = self.nkey_user()? {
             return self.by_signature(&user, proxy);
@@ -121,11 +130,11 @@ impl<'a> Inquiry<'a> {
     }
 
     /// Who the applicant says to be.
-    fn said(&self) -> Identity {
+    pub(super) fn said(&self) -> Identity {
         Identity::said(self.applicant.said)
     }
 
-    fn refused(&self) -> Refusal {
+    pub(super) fn refused(&self) -> Refusal {
         Refusal::violation(self.said())
     }
 
@@ -134,7 +143,7 @@ impl<'a> Inquiry<'a> {
         Refusal { reason, ..self.refused() }
     }
 
-    fn note(&mut self, text: impl Into<String>) {
+    pub(super) fn note(&mut self, text: impl Into<String>) {
         self.notes.push(Note::Debug(text.into()));
     }
 
@@ -146,7 +155,7 @@ impl<'a> Inquiry<'a> {
         })
     }
 
-    fn check_proxy(&mut self, required: bool, proxy: Option<&str>) -> Result<(), Refusal> {
+    pub(super) fn check_proxy(&mut self, required: bool, proxy: Option<&str>) -> Result<(), Refusal> {
         if required && proxy.is_none() {
             return Err(self.refused_for(RefusalReason::ProxyRequired, "proxy connection required"));
         }
@@ -277,7 +286,7 @@ impl<'a> Inquiry<'a> {
             Secret::Plain(_) if secret.matches(given) => Ok(accepted(grant)),
             Secret::Plain(_) => Err(Refusal::violation(grant.identity)),
             Secret::Hash(_) => {
-                let (secret, given) = (Secret::clone(secret), given.into());
+                let (secret, given) = (Secret::clone(secret), Given(given.into()));
                 Ok(Decision::Pending(Work::Compare { secret, given, grant: Box::new(grant) }))
             }
         }

@@ -8,7 +8,7 @@ use super::consultation::Delegation;
 use super::embedder::{Authenticator, Custom};
 use super::permission::Permissions;
 use super::secret::Secret;
-use crate::server::account::{Account, Registry};
+use crate::server::account::{Account, Registry, Trust};
 use crate::server::config::options::{self, ConnectionType, Options, UserIdentity};
 use crate::server::net::DistinguishedName;
 
@@ -88,6 +88,10 @@ pub struct Policy {
     /// Those that an embedder may name.
     accounts: HashMap<Box<str>, Arc<Account>>,
     custom: Option<Custom>,
+    /// Whose claims make accounts; `None`: nobody shows claims.
+    trust: Option<Trust>,
+    /// Claims of the user that stands in for whoever shows none.
+    sentinel: Option<Box<str>>,
     delegation: Option<Arc<Delegation>>,
 }
 
@@ -136,6 +140,8 @@ impl PolicyBuilder {
             global: Arc::clone(global),
             accounts: HashMap::new(),
             custom: self.custom.clone(),
+            trust: Trust::of(options),
+            sentinel: options.default_sentinel.as_deref().filter(|token| !token.is_empty()).map(Into::into),
             delegation: Delegation::new(options, accounts).filter(|_| self.custom.is_none()),
         };
         for user in &options.users {
@@ -240,7 +246,11 @@ impl Policy {
 
     /// Whether credentials are asked for.
     pub fn is_required(&self) -> bool {
-        self.custom.is_some() || self.has_users() || self.has_nkeys() || self.single.is_some()
+        self.custom.is_some()
+            || self.trust.is_some()
+            || self.has_users()
+            || self.has_nkeys()
+            || self.single.is_some()
     }
 
     /// The service outside that decides about clients.
@@ -255,7 +265,7 @@ impl Policy {
 
     /// Whether clients are given a nonce.
     pub fn needs_nonce(&self) -> bool {
-        self.always_nonce || self.has_nkeys() || !self.proxies.is_empty()
+        self.always_nonce || self.trust.is_some() || self.has_nkeys() || !self.proxies.is_empty()
     }
 
     /// Time to authenticate.
@@ -351,6 +361,16 @@ impl Policy {
     /// The account with this name, where an embedder decides.
     pub(super) fn account(&self, name: &str) -> Option<&Arc<Account>> {
         self.accounts.get(name)
+    }
+
+    /// Whose claims make accounts; `None`: nobody shows claims.
+    pub const fn trust(&self) -> Option<&Trust> {
+        self.trust.as_ref()
+    }
+
+    /// Claims of the user that stands in for whoever shows none.
+    pub(super) fn sentinel(&self) -> Option<&str> {
+        self.sentinel.as_deref()
     }
 
     /// The embedder's authenticator.

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::session::{ClientSession, Phase};
+use crate::server::account::Claimed;
 use crate::server::auth::{
-    Applicant, Consultation, Decision, Errand, Grant, Identity, Note, Permissions, Refusal, RefusalReason,
-    Standing, UserLimits, Work, decide, vouched,
+    Applicant, ClaimedUser, Consultation, Decision, Errand, Grant, Identity, Note, Permissions, Refusal,
+    RefusalReason, Standing, UserLimits, Work, decide, vouched,
 };
 use crate::server::base::base64::Base64;
 use crate::server::base::clock::Timestamp;
@@ -94,6 +95,17 @@ impl ClientSession {
         why: Why,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
+        self.judge_with(now, why, None, courier)
+    }
+
+    /// As [`Self::judge`], once an account was looked up.
+    fn judge_with(
+        &mut self,
+        now: Timestamp,
+        why: Why,
+        looked_up: Option<&Result<(), Box<str>>>,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
         let said = self.profile.options();
         let access = self.access.as_deref();
         let policy = self.context.policy.load_full();
@@ -111,6 +123,9 @@ impl ClientSession {
                 certificate: certificate.map(Arc::new).as_ref(),
                 peer: self.peer,
                 id: self.outbound.id(),
+                now,
+                accounts: &self.context.accounts,
+                looked_up,
                 held: access.and_then(|access| access.grant.as_ref()).filter(|_| why == Why::Reload),
             },
             &mut notes,
@@ -118,6 +133,7 @@ impl ClientSession {
         for note in notes {
             match note {
                 Note::Debug(text) => self.debug(format_args!("{text}")),
+                Note::Error(text) => self.error(format_args!("{text}")),
                 Note::Warning(text) => self.context.conn.logger.warn(format_args!("{text}")),
             }
         }
@@ -146,6 +162,8 @@ impl ClientSession {
         };
         let (identity, account) = match &decision {
             Decision::Pending(_)
+            | Decision::NeedsAccount(_)
+            | Decision::LookedUp(_)
             | Decision::Refused(Refusal { reason: RefusalReason::ProxyNotTrusted, .. }) => {
                 return self.conclude(now, why, decision, courier);
             }
@@ -176,7 +194,7 @@ impl ClientSession {
                 false
             }
             Decision::Refused(refusal) => refusal.reason == RefusalReason::ProxyRequired,
-            Decision::Pending(_) => false,
+            Decision::Pending(_) | Decision::NeedsAccount(_) | Decision::LookedUp(_) => false,
         };
         let policy = self.context.policy.load_full();
         let Some(delegation) = policy.delegation() else { return Ok(()) };
@@ -210,6 +228,14 @@ impl ClientSession {
                 self.wait_for(why, work, false);
                 Ok(())
             }
+            Decision::NeedsAccount(account) => {
+                let decision = self.context.wanted.ask(account, &self.outbound);
+                let waiting = Waiting { why, is_final: false, errand: None, decision };
+                self.access.get_or_insert_default().waiting = Some(waiting);
+                self.phase = Phase::AwaitAuth;
+                Ok(())
+            }
+            Decision::LookedUp(result) => self.judge_with(now, why, Some(&result), courier),
             Decision::Accepted(grant) => {
                 self.enter(now, *grant, courier)?;
                 self.phase = Phase::Active;
@@ -311,7 +337,7 @@ impl ClientSession {
         self.expired(WireError::UserExpired, courier)
     }
 
-    fn expired(&self, error: WireError<'_>, courier: &mut Courier) -> CloseReason {
+    pub(super) fn expired(&self, error: WireError<'_>, courier: &mut Courier) -> CloseReason {
         self.say(error, courier);
         self.debug(format_args!("{error}"));
         error.closes().unwrap_or(CloseReason::AuthenticationExpired)
@@ -338,7 +364,10 @@ impl ClientSession {
         self.take_permissions(grant.permissions.clone());
         let options = self.context.conn.options();
         self.take_limits(&options, grant.limits);
-        let is_plain = grant.user.is_none() && grant.proxy.is_none() && grant.expires.is_none();
+        let is_plain = grant.user.is_none()
+            && grant.claimed.is_none()
+            && grant.proxy.is_none()
+            && grant.expires.is_none();
         match &mut self.access {
             Some(access) => access.grant = Some(grant),
             None if is_plain => {}
@@ -347,7 +376,7 @@ impl ClientSession {
         Ok(())
     }
 
-    fn take_permissions(&mut self, permissions: Option<Arc<Permissions>>) {
+    pub(super) fn take_permissions(&mut self, permissions: Option<Arc<Permissions>>) {
         let is_same = match (&self.permissions, &permissions) {
             (None, None) => true,
             (Some(own), Some(new)) => Arc::ptr_eq(own, new),
@@ -400,6 +429,19 @@ impl ClientSession {
             self.debug(format_args!(
                 "Max Subscriptions set to {server} from server overrides account or user config"
             ));
+        }
+    }
+
+    /// The user that claims made of it.
+    pub(super) fn claimed_user(&self) -> Option<&ClaimedUser> {
+        self.access.as_ref()?.grant.as_ref()?.claimed.as_deref()
+    }
+
+    /// The account's claims that the client keeps to.
+    pub(super) fn remember_claims(&mut self, claimed: Arc<Claimed>) {
+        let grant = self.access.as_mut().and_then(|access| access.grant.as_mut());
+        if let Some(user) = grant.and_then(|grant| grant.claimed.as_mut()) {
+            user.account = claimed;
         }
     }
 
@@ -456,7 +498,7 @@ impl ClientSession {
     fn has_moved(&self) -> bool {
         let policy = self.context.policy.load();
         let user = match self.identity() {
-            Identity::Nobody | Identity::Token => return false,
+            Identity::Nobody | Identity::Token | Identity::Jwt(_) => return false,
             Identity::Nkey(key) => policy.nkey(&key).cloned(),
             Identity::User(name) => policy.user(&name).cloned(),
         };
@@ -464,7 +506,11 @@ impl ClientSession {
     }
 
     /// Ends subscriptions that are allowed no more, and has the others filtered by the new rules.
-    fn keep_to_permissions(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
+    pub(super) fn keep_to_permissions(
+        &mut self,
+        now: Timestamp,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
         self.forget_exhausted();
         let Some(permissions) = self.permissions.clone() else { return self.keep_to_limits(now, courier) };
         let rules = permissions.subscribe();
@@ -494,7 +540,7 @@ impl ClientSession {
     }
 
     /// A client with more subscriptions than it may have from now on is closed.
-    fn keep_to_limits(&self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
+    pub(super) fn keep_to_limits(&self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         if self.sids.len() == 0 || self.subscriptions_max.is_none_or(|max| self.sids.len() < max) {
             return Ok(());
         }

@@ -7,6 +7,7 @@ mod profile;
 mod session;
 mod connect;
 mod access;
+mod claims;
 mod subscribe;
 mod publish;
 mod peer;

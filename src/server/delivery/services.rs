@@ -16,7 +16,7 @@ use super::courier::Courier;
 use super::latency::measure;
 use super::message::{Detail, Message};
 use super::sampling::sample;
-use crate::server::account::{Account, Awaited, Expectation, Measured, ServiceExport, ServiceImport};
+use crate::server::account::{Account, Awaited, Expectation, Measured, Noted, ServiceExport, ServiceImport};
 use crate::server::config::options::ResponseType;
 use crate::server::events::{ClientInfo, LatencyStatus};
 use crate::server::protocol::{encode, header};
@@ -38,7 +38,7 @@ pub(super) struct Hop<'a> {
     shares: bool,
     /// How much it learnt.
     detail: Detail,
-    before: Option<&'a Hop<'a>>,
+    before: Option<&'a Self>,
     depth: usize,
 }
 
@@ -95,18 +95,18 @@ impl Courier {
         taken
     }
 
-    /// Takes an answer to the account that asked. One that nobody awaits is dropped; for whoever sent
-    /// it that is no other thing than one that arrived.
-    pub(super) fn answer(&mut self, visit: &Visit<'_>) -> bool {
+    /// Takes an answer to the account that asked. What nobody awaits, or takes there, is dropped: for
+    /// whoever sent it that is no other thing than an answer that arrived.
+    pub(super) fn answer(&mut self, visit: &Visit<'_>) {
         let message = visit.message;
-        let Some(awaited) = visit.account.expected(message.subject) else { return true };
+        let Some(awaited) = visit.account.expected(message.subject) else { return };
         if !Hop::leads_on(visit.hop, awaited.export()) {
-            return false;
+            return;
         }
         let is_only = awaited.export().response_type == ResponseType::Singleton;
         // Of two answers at the same time one is the first.
         if is_only && !awaited.end() {
-            return true;
+            return;
         }
         if is_only {
             self.tell_answered(&awaited, visit.origin.peer, visit.manner);
@@ -133,7 +133,6 @@ impl Courier {
         } else if !is_only {
             awaited.touch(awaited.exporter().common().now());
         }
-        taken
     }
 
     /// Delivers `message`, under `subject` or what the account's mappings make of it, in `account`.
@@ -175,7 +174,7 @@ impl Courier {
         // Only one answer can be measured.
         let measured = measured.filter(|_| export.response_type == ResponseType::Singleton);
         let expectation = Expectation { exporter, importer, reply: visit.message.reply, export, measured };
-        let (awaited, given_up) = exporter.expect(expectation, &mut self.rng);
+        let Noted { awaited, given_up } = exporter.expect(expectation, &mut self.rng);
         for oldest in given_up {
             self.tell_failed(&oldest, LatencyStatus::ServiceTimeout, visit.manner);
         }

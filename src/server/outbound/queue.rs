@@ -212,6 +212,11 @@ impl Outbound {
         self.pending.lock().tally = Some(tally);
     }
 
+    /// Whether what is sent is counted there.
+    pub fn counts_for(&self, tally: &Arc<Tally>) -> bool {
+        self.pending.lock().tally.as_ref().is_some_and(|own| Arc::ptr_eq(own, tally))
+    }
+
     /// What is known of it at this moment.
     #[inline]
     pub fn standing(&self) -> Standing {

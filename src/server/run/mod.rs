@@ -16,6 +16,7 @@ mod heartbeat_task;
 mod resolver;
 mod resolver_task;
 mod claims;
+mod claims_task;
 mod overdue_task;
 pub mod banner;
 mod ports;

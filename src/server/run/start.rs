@@ -20,10 +20,11 @@ use super::server::{Inner, Life, Server};
 use super::staple_task;
 use super::tls::ListenerTls;
 use super::version;
+use super::{claims, claims_task};
 use super::{resolver, resolver_task};
 use crate::server::account::Registry;
-use crate::server::auth::PolicyBuilder;
 use crate::server::auth::callout::ServerKeys;
+use crate::server::auth::{PolicyBuilder, WantedAccounts};
 use crate::server::base::clock::{Clock, SystemClock};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
@@ -186,12 +187,14 @@ impl Server {
             slow: SlowConsumers::default(),
             verifiers: Verifiers::default(),
         });
+        let (wanted, wanted_accounts) = WantedAccounts::new(claims_task::WANTED_MAX);
         let client = Arc::new(ClientContext {
             conn,
             accounts,
             policy: ArcSwap::from_pointee(policy),
             info: ArcSwap::from_pointee(info),
             tls: gate_tls,
+            wanted,
             look_ups: resolver.as_ref().map(|resolver| resolver.look_ups.clone()),
             lame_duck: AtomicBool::new(false),
         });
@@ -207,6 +210,9 @@ impl Server {
             let task = resolver_task::run(Arc::clone(&client), resolver.parts);
             spawn_until_stopped(life.subscribe(), task);
         }
+        let awaits_system = claims::start_system_account(&client).await.map_err(StartError::Resolver)?;
+        let claims = claims_task::run(Arc::clone(&client), wanted_accounts, awaits_system);
+        spawn_until_stopped(life.subscribe(), claims);
         spawn_until_stopped(life.subscribe(), overdue_task::run(Arc::clone(&client)));
         for listener in listeners {
             let accept = ClientAccept { context: Arc::clone(&client) };
