@@ -20,6 +20,7 @@ trials! { Nothing => [
     a_proxy_vouches_until_a_reload_distrusts_it,
     users_without_a_password_are_bound_to_kinds_of_connections,
     a_token_is_asked_for_anew_after_a_reload,
+    a_key_that_a_reload_takes_away_is_let_go,
     huge_credentials_harm_nobody,
     secrets_are_in_no_log,
 ], Natsx => [
@@ -168,6 +169,24 @@ fn a_proxy_vouches_until_a_reload_distrusts_it() {
     assert_eq!(far.closed(), [VIOLATION]);
     assert_eq!(near.closed(), [VIOLATION]);
     assert_eq!(other.sync(), [""; 0]);
+}
+
+fn a_key_that_a_reload_takes_away_is_let_go() {
+    let [stays, goes] = [KeyPair::new_user(), KeyPair::new_user()];
+    let config = |keys: &[&KeyPair]| {
+        let users: Vec<String> = keys.iter().map(|key| format!("{{ nkey: {} }}", key.public_key())).collect();
+        format!("authorization {{ users: [{}] }}", users.join(", "))
+    };
+    let server = Server::start(&config(&[&stays, &goes]));
+    let [mut staying, mut going] = [&stays, &goes].map(|pair| {
+        let mut raw = Raw::greeted(&server);
+        let proof = proof(&raw, pair, Base64::Url);
+        assert_eq!(log_in(&mut raw, &proof), [""; 0]);
+        raw
+    });
+    server.reload(&config(&[&stays]));
+    assert_eq!(going.closed(), [""; 0]);
+    assert_eq!(staying.sync(), [""; 0]);
 }
 
 fn users_without_a_password_are_bound_to_kinds_of_connections() {

@@ -42,6 +42,10 @@ pub struct Note(pub Level, pub String);
 #[derive(Debug, Default)]
 pub(super) struct Book {
     entries: BTreeMap<Box<str>, Entry>,
+    /// Who imports from whom, by the exporter.
+    importers: HashMap<Box<str>, BTreeSet<Box<str>>>,
+    /// When something is over, in an account.
+    ends: BTreeSet<(Timestamp, Box<str>)>,
 }
 
 #[derive(Debug)]
@@ -119,14 +123,7 @@ impl Book {
                 activation_ends: None,
                 is_expired: false,
             };
-            // Imports that stood until now do so for the others, until they are looked at.
-            let key = Box::from(entry.described.name.as_str());
-            let old = self.entries.insert(key, entry);
-            if let Some(old) = old
-                && let Some(entry) = self.entries.get_mut(old.described.name.as_str())
-            {
-                entry.described.imports = old.described.imports;
-            }
+            self.insert(entry);
         }
         let importers = self.importers_of(&changed);
         self.describe(changed.into_iter().chain(importers), absent, now, &mut change);
@@ -136,7 +133,8 @@ impl Book {
     /// Forgets an account. Those that import from it lose that.
     pub(super) fn remove(&mut self, name: &str, now: Timestamp) -> Change {
         let mut change = Change::default();
-        if self.entries.remove(name).is_some() {
+        if let Some(old) = self.entries.remove(name) {
+            self.unlist(name, &old);
             let importers = self.importers_of(&BTreeSet::from([Box::from(name)]));
             self.describe(importers.into_iter(), &HashMap::new(), now, &mut change);
         }
@@ -146,39 +144,80 @@ impl Book {
     /// When the first activation or account is over, and [`Self::expire`] wants to be called.
     #[must_use]
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        let ends = |entry: &Entry| {
-            let account = entry.claimed.expires().filter(|_| !entry.is_expired);
-            [entry.activation_ends, account].into_iter().flatten().min()
-        };
-        self.entries.values().filter_map(ends).min()
+        self.ends.first().map(|(end, _)| *end)
+    }
+
+    /// Takes an entry in. Imports that stood until now do so for the others, until they are looked at.
+    fn insert(&mut self, mut entry: Entry) {
+        let name: Box<str> = entry.described.name.as_str().into();
+        if let Some(old) = self.entries.remove(&name) {
+            self.unlist(&name, &old);
+            entry.described.imports = old.described.imports;
+        }
+        for exporter in exporters(&entry) {
+            self.importers.entry(exporter.into()).or_default().insert(name.clone());
+        }
+        self.ends.extend(entry.ends().map(|end| (end, name.clone())));
+        self.entries.insert(name, entry);
+    }
+
+    /// Takes an entry that is gone out of the lists.
+    fn unlist(&mut self, name: &str, old: &Entry) {
+        for exporter in exporters(old) {
+            if let Some(importers) = self.importers.get_mut(exporter) {
+                importers.remove(name);
+                if importers.is_empty() {
+                    self.importers.remove(exporter);
+                }
+            }
+        }
+        if let Some(end) = old.ends() {
+            self.ends.remove(&(end, name.into()));
+        }
     }
 
     /// Describes anew the accounts with activations that are over; also gives the accounts that are over
     /// themselves since this was last asked.
     pub(super) fn expire(&mut self, now: Timestamp) -> (Change, Vec<Box<str>>) {
-        let mut expired = Vec::new();
-        for (name, entry) in &mut self.entries {
-            if !entry.is_expired && entry.claimed.is_expired(now) {
-                entry.is_expired = true;
-                expired.push(name.clone());
+        let (mut expired, mut names) = (Vec::new(), Vec::new());
+        while let Some((_, name)) = self.ends.first().filter(|(end, _)| *end <= now).cloned() {
+            let Some(entry) = self.entries.get(&name) else {
+                self.ends.pop_first();
+                continue;
+            };
+            if entry.activation_ends.is_some_and(|until| until <= now) {
+                names.push(name.clone());
             }
+            let is_over = entry.claimed.is_expired(now) && !entry.is_expired;
+            self.change(&name, |entry| {
+                entry.is_expired |= is_over;
+                entry.activation_ends = entry.activation_ends.filter(|until| *until > now);
+            });
+            expired.extend(is_over.then_some(name));
         }
-        let over = |entry: &Entry| entry.activation_ends.is_some_and(|until| until <= now);
-        let names: Vec<Box<str>> =
-            self.entries.iter().filter(|(_, entry)| over(entry)).map(|(name, _)| name.clone()).collect();
         let mut change = Change::default();
         self.describe(names.into_iter(), &HashMap::new(), now, &mut change);
         (change, expired)
     }
 
     fn importers_of(&self, exporters: &BTreeSet<Box<str>>) -> Vec<Box<str>> {
-        let imports = |entry: &Entry| {
-            let mut imports = entry.claimed.claims().nats.imports.iter().flatten();
-            imports.any(|import| exporters.contains(import.account.as_str()))
-        };
-        let importers =
-            self.entries.iter().filter(|(name, entry)| !exporters.contains(*name) && imports(entry));
-        importers.map(|(name, _)| name.clone()).collect()
+        let importers = exporters.iter().filter_map(|exporter| self.importers.get(exporter)).flatten();
+        let others: BTreeSet<&Box<str>> = importers.filter(|name| !exporters.contains(*name)).collect();
+        others.into_iter().cloned().collect()
+    }
+
+    /// Changes when something is over in an account.
+    fn change(&mut self, name: &str, change: impl FnOnce(&mut Entry)) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let before = entry.ends();
+        change(entry);
+        let after = entry.ends();
+        if before != after {
+            self.ends.extend(after.map(|end| (end, name.into())));
+            if let Some(end) = before {
+                self.ends.remove(&(end, name.into()));
+            }
+        }
     }
 
     /// Describes these accounts by what all claims say now.
@@ -194,11 +233,11 @@ impl Book {
             let outcome = self.outcome(entry, absent, now);
             change.notes.extend(outcome.notes);
             change.described.push(outcome.described.clone());
-            if let Some(entry) = self.entries.get_mut(&name) {
+            self.change(&name, |entry| {
                 entry.is_incomplete = outcome.is_incomplete;
                 entry.activation_ends = outcome.activation_ends;
                 entry.described = outcome.described;
-            }
+            });
         }
     }
 
@@ -272,6 +311,18 @@ impl Book {
         }
         found
     }
+}
+
+impl Entry {
+    /// When the first thing in it is over.
+    fn ends(&self) -> Option<Timestamp> {
+        let account = self.claimed.expires().filter(|_| !self.is_expired);
+        [self.activation_ends, account].into_iter().flatten().min()
+    }
+}
+
+fn exporters(entry: &Entry) -> impl Iterator<Item = &str> {
+    entry.claimed.claims().nats.imports.iter().flatten().map(|import| import.account.as_str())
 }
 
 /// What becomes of one account.

@@ -100,8 +100,9 @@ impl Registry {
         // The first two are there whether they are described or not.
         let mut described = vec![&nothing, &own];
         for account in &options.accounts {
-            match described.iter_mut().find(|other| other.name == account.name) {
+            match described.iter_mut().take(2).find(|other| other.name == account.name) {
                 Some(other) => *other = account,
+                // Names are unique.
                 None => described.push(account),
             }
         }

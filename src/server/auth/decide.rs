@@ -8,7 +8,7 @@ use super::embedder::Login;
 use super::grant::Grant;
 use super::identity::Identity;
 use super::policy::{Policy, User};
-use super::secret::Secret;
+use super::secret::{Given, Secret};
 use super::work::Work;
 use super::{certificate, nkey, proxy};
 use crate::server::account::Account;
@@ -307,7 +307,7 @@ impl<'a> Inquiry<'a> {
             Secret::Plain(_) if secret.matches(given) => Ok(accepted(grant)),
             Secret::Plain(_) => Err(Refusal::violation(grant.identity)),
             Secret::Hash(_) => {
-                let (secret, given) = (Secret::clone(secret), given.into());
+                let (secret, given) = (Secret::clone(secret), Given(given.into()));
                 Ok(Decision::Pending(Work::Compare { secret, given, grant: Box::new(grant) }))
             }
         }

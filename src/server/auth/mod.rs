@@ -31,6 +31,6 @@ pub use permission::Permissions;
 pub use policy::{Policy, PolicyBuilder, User};
 pub use proxy::vouched;
 pub use publish_cache::PublishCache;
-pub use secret::{Secret, is_hash};
+pub use secret::{Given, Secret, is_hash};
 pub use wanted::{Wanted, WantedAccounts};
 pub use work::{Errand, Work};

@@ -70,5 +70,8 @@ mod tests {
         let jetstream = Jetstream { enabled: true, ..Jetstream::default() };
         let options = Options { jetstream, http_port: 8222, ..Options::default() };
         assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `http`, which natsx cannot do yet");
+        let jetstream_only = Options { http_port: 0, ..options };
+        let want = "the configuration uses `jetstream`, which natsx cannot do yet";
+        assert_eq!(unbuilt(&jetstream_only).unwrap(), want);
     }
 }

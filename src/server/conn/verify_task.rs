@@ -70,14 +70,14 @@ impl Verifiers {
 mod tests {
     use super::*;
     use crate::server::account::Account;
-    use crate::server::auth::{Decision, Grant, Identity, Secret, Work};
+    use crate::server::auth::{Decision, Given, Grant, Identity, Secret, Work};
     use crate::server::interest::SharedInterest;
 
     fn errand(given: &str) -> (Box<Errand>, tokio::sync::oneshot::Receiver<Decision>) {
         let account = Arc::new(Account::new("A", SharedInterest::new()));
         let (errand, decision) = Errand::new(Work::Compare {
             secret: Secret::new(&bcrypt::hash("secret", 4).unwrap()),
-            given: given.into(),
+            given: Given(given.into()),
             grant: Box::new(Grant::open(&account, Identity::Nobody, None)),
         });
         (Box::new(errand), decision)

@@ -295,12 +295,6 @@ impl Outbound {
         self.owner.told_to_close().await
     }
 
-    /// What its connection and the peer have agreed on, where it is a TLS session.
-    pub fn tls(&self) -> Option<TlsState> {
-        let transport = self.pending.lock().transport.clone();
-        transport?.tls()?.state()
-    }
-
     /// Tells the owner something and wakes it.
     pub fn notify(&self, notice: Notices) {
         self.owner.notify(notice);
