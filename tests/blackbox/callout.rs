@@ -609,7 +609,10 @@ fn an_account_with_a_service_has_it_asked_about_its_users() {
     let allowed = who["permissions"]["publish"]["allow"].as_array_mut().unwrap();
     allowed.sort_by_key(|subject| subject.to_string());
     let app = claimed.app.public_key();
-    let want = json!({ "user": "ann", "account": app, "account_name": "APP", "permissions": permissions });
+    // The name in the claims that it came with stays, as in the reference.
+    let want = json!({
+        "user": "ann", "user_name": "u", "account": app, "account_name": "APP", "permissions": permissions,
+    });
     assert_eq!(who, want);
 }
 

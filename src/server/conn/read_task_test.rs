@@ -110,7 +110,7 @@ impl Bench {
             table: Table::default(),
             slow: SlowConsumers::default(),
             verifiers: Verifiers::default(),
-            consultations: Consultations::default(),
+            consultations: super::super::Consultations::default(),
         });
         Self { context, log }
     }
