@@ -41,8 +41,8 @@ mod cost;
 mod mapping;
 mod accounts;
 mod embedded;
-mod operator_mode;
 mod callout;
+mod operator_mode;
 mod resolver;
 mod auth;
 mod certificate_users;
@@ -75,8 +75,8 @@ fn main() {
         mapping::trials(),
         accounts::trials(),
         embedded::trials(),
-        operator_mode::trials(),
         callout::trials(),
+        operator_mode::trials(),
         resolver::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();

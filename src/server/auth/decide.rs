@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::applicant::Applicant;
+use super::consultation::Answered;
 use super::embedder::Login;
 use super::grant::Grant;
 use super::identity::Identity;
@@ -10,6 +11,7 @@ use super::policy::{Policy, User};
 use super::secret::{Given, Secret};
 use super::work::Work;
 use super::{certificate, nkey, proxy};
+use crate::server::account::Account;
 use crate::server::base::quote::quote;
 use crate::server::protocol::error::WireError;
 
@@ -26,6 +28,8 @@ pub enum Decision {
     NeedsAccount(Box<str>),
     /// An account was looked up: it is to be decided anew.
     LookedUp(Result<(), Box<str>>),
+    /// A service outside has answered: that is to be judged.
+    Answered(Box<Answered>),
 }
 
 /// Why somebody may not connect.
@@ -35,9 +39,26 @@ pub struct Refusal {
     pub reason: RefusalReason,
     /// Who was refused.
     pub identity: Identity,
-    /// What a service outside that decided it said; nothing where it did not answer in time.
-    pub told: Option<Box<str>>,
+    /// What a service outside that decided it said.
+    pub told: Option<Told>,
 }
+
+/// Why a service outside refused somebody.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The reason; empty where it did not answer in time.
+    pub text: Box<str>,
+    /// The service's account.
+    pub account: Option<Arc<Account>>,
+}
+
+impl PartialEq for Told {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Told {}
 
 /// What is wrong with a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

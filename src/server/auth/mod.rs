@@ -22,8 +22,8 @@ mod work;
 mod decide;
 
 pub use applicant::Applicant;
-pub use consultation::{Consultation, Delegation, Standing};
-pub use decide::{Decision, Note, Refusal, RefusalReason, decide};
+pub use consultation::{Answered, Consultation, Delegation, Standing, Verdict};
+pub use decide::{Decision, Note, Refusal, RefusalReason, Told, decide};
 pub use embedder::{Admission, Authenticator, Login};
 pub use grant::{ClaimedUser, Grant, UserLimits};
 pub use identity::Identity;

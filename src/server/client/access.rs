@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 use super::session::{ClientSession, Phase};
 use crate::server::account::Claimed;
 use crate::server::auth::{
-    Applicant, ClaimedUser, Consultation, Decision, Errand, Grant, Identity, Note, Permissions, Refusal,
-    RefusalReason, Standing, UserLimits, Work, decide, vouched,
+    Answered, Applicant, ClaimedUser, Decision, Errand, Grant, Identity, Note, Permissions, Refusal,
+    RefusalReason, UserLimits, Work, decide,
 };
 use crate::server::base::base64::Base64;
 use crate::server::base::clock::Timestamp;
@@ -45,13 +45,15 @@ pub(super) struct Access {
 
 /// A decision that is not there yet.
 #[derive(Debug)]
-struct Waiting {
-    why: Why,
+pub(super) struct Waiting {
+    pub(super) why: Why,
     /// It is the last word.
-    is_final: bool,
+    pub(super) is_final: bool,
+    /// The answer that the decision is for.
+    pub(super) answered: Option<Box<Answered>>,
     /// To be handed to who does it.
-    errand: Option<Box<Errand>>,
-    decision: oneshot::Receiver<Decision>,
+    pub(super) errand: Option<Box<Errand>>,
+    pub(super) decision: oneshot::Receiver<Decision>,
 }
 
 /// What made the client be judged, and so what follows.
@@ -63,6 +65,13 @@ pub(super) enum Why {
     Skipped,
     /// The options have changed.
     Reload,
+}
+
+impl Waiting {
+    pub(super) fn for_work(why: Why, is_final: bool, work: Work) -> Self {
+        let (errand, decision) = Errand::new(work);
+        Self { why, is_final, answered: None, errand: Some(Box::new(errand)), decision }
+    }
 }
 
 impl Access {
@@ -148,74 +157,13 @@ impl ClientSession {
         }
     }
 
-    /// Puts the server's own verdict before a service outside, where one has a say; else it stands.
-    fn proceed(
-        &mut self,
-        now: Timestamp,
-        why: Why,
-        mut decision: Decision,
-        courier: &mut Courier,
-    ) -> Result<(), CloseReason> {
-        let policy = self.context.policy.load_full();
-        let Some(delegation) = policy.delegation() else {
-            return self.conclude(now, why, decision, courier);
-        };
-        let (identity, account) = match &decision {
-            Decision::Pending(_)
-            | Decision::NeedsAccount(_)
-            | Decision::LookedUp(_)
-            | Decision::Refused(Refusal { reason: RefusalReason::ProxyNotTrusted, .. }) => {
-                return self.conclude(now, why, decision, courier);
-            }
-            Decision::Refused(refusal) => (refusal.identity.clone(), Arc::clone(&self.account)),
-            Decision::Accepted(grant) => (grant.identity.clone(), Arc::clone(&grant.account)),
-        };
-        match (delegation.standing(&identity, &account), &mut decision) {
-            (Standing::Own, Decision::Accepted(grant)) => delegation.restrict(grant),
-            (Standing::Final | Standing::Own, _) => {}
-            (Standing::Delegated, _) => return self.consult(now, why, decision, identity, courier),
-        }
-        self.conclude(now, why, decision, courier)
-    }
-
-    /// Has the service asked. Meanwhile the client stands in the account that the server's own verdict
-    /// gave it.
-    fn consult(
-        &mut self,
-        now: Timestamp,
-        why: Why,
-        decision: Decision,
-        identity: Identity,
-        courier: &mut Courier,
-    ) -> Result<(), CloseReason> {
-        let proxy_required = match decision {
-            Decision::Accepted(grant) => {
-                self.enter(now, *grant, courier)?;
-                false
-            }
-            Decision::Refused(refusal) => refusal.reason == RefusalReason::ProxyRequired,
-            Decision::Pending(_) | Decision::NeedsAccount(_) | Decision::LookedUp(_) => false,
-        };
-        let policy = self.context.policy.load_full();
-        let Some(delegation) = policy.delegation() else { return Ok(()) };
-        let said = self.profile.options();
-        let nonce = self.access.as_ref().map(|access| access.nonce.clone()).unwrap_or_default();
-        let proxy = vouched(policy.proxies(), &nonce, &said.proxy_sig).ok().flatten().map(Into::into);
-        let about = self.about(&identity, said, &nonce, delegation.time_max());
-        let consultation = Consultation::new(delegation, about, identity, proxy, proxy_required);
-        self.wait_for(why, Work::Consult(Box::new(consultation)), true);
-        Ok(())
-    }
-
-    fn wait_for(&mut self, why: Why, work: Work, is_final: bool) {
-        let (errand, decision) = Errand::new(work);
-        let waiting = Waiting { why, is_final, errand: Some(Box::new(errand)), decision };
+    pub(super) fn wait_for(&mut self, waiting: Waiting) {
         self.access.get_or_insert_default().waiting = Some(waiting);
         self.phase = Phase::AwaitAuth;
     }
 
     /// Does what follows from a verdict that stands.
-    fn conclude(
+    pub(super) fn conclude(
         &mut self,
         now: Timestamp,
         why: Why,
@@ -225,17 +173,16 @@ impl ClientSession {
         match decision {
             Decision::Refused(refusal) => Err(self.refuse_login(now, &refusal, courier)),
             Decision::Pending(work) => {
-                self.wait_for(why, work, false);
+                self.wait_for(Waiting::for_work(why, false, work));
                 Ok(())
             }
             Decision::NeedsAccount(account) => {
                 let decision = self.context.wanted.ask(account, &self.outbound);
-                let waiting = Waiting { why, is_final: false, errand: None, decision };
-                self.access.get_or_insert_default().waiting = Some(waiting);
-                self.phase = Phase::AwaitAuth;
+                self.wait_for(Waiting { why, is_final: false, answered: None, errand: None, decision });
                 Ok(())
             }
             Decision::LookedUp(result) => self.judge_with(now, why, Some(&result), courier),
+            Decision::Answered(answered) => self.weigh(now, why, answered, None, courier),
             Decision::Accepted(grant) => {
                 self.enter(now, *grant, courier)?;
                 self.phase = Phase::Active;
@@ -275,10 +222,14 @@ impl ClientSession {
                 return Ok(());
             }
         };
-        if waiting.is_final {
-            return self.conclude(now, waiting.why, decision, courier);
+        let why = waiting.why;
+        match (waiting.answered, decision) {
+            (Some(answered), Decision::LookedUp(found)) => {
+                self.weigh(now, why, answered, Some(found), courier)
+            }
+            (_, decision) if waiting.is_final => self.conclude(now, why, decision, courier),
+            (_, decision) => self.proceed(now, why, decision, courier),
         }
-        self.proceed(now, waiting.why, decision, courier)
     }
 
     /// The client sent something else than CONNECT where it has to authenticate: it is let in as the user
@@ -304,12 +255,11 @@ impl ClientSession {
             return self.violation(now, refusal, courier);
         };
         let reason = self.violation(now, refusal, courier);
-        if !told.is_empty() {
-            self.context.conn.logger.warn(format_args!("{told}"));
+        if !told.text.is_empty() {
+            self.context.conn.logger.warn(format_args!("{}", told.text));
         }
-        let policy = self.context.policy.load();
-        if let Some(account) = policy.delegation().and_then(|delegation| delegation.account()) {
-            self.tell_account_refused(account, now, told, courier);
+        if let Some(account) = &told.account {
+            self.tell_account_refused(account, now, &told.text, courier);
         }
         reason
     }
@@ -350,7 +300,12 @@ impl ClientSession {
     }
 
     /// Becomes what was granted.
-    fn enter(&mut self, now: Timestamp, grant: Grant, courier: &mut Courier) -> Result<(), CloseReason> {
+    pub(super) fn enter(
+        &mut self,
+        now: Timestamp,
+        grant: Grant,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
         let left = Arc::clone(&self.account);
         if self.account.move_to(&grant.account).is_err() {
             let error = WireError::AccountConnectionsExceeded;

@@ -109,6 +109,7 @@ impl Bench {
             table: Table::default(),
             slow: SlowConsumers::default(),
             verifiers: Verifiers::default(),
+            consultations: super::super::Consultations::default(),
         });
         Self { context, log }
     }

@@ -207,9 +207,16 @@ impl Outbound {
         self.pending.lock().label = Some(label);
     }
 
-    /// Counts what is sent from now on for an account, too.
-    pub fn set_tally(&self, tally: Arc<Tally>) {
-        self.pending.lock().tally = Some(tally);
+    /// Counts what is sent from now on for an account, too; or no longer.
+    pub fn set_tally(&self, tally: Option<Arc<Tally>>) {
+        self.pending.lock().tally = tally;
+    }
+
+    /// It did not keep up.
+    pub fn count_slow_consumer(&self) {
+        if let Some(tally) = &self.pending.lock().tally {
+            tally.count_slow_consumer();
+        }
     }
 
     /// Whether what is sent is counted there.

@@ -45,6 +45,10 @@ impl Server {
     /// `new` is settled, with the command line's flags over it.
     pub async fn reload(&self, new: Options) -> Result<(), ReloadError> {
         let mut ports_file = self.inner.ports_file.lock().await;
+        let place = match &self.inner.client.look_ups {
+            Some(look_ups) => look_ups.place_for_reload().await,
+            None => None,
+        };
         let _held = HeldGate::hold(&self.inner.gate);
         let old = self.options();
         // What a start would tell its log of, a running server refuses to change.
@@ -60,15 +64,15 @@ impl Server {
         let client = &self.inner.client;
         // The sessions of accounts that are gone see it when they take up the new options.
         client.accounts.update(&new).map_err(StartError::from)?;
-        if let Some(look_ups) = &client.look_ups {
-            look_ups.reload(preloads).await;
-        }
         let policy = self.inner.policies.build(&new, &client.accounts, Some(&client.policy.load()));
         let auth_required = policy.is_required();
         client.conn.herald.set_info(start::description(&new, &client.info.load()));
         client.conn.options.swap(new);
         client.policy.store(Arc::new(policy));
         self.change_info(|info| info.auth_required = auth_required);
+        if let Some(place) = place {
+            place.take(preloads);
+        }
         let logger = &self.inner.client.conn.logger;
         if let Some(tls) = tls {
             self.change_tls(tls);
