@@ -4,7 +4,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-use super::super::consult_task::Consultations;
 use super::super::session::Consumed;
 use super::super::slow::SlowConsumers;
 use super::super::table::Table;
