@@ -36,6 +36,7 @@ trials! { Nothing => [
     an_authenticator_that_panics_refuses,
     what_an_authenticator_grants_may_end,
     clients_get_a_nonce_where_the_program_wants_it,
+    options_show_no_passwords,
     inside_the_process_nobody_needs_tls,
 ] }
 
@@ -393,6 +394,21 @@ fn clients_get_a_nonce_where_the_program_wants_it() {
         assert!(one.len() == 15 && one != two, "{one} {two}");
         server.stop().await;
     });
+}
+
+fn options_show_no_passwords() {
+    let mut options = options();
+    options.authorization.password = Some("hush".to_owned());
+    options.authorization.token = Some("hush".to_owned());
+    options.users.push(options::User {
+        identity: options::UserIdentity::Password { username: "ann".to_owned(), password: "hush".to_owned() },
+        permissions: None,
+        account: None,
+        allowed_connection_types: Vec::new(),
+        proxy_required: false,
+    });
+    let shown = format!("{options:?}");
+    assert!(shown.contains("ann") && !shown.contains("hush"), "{shown}");
 }
 
 fn inside_the_process_nobody_needs_tls() {

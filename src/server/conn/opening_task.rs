@@ -302,13 +302,10 @@ impl<S: Opens> OpeningTask<S> {
     /// Whether the peer's key is among those accepted.
     fn check_pinned(&self, tls: &TlsStream) -> Result<(), HandshakeError> {
         let Some(pinned) = &self.opening.pinned else { return Ok(()) };
-        let state = tls.state().unwrap_or_default();
-        let Some(leaf) = state.peer_chain.first().and_then(|leaf| PeerCertificate::from_der(leaf).ok())
-        else {
+        let Some(key) = tls.state().unwrap_or_default().public_key_hex() else {
             self.debug(format_args!("Failed pinned cert test as client did not provide a certificate"));
             return Err(HandshakeError::NotPinned);
         };
-        let key = leaf.public_key_sha256_hex();
         if pinned.contains(&key) {
             return Ok(());
         }
