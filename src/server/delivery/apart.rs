@@ -46,7 +46,7 @@ impl Courier {
         let shared = message.share(result.fanout());
         let visit = Visit { origin, account: origin.account, hop: None, message, shared, manner };
         let count = self.visit(result, &visit);
-        Delivered { count, stage_full: self.stage.is_full() }
+        Delivered { count: Some(count), stage_full: self.stage.is_full() }
     }
 
     /// Takes the message to all who want it where it is now; gives how many took it.
