@@ -352,7 +352,8 @@ fn a_storm_keeps_its_rate() {
 fn a_flood_that_fails_ends_the_talk_beside_it() {
     // The requests go on for ever, unless they hear of it.
     let scenario = Scenario { messages: 1_000_000_000, ..named("request-flood") };
-    let error = run_scenario(&settings(serve(Fault::CloseOn("bench.r"))), &scenario, &mut |_| ()).unwrap_err();
+    let error =
+        run_scenario(&settings(serve(Fault::CloseOn("bench.r"))), &scenario, &mut |_| ()).unwrap_err();
     let error = error.to_string();
     assert!(error.starts_with("the fan-out beside it: subscriber "), "{error}");
 }

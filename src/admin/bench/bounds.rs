@@ -42,7 +42,9 @@ pub fn check(scenario: &Scenario, settings: &Settings) -> Result<(), String> {
         return Err("--publishers 0: nobody would send anything".to_owned());
     }
     if subscribers == 0 && listens && !scenario.is_unheard() {
-        return Err("--subscribers 0: nobody would receive anything; `publish` is the scenario for that".to_owned());
+        return Err(
+            "--subscribers 0: nobody would receive anything; `publish` is the scenario for that".to_owned()
+        );
     }
     within("--publishers", publishers, PUBLISHERS_MAX)?;
     within("--subscribers", subscribers, SUBSCRIBERS_MAX)?;

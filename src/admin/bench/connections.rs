@@ -234,7 +234,9 @@ impl Storm {
             while running.load(Ordering::Acquire) > 0 {
                 std::thread::sleep(LOOK);
                 let looked = look(match amount {
-                    Amount::Messages(all) => taken.load(Ordering::Relaxed).min(all) as f64 / all.max(1) as f64,
+                    Amount::Messages(all) => {
+                        taken.load(Ordering::Relaxed).min(all) as f64 / all.max(1) as f64
+                    }
                     Amount::Time(span) => started.elapsed().as_secs_f64() / span.as_secs_f64(),
                 });
                 if let Err(error) = looked {

@@ -10,8 +10,8 @@ use super::load::{Amount, Effort, Fleet, LoadError};
 use super::plan;
 use super::request::{self, Conversation};
 use super::runner::Settings;
-use super::shared::Failure;
 use super::scenario::{self, Scenario, Shape};
+use super::shared::Failure;
 
 /// What was played.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,8 +81,7 @@ pub fn play(settings: &Settings, messages: u64, progress: &mut dyn FnMut(f64)) -
         rate: None,
     };
     let failure = Failure::default();
-    let answers =
-        request::converse(&settings.target, &conversation, &failure, &mut |_| (), &mut |_| ())?;
+    let answers = request::converse(&settings.target, &conversation, &failure, &mut |_| (), &mut |_| ())?;
     played.published += 2 * answers.latency.len();
     played.delivered += 2 * answers.latency.len();
     played.subscriptions += 2;

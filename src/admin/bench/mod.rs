@@ -102,7 +102,11 @@ pub fn command() -> Command {
                 .value_parser(value_parser!(u32).range(1..))
                 .help("The server's process on this machine: adds its CPU time and memory"),
         )
-        .arg(number("publishers", 0..=bounds::PUBLISHERS_MAX, "Publishing (requesting, storming) connections"))
+        .arg(number(
+            "publishers",
+            0..=bounds::PUBLISHERS_MAX,
+            "Publishing (requesting, storming) connections",
+        ))
         .arg(number("subscribers", 0..=bounds::SUBSCRIBERS_MAX, "Subscribing (responding) connections"))
         .arg(number("subjects", bounds::SUBJECTS, "Distinct subjects"))
         .arg(number("connections", bounds::CONNECTIONS, "Idle connections, or connects of a storm"))
@@ -113,7 +117,10 @@ pub fn command() -> Command {
                 .value_parser(parse_sizes)
                 .help("Payload bytes, or a range of them: 128, 4k, 16-1024"),
         )
-        .arg(count("messages", bounds::MESSAGES, "Messages (requests) by all publishers together").conflicts_with("duration"))
+        .arg(
+            count("messages", bounds::MESSAGES, "Messages (requests) by all publishers together")
+                .conflicts_with("duration"),
+        )
         .arg(
             Arg::new("duration")
                 .long("duration")

@@ -191,8 +191,11 @@ pub fn table(outcomes: &[&Outcome]) -> String {
     for outcome in outcomes {
         table.add_row(columns.iter().map(|(_, cell)| cell(outcome)));
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+    for (number, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((u16::from(number == 0), 1));
+        if number > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     let mut text = table.to_string();
     for outcome in outcomes {

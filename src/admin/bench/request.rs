@@ -221,7 +221,13 @@ impl Requester {
         let mut request = format!("PUB {SUBJECT} {inbox} {size}\r\n").into_bytes();
         request.extend_from_slice(&payload(size));
         request.extend_from_slice(b"\r\n");
-        Ok(Self { stream, patience: target.patience, request, buffer: vec![0; READ_BYTES], pending: Vec::new() })
+        Ok(Self {
+            stream,
+            patience: target.patience,
+            request,
+            buffer: vec![0; READ_BYTES],
+            pending: Vec::new(),
+        })
     }
 
     fn ask_all(&mut self, share: &Share, done: &AtomicU64, failure: &Failure) -> Result<Histogram, String> {

@@ -211,7 +211,8 @@ fn greet(target: &Target) -> Result<(TcpStream, Value), WireError> {
         .map_err(|error| target.io(error))?
         .next()
         .ok_or_else(|| WireError::Address(target.address.clone()))?;
-    let mut stream = TcpStream::connect_timeout(&address, target.patience).map_err(|error| target.io(error))?;
+    let mut stream =
+        TcpStream::connect_timeout(&address, target.patience).map_err(|error| target.io(error))?;
     stream.set_nodelay(true).map_err(|error| target.io(error))?;
     stream.set_read_timeout(Some(target.patience)).map_err(|error| target.io(error))?;
     stream.set_write_timeout(Some(target.patience)).map_err(|error| target.io(error))?;
@@ -418,7 +419,11 @@ mod tests {
 
     #[track_caller]
     fn check_target(text: &str, address: &str, login: Login) {
-        assert_eq!(Target::parse(text).unwrap(), Target { address: address.to_owned(), login, patience: PATIENCE }, "{text}");
+        assert_eq!(
+            Target::parse(text).unwrap(),
+            Target { address: address.to_owned(), login, patience: PATIENCE },
+            "{text}"
+        );
     }
 
     #[test]
