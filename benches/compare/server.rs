@@ -4,7 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use natsx::admin::bench::wire::{self, Target};
+use natsx::admin::bench::wire::{self, Login, Target};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a server may take to answer, and to end.
@@ -19,10 +19,21 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `command`, `{port}` replaced by a free port, and waits until it answers.
     pub(crate) fn start(command: &str) -> Result<Self, String> {
+        Self::start_as(command, Login::Nobody, PATIENCE).map(|(server, _)| server)
+    }
+
+    /// The same for a server that lets in `login` only, and may take `patience`; also gives how long it took.
+    pub(crate) fn start_as(
+        command: &str,
+        login: Login,
+        patience: Duration,
+    ) -> Result<(Self, Duration), String> {
         let port = free_port()?;
         let command = command.replace("{port}", &port.to_string());
         let mut words = command.split_ascii_whitespace();
         let program = words.next().ok_or("an empty command")?;
+        let target = Target::parse(&format!("127.0.0.1:{port}")).map_err(|error| error.to_string())?;
+        let started = Instant::now();
         let child = Command::new(program)
             .args(words)
             .stdin(Stdio::null())
@@ -30,18 +41,16 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("{program}: {error}"))?;
-        let target = Target::parse(&format!("127.0.0.1:{port}")).map_err(|error| error.to_string())?;
-        let mut server = Self { child, target };
-        let started = Instant::now();
+        let mut server = Self { child, target: Target { login, ..target } };
         loop {
             if TcpStream::connect(&server.target.address).is_ok() && wire::connect(&server.target).is_ok() {
-                return Ok(server);
+                return Ok((server, started.elapsed()));
             }
             if let Ok(Some(status)) = server.child.try_wait() {
                 return Err(format!("{command}: ended at once ({status})"));
             }
-            if started.elapsed() > PATIENCE {
-                return Err(format!("{command}: no answer on port {port} after {PATIENCE:?}"));
+            if started.elapsed() > patience {
+                return Err(format!("{command}: no answer on port {port} after {patience:?}"));
             }
             std::thread::sleep(LOOK);
         }

@@ -1,5 +1,6 @@
 //! What credentials become under a configuration, and what they may do: decided by the server's own code.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,19 +10,22 @@ use serde_json::{Value, json};
 
 use super::load::Source;
 use crate::server::account::Registry;
-use crate::server::auth::{Applicant, Decision, Grant, Note, Permissions, PolicyBuilder, decide};
+use crate::server::auth::{Applicant, Decision, Grant, Note, Permissions, Policy, PolicyBuilder, decide};
 use crate::server::base::base64::Base64;
-use crate::server::base::clock::SystemClock;
+use crate::server::base::clock::{Clock, SystemClock, Timestamp};
 use crate::server::base::pem;
 use crate::server::base::rng::Rng;
 use crate::server::config::check;
-use crate::server::config::options::{ConnectionType, Options, SubjectPermission};
+use crate::server::config::options::{ConnectionType, Options, Resolver, SubjectPermission};
+use crate::server::config::read::Here;
 use crate::server::jwt::{UserClaims, parse_creds};
 use crate::server::net::PeerCertificate;
+use crate::server::net::tls_dial::client_config;
 use crate::server::protocol::connect::ConnectOptions;
 use crate::server::protocol::subject::{is_valid, is_valid_literal};
 use crate::server::protocol::subject_rules::SubjectRules;
 use crate::server::protocol::subject_set::SetEntry;
+use crate::server::resolver::url::Web;
 use crate::server::run::REFERENCE_VERSION;
 
 /// The nonce of a server that is not there.
@@ -103,22 +107,32 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         Registry::new(&options, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
     let anonymous = format!("nats-{}", Rng::from_entropy().token(8));
     let policy = Arc::new(PolicyBuilder::new(&anonymous).build(&options, &accounts, None));
+    let now = SystemClock::new().now();
     let applicant = Applicant {
         said: &said,
         nonce: NONCE,
         connection: question.connection,
+        is_secured: certificate.is_some(),
         certificate: certificate.as_ref(),
         peer: None,
         id: 1,
+        now,
+        accounts: &accounts,
+        looked_up: None,
         held: None,
     };
     let mut notes = Vec::new();
-    let decision = match decide(&policy, &applicant, &mut notes) {
-        Decision::Pending(work) => work.run(),
-        decided => decided,
-    };
+    let mut decision = decide(&policy, &applicant, &mut notes);
+    if let Decision::NeedsAccount(account) = &decision {
+        let looked_up = look_up(&options, account, &accounts, &policy, now).map_err(Into::into);
+        let applicant = Applicant { looked_up: Some(&looked_up), ..applicant };
+        decision = decide(&policy, &applicant, &mut notes);
+    }
+    if let Decision::Pending(work) = decision {
+        decision = work.run();
+    }
     let notes = notes.into_iter().map(|note| match note {
-        Note::Debug(text) | Note::Warning(text) => text,
+        Note::Debug(text) | Note::Error(text) | Note::Warning(text) => text,
     });
     let notes = notes.collect();
     Ok(match decision {
@@ -130,8 +144,46 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         Decision::Refused(refusal) => {
             Answer { login: Err(refusal.wire().to_string()), notes, verdicts: Vec::new() }
         }
-        Decision::Pending(_) => return Err("the decision needs a running server".into()),
+        _ => {
+            return Err("the decision needs a running server".into());
+        }
     })
+}
+
+/// Brings an account into use whose claims are preloaded, or in the resolver's directory.
+fn look_up(
+    options: &Options,
+    name: &str,
+    accounts: &Registry,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<(), String> {
+    let token = resolved(options, name).or_else(|error| {
+        // A server puts these into its resolver when it starts.
+        options.resolver_preload.get(name).cloned().ok_or(error)
+    })?;
+    let trust = policy.trust().ok_or("account missing")?;
+    let claims = trust.verify(name, &token, now).map_err(|error| error.to_string())?;
+    accounts.put_claims(vec![(claims, token)], &HashMap::new(), trust, now, None);
+    Ok(())
+}
+
+/// Claims of an account, from where the configuration keeps them.
+fn resolved(options: &Options, name: &str) -> Result<String, String> {
+    match &options.resolver {
+        Some(Resolver::Full(dir) | Resolver::Cache(dir)) => {
+            let path = dir.dir.join(format!("{name}.jwt"));
+            std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+        }
+        Some(Resolver::Url(url)) => {
+            let tls =
+                client_config(options.resolver_tls.as_ref(), &Here).map_err(|error| error.to_string())?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| error.to_string())?;
+            runtime.block_on(async { Web::new(url, tls)?.fetch(name).await })
+        }
+        Some(Resolver::Mem) | None => Err("account missing".to_owned()),
+    }
 }
 
 /// What CONNECT would say.
@@ -180,8 +232,10 @@ fn admitted(options: &Options, question: &Question, grant: &Grant) -> Admitted {
         () if question.token.is_some() => "token",
         () => "no_auth_user",
     };
-    let name = grant.user.as_ref().map(|user| user.name()).filter(|name| !name.is_empty());
-    let user = name.unwrap_or_else(|| grant.identity.name()).to_owned();
+    let configured = grant.user.as_ref().map(|user| user.name().to_owned());
+    let claimed = grant.claimed.as_ref().map(|user| format!("{} ({})", user.name, user.key));
+    let user = configured.filter(|name| !name.is_empty()).or(claimed);
+    let user = user.unwrap_or_else(|| grant.identity.name().to_owned());
     Admitted { user, account: grant.account.name().to_string(), by }
 }
 
@@ -194,12 +248,8 @@ fn verdicts(question: &Question, grant: &Grant) -> Vec<Verdict> {
 }
 
 fn publish(subject: &str, grant: &Grant, permissions: Option<&Permissions>) -> Verdict {
-    let verdict = |is_allowed, rule: String| Verdict {
-        what: "publish",
-        subject: subject.to_owned(),
-        is_allowed,
-        rule,
-    };
+    let verdict =
+        |is_allowed, rule: String| Verdict { what: "publish", subject: subject.to_owned(), is_allowed, rule };
     if !is_valid_literal(subject.as_bytes()) {
         return verdict(false, "no subject to publish to".to_owned());
     }
@@ -210,7 +260,9 @@ fn publish(subject: &str, grant: &Grant, permissions: Option<&Permissions>) -> V
         Some(mapped) => format!("mapped to {:?}, ", String::from_utf8_lossy(mapped)),
         None => String::new(),
     };
-    let Some(permissions) = permissions else { return verdict(true, format!("{shown}no permissions are set")) };
+    let Some(permissions) = permissions else {
+        return verdict(true, format!("{shown}no permissions are set"));
+    };
     let is_allowed = permissions.publish().allow_publish(becomes);
     let decides = |entry: SetEntry| SubjectRules::new(Some(vec![entry]), Vec::new()).allow_publish(becomes);
     let described = permissions.described();
@@ -311,9 +363,7 @@ impl Answer {
             }
             Err(reason) => json!({ "accepted": false, "reason": reason }),
         };
-        let verdict = |Verdict { what, subject, is_allowed, rule }: &Verdict| {
-            json!({ "what": what, "subject": subject, "allowed": is_allowed, "rule": rule })
-        };
+        let verdict = |Verdict { what, subject, is_allowed, rule }: &Verdict| json!({ "what": what, "subject": subject, "allowed": is_allowed, "rule": rule });
         document["notes"] = self.notes.clone().into();
         document["verdicts"] = self.verdicts.iter().map(verdict).collect::<Vec<Value>>().into();
         document.to_string()

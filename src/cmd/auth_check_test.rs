@@ -63,7 +63,8 @@ fn the_user_and_its_account_are_named() {
     check(&hashed, 0, "accepted   responder in account SHOP, by password");
     check(&["--user", "responder", "--pass", "HASH"], 1, "refused    Authorization Violation");
     let may_answer = "nothing in publish allow; requests may be answered (allow_responses)";
-    let want = format!("accepted   responder in account SHOP, by password\npublish    a: denied ({may_answer})");
+    let want =
+        format!("accepted   responder in account SHOP, by password\npublish    a: denied ({may_answer})");
     check(&[&hashed[..], &["--publish", "a"]].concat(), 1, &want);
     check(&["--nkey", "DIR/user.nk"], 0, &format!("accepted   {key} in account SHOP, by nkey"));
 }
@@ -128,6 +129,24 @@ fn without_authorization_everybody_may_do_everything() {
     assert_eq!(code, ExitCode::SUCCESS);
     let who = "accepted   nobody in particular in account $G, by no authorization is asked for";
     assert_eq!(out, format!("{who}\npublish    a: allowed (no permissions are set)\n"));
+}
+
+#[test]
+fn claims_are_judged_as_in_operator_mode() {
+    let files = Files::new(include_str!("../../conf/operator.conf"));
+    let say = |name: &str, words: &[&str]| {
+        let creds = format!("{}/conf/operator/{name}.creds", env!("CARGO_MANIFEST_DIR"));
+        files.say(&[&["--creds", &creds], words].concat())
+    };
+    let (code, out, err) = say("shop", &["--publish", "orders.new"]);
+    assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""), "{out}");
+    assert!(out.starts_with("accepted   u (U") && out.contains(", by claims\n"), "{out}");
+    let (code, out, _) = say("books", &["--subscribe", "shop.orders.*", "--publish", "a", "--json"]);
+    assert_eq!(code, ExitCode::from(1));
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let rules: Vec<_> =
+        document["verdicts"].as_array().unwrap().iter().map(|it| it["rule"].as_str()).collect();
+    assert_eq!(rules, [Some("publish deny \">\""), Some("subscribe allow \"shop.>\"")]);
 }
 
 #[test]

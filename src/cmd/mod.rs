@@ -107,11 +107,7 @@ pub const COMMANDS: &[SubCommand] = &[
         command: passwd::command,
         run: |args, io| ExitCode::from(passwd::run(args, io)),
     },
-    SubCommand {
-        name: "auth",
-        command: auth::command,
-        run: |args, io| ExitCode::from(auth::run(args, io)),
-    },
+    SubCommand { name: "auth", command: auth::command, run: |args, io| ExitCode::from(auth::run(args, io)) },
     SubCommand {
         name: "completions",
         command: shell::completions_command,

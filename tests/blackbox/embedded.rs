@@ -4,14 +4,16 @@
 
 use std::sync::Arc;
 
+use natsx::server::auth::{Admission, Authenticator, Login};
 use natsx::server::base::clock::SystemClock;
-use natsx::server::config::options::{Options, PORT_RANDOM};
+use natsx::server::config::options::{self, HandshakeFirst, Options, PORT_RANDOM, Tls};
 use natsx::server::log::{Levels, Logger};
 use natsx::server::run::{Life, Server, StartError};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use crate::harness::client::soon;
+use crate::harness::pki::Authority;
 use crate::harness::trial::trials;
 use crate::harness::{Raw, block_on};
 
@@ -28,6 +30,14 @@ trials! { Nothing => [
     what_is_not_built_is_an_error_value,
     a_lame_duck_without_clients_stops,
     its_log_can_be_read_in_the_process,
+    an_authenticator_decides_who_connects_and_as_whom,
+    an_authenticator_that_blocks_holds_up_nobody,
+    an_authenticator_is_asked_again_at_a_reload,
+    an_authenticator_that_panics_refuses,
+    what_an_authenticator_grants_may_end,
+    clients_get_a_nonce_where_the_program_wants_it,
+    options_show_no_passwords,
+    inside_the_process_nobody_needs_tls,
 ] }
 
 fn options() -> Options {
@@ -208,9 +218,9 @@ fn what_is_not_built_is_an_error_value() {
     block_on(async {
         let logger = Logger::silent(Arc::new(SystemClock::new()));
         let mut options = options();
-        options.authorization.username = Some("joe".to_owned());
+        options.http_port = PORT_RANDOM;
         let error = Server::start(options, logger).await.unwrap_err();
-        assert!(error.to_string().contains("`authorization`"), "{error}");
+        assert!(error.to_string().contains("`http`"), "{error}");
     });
 }
 
@@ -233,4 +243,189 @@ fn its_log_can_be_read_in_the_process() {
             assert!(lines.iter().any(|line| line.contains(text)), "{lines:?}");
         }
     });
+}
+
+/// A server whose program decides by `decide` who connects.
+async fn start_deciding(
+    options: Options,
+    decide: impl Fn(&Login) -> Option<Admission> + Send + Sync + 'static,
+) -> Server {
+    struct Deciding<F>(F);
+    impl<F: Fn(&Login) -> Option<Admission> + Send + Sync + 'static> Authenticator for Deciding<F> {
+        fn authenticate(&self, login: &Login) -> Option<Admission> {
+            self.0(login)
+        }
+    }
+    let logger = Logger::silent(Arc::new(SystemClock::new()));
+    let builder = Server::builder(options, logger).authenticate(Deciding(decide));
+    builder.start().await.expect("the embedded server starts")
+}
+
+const VIOLATION: &str = "-ERR 'Authorization Violation'";
+
+/// Says CONNECT with this user, and PING.
+fn come_as(server: &Server, user: &str) -> Raw {
+    let mut raw = Raw::open(server.client_addresses()[0]);
+    assert!(raw.line().contains("\"auth_required\":true"));
+    raw.send(format!("CONNECT {{\"verbose\":false,\"pedantic\":false,\"user\":\"{user}\"}}\r\nPING\r\n"));
+    raw
+}
+
+fn an_authenticator_decides_who_connects_and_as_whom() {
+    block_on(async {
+        let account = options::Account { name: "A".to_owned(), ..options::Account::default() };
+        let options = Options { accounts: vec![account], ..options() };
+        let server = start_deciding(options, |login| match login.options.user.as_str() {
+            "ann" if login.peer.is_some() => Some(Admission {
+                account: Some("A".to_owned()),
+                permissions: Some(options::Permissions {
+                    publish: Some(options::SubjectPermission {
+                        allow: Some(vec!["a".to_owned()]),
+                        deny: vec![],
+                    }),
+                    ..options::Permissions::default()
+                }),
+                ..Admission::default()
+            }),
+            "lost" => Some(Admission { account: Some("nowhere".to_owned()), ..Admission::default() }),
+            "bob" => Some(Admission::default()),
+            _ => None,
+        })
+        .await;
+        let mut ann = come_as(&server, "ann");
+        ann.expect("PONG");
+        ann.send("PUB b 1\r\nx\r\n");
+        assert_eq!(ann.sync(), ["-ERR 'Permissions Violation for Publish to \"b\"'"]);
+        let mut bob = come_as(&server, "bob");
+        bob.expect("PONG");
+        bob.send("SUB a 1\r\n");
+        bob.sync();
+        ann.send("PUB a 1\r\nx\r\n");
+        ann.sync();
+        bob.expect_silence();
+        for user in ["eve", "lost"] {
+            assert_eq!(come_as(&server, user).closed(), [VIOLATION], "{user}");
+        }
+        server.stop().await;
+    });
+}
+
+fn an_authenticator_that_blocks_holds_up_nobody() {
+    block_on(async {
+        let (release, gate) = std::sync::mpsc::channel::<()>();
+        let gate = std::sync::Mutex::new(gate);
+        let server = start_deciding(options(), move |login| {
+            if login.options.user == "slow" {
+                gate.lock().unwrap().recv().ok()?;
+            }
+            Some(Admission::default())
+        })
+        .await;
+        let mut quick = come_as(&server, "quick");
+        quick.expect("PONG");
+        let mut slow = come_as(&server, "slow");
+        quick.send("SUB a 1\r\nPUB a 1\r\nx\r\n");
+        quick.expect_message("a", "x");
+        slow.socket().set_nonblocking(true).unwrap();
+        assert!(slow.socket().peek(&mut [0]).is_err(), "it is not decided yet");
+        slow.socket().set_nonblocking(false).unwrap();
+        release.send(()).unwrap();
+        slow.expect("PONG");
+        server.stop().await;
+    });
+}
+
+fn an_authenticator_is_asked_again_at_a_reload() {
+    block_on(async {
+        let is_open = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let seen = Arc::clone(&is_open);
+        let server = start_deciding(options(), move |login| {
+            let is_open = seen.load(std::sync::atomic::Ordering::Relaxed) || login.options.user.is_empty();
+            is_open.then(Admission::default)
+        })
+        .await;
+        let mut nobody = come_as(&server, "");
+        nobody.expect("PONG");
+        is_open.store(false, std::sync::atomic::Ordering::Relaxed);
+        nobody.sync();
+        server.reload(options()).await.expect("nothing changes");
+        assert_eq!(nobody.sync(), [""; 0]);
+        assert_eq!(come_as(&server, "ann").closed(), [VIOLATION]);
+        server.stop().await;
+    });
+}
+
+fn an_authenticator_that_panics_refuses() {
+    block_on(async {
+        let server = start_deciding(options(), |login| {
+            assert_ne!(login.options.user, "eve", "told to");
+            Some(Admission::default())
+        })
+        .await;
+        assert_eq!(come_as(&server, "eve").closed(), [VIOLATION]);
+        come_as(&server, "ann").expect("PONG");
+        server.stop().await;
+    });
+}
+
+fn what_an_authenticator_grants_may_end() {
+    block_on(async {
+        let server = start_deciding(options(), |_| {
+            let soon = std::time::SystemTime::now() + std::time::Duration::from_millis(50);
+            Some(Admission { deadline: Some(soon), ..Admission::default() })
+        })
+        .await;
+        let mut ann = come_as(&server, "ann");
+        ann.expect("PONG");
+        assert_eq!(ann.closed(), ["-ERR 'User Authentication Expired'"]);
+        server.stop().await;
+    });
+}
+
+fn clients_get_a_nonce_where_the_program_wants_it() {
+    block_on(async {
+        let logger = Logger::silent(Arc::new(SystemClock::new()));
+        let server = Server::builder(options(), logger).always_nonce().start().await.expect("it starts");
+        let nonce = || {
+            let line = Raw::open(server.client_addresses()[0]).line();
+            line.split("\"nonce\":\"").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned)
+        };
+        let (one, two) = (nonce().expect("a nonce"), nonce().expect("a nonce"));
+        assert!(one.len() == 15 && one != two, "{one} {two}");
+        server.stop().await;
+    });
+}
+
+fn options_show_no_passwords() {
+    let mut options = options();
+    options.authorization.password = Some("hush".to_owned());
+    options.authorization.token = Some("hush".to_owned());
+    options.users.push(options::User {
+        identity: options::UserIdentity::Password { username: "ann".to_owned(), password: "hush".to_owned() },
+        permissions: None,
+        account: None,
+        allowed_connection_types: Vec::new(),
+        proxy_required: false,
+    });
+    let shown = format!("{options:?}");
+    assert!(shown.contains("ann") && !shown.contains("hush"), "{shown}");
+}
+
+fn inside_the_process_nobody_needs_tls() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    Authority::new("test").server(&["localhost"]).write(dir.path(), "server");
+    let file = |name: &str| Some(dir.path().join(name));
+    for first in [HandshakeFirst::Off, HandshakeFirst::On] {
+        block_on(async {
+            let (cert_file, key_file) = (file("server.pem"), file("server.key"));
+            let tls = Tls { cert_file, key_file, handshake_first: first, ..Tls::default() };
+            let server = start(Options { tls: Some(tls), ..options() }).await;
+            let mut inside = Inside(BufReader::new(server.connect_in_process().expect("a connection")));
+            let info = inside.line().await;
+            assert!(info.contains("\"tls_available\":true") && !info.contains("tls_required"), "{info}");
+            inside.send("CONNECT {\"verbose\":false,\"pedantic\":false}\r\nPING\r\n").await;
+            assert_eq!(inside.line().await, "PONG");
+            server.stop().await;
+        });
+    }
 }

@@ -19,7 +19,6 @@ trials! { Nothing => [
     no_ping_interrupts_a_talking_client,
     client_ids_count_up,
     the_server_id_is_new_with_each_start,
-], Users => [
     without_connect_in_time_authentication_times_out,
     the_first_operation_must_be_connect_where_users_are_known,
 ] }

@@ -31,7 +31,6 @@ trials! { Nothing => [
     a_remote_syslog_gets_the_lines_by_tcp,
     a_remote_syslog_of_another_kind_is_fatal,
     utc_may_be_asked_for,
-], Users => [
     a_client_is_labelled_with_what_it_said_of_itself,
     secrets_are_redacted_in_a_traced_connect,
     a_plaintext_password_is_warned_of,

@@ -32,15 +32,20 @@ mod reload;
 mod hostile;
 mod proxy;
 mod tls;
+mod ocsp;
 mod examples;
 mod config_check;
 mod twins;
 mod accept;
 mod cost;
 mod mapping;
+mod accounts;
 mod embedded;
 mod callout;
+mod operator_mode;
 mod resolver;
+mod auth;
+mod certificate_users;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -59,14 +64,19 @@ fn main() {
         hostile::trials(),
         proxy::trials(),
         tls::trials(),
+        auth::trials(),
+        certificate_users::trials(),
+        ocsp::trials(),
         examples::trials(),
         config_check::trials(),
         twins::trials(),
         accept::trials(),
         cost::trials(),
         mapping::trials(),
+        accounts::trials(),
         embedded::trials(),
         callout::trials(),
+        operator_mode::trials(),
         resolver::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();

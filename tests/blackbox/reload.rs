@@ -25,7 +25,6 @@ trials! { Nothing => [
     a_new_ping_max_holds_for_open_clients,
     many_reloads_in_a_row_all_succeed,
     a_reload_without_a_configuration_file_is_refused,
-], Users => [
     new_users_are_let_in_and_old_ones_closed,
 ] }
 

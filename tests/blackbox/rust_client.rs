@@ -25,7 +25,6 @@ trials! { Nothing => [
     lame_duck_moves_the_client_to_the_next_server,
     the_client_comes_back_after_a_restart_of_its_server,
     a_subscriber_that_does_not_read_is_reported_as_slow,
-], Users => [
     user_and_password_are_asked_for,
 ] }
 

@@ -1,8 +1,9 @@
 //! TLS on the client port: after INFO, before it, or not at all; with certificates on both sides.
 
 use std::io::{Read, Write};
+use std::path::Path;
 
-use rcgen::{CustomExtension, ExtendedKeyUsagePurpose};
+use rcgen::{CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, SanType};
 use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
 
@@ -25,6 +26,7 @@ trials! {
         certificates_of_other_authorities_and_for_servers_are_refused,
         chains_behind_intermediates_are_followed,
         home_made_certificates_are_taken_as_the_reference_takes_them,
+        certificates_of_version_1_are_taken_from_clients,
         only_pinned_keys_are_let_in,
         pinned_keys_need_a_certificate,
         versions_and_suites_are_those_configured,
@@ -38,6 +40,8 @@ trials! {
         a_reload_changes_certificates_for_those_who_come_later,
         a_reload_turns_tls_off_and_on,
         a_reload_changes_when_tls_begins,
+        a_reload_of_pinned_keys_is_for_those_who_come_later,
+        the_ports_file_says_that_clients_need_tls,
         a_slow_reader_gets_everything_encrypted,
         a_stopping_server_says_goodbye,
         many_silent_handshakes_do_not_hold_up_others,
@@ -45,6 +49,7 @@ trials! {
     ],
     Natsx => [
         suites_and_curves_that_cannot_be_used_are_named,
+        keys_that_cannot_be_used_are_named,
         renewed_files_are_taken_without_a_signal,
         expiry_is_told_and_warned_about,
     ],
@@ -54,6 +59,7 @@ trials! {
     Reference => [
         every_kind_of_certificate_gets_the_answer_of_the_reference,
         every_kind_of_garbage_gets_the_answer_of_the_reference,
+        every_subject_is_shown_and_mapped_as_the_reference_does,
     ],
 }
 
@@ -264,6 +270,22 @@ fn home_made_certificates_are_taken_as_the_reference_takes_them() {
     }
 }
 
+fn fixture(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name);
+    std::fs::read_to_string(path).expect("a fixture")
+}
+
+fn certificates_of_version_1_are_taken_from_clients() {
+    let (dir, _) = directory();
+    std::fs::write(dir.path().join("ca.pem"), fixture("authority.pem")).expect("a file");
+    let tls = config("ca_file: '$DIR/ca.pem', verify: true", "");
+    let server = Start::config(&tls).dir(dir).start();
+    let certified = Certified { chain: fixture("version1.pem"), key: fixture("version1.key") };
+    for version in [&TLS13, &TLS12] {
+        assert!(is_let_in(&server, Offer::new().version(version).certificate(&certified)));
+    }
+}
+
 fn only_pinned_keys_are_let_in() {
     let (dir, authority) = directory();
     let (ann, bob) = (authority.client("ann"), authority.client("bob"));
@@ -424,6 +446,42 @@ fn a_reload_changes_when_tls_begins() {
     assert!(client.line().starts_with("INFO"));
 }
 
+/// The reference holds those who are connected against the keys that were pinned before.
+fn a_reload_of_pinned_keys_is_for_those_who_come_later() {
+    let (dir, authority) = directory();
+    let (ann, bob) = (authority.client("ann"), authority.client("bob"));
+    let pinned = |certified: &Certified| {
+        config(&format!("ca_file: '$DIR/ca.pem', verify: true, pinned_certs: [\"{}\"]", certified.pin()), "")
+    };
+    let tls = config("ca_file: '$DIR/ca.pem', verify: true", "");
+    let server = Start::config(&tls).dir(dir).args(&["-D"]).start();
+    let connect = |certified| Secure::connect(server.addr(), Offer::new().certificate(certified));
+    let mut before_any = connect(&bob).expect("a handshake");
+    server.reload(&pinned(&ann));
+    server.wait_log("Reloaded: 1 pinned_certs");
+    before_any.sync();
+    let mut was_pinned = connect(&ann).expect("a handshake");
+    was_pinned.sync();
+    let mark = server.log_mark();
+    server.reload(&pinned(&bob));
+    was_pinned.sync();
+    assert!(!is_let_in(&server, Offer::new().certificate(&ann)));
+    assert!(is_let_in(&server, Offer::new().certificate(&bob)));
+    assert!(before_any.ended().is_ok(), "it was not among those pinned before");
+    server.wait_log_after(mark, "Failed pinned cert test for key id: ");
+}
+
+fn the_ports_file_says_that_clients_need_tls() {
+    let (server, _) = server("", "ports_file_dir: '$DIR'");
+    let file = eventually("the ports file", || {
+        let mut files = std::fs::read_dir(server.dir()).ok()?.filter_map(|file| Some(file.ok()?.path()));
+        let file = files.find(|file| file.extension().is_some_and(|ending| ending == "ports"))?;
+        std::fs::read_to_string(file).ok().filter(|text| !text.is_empty())
+    });
+    let url = format!("tls://{}", server.addr());
+    assert!(file.contains(&url), "{file}");
+}
+
 /// More than sockets hold, so that ciphertext waits for its socket, with a reader that is late.
 fn a_slow_reader_gets_everything_encrypted() {
     const MESSAGES: usize = 400;
@@ -531,6 +589,14 @@ fn suites_and_curves_that_cannot_be_used_are_named() {
     }
 }
 
+fn keys_that_cannot_be_used_are_named() {
+    let (dir, _) = directory();
+    Certified { chain: fixture("p521.pem"), key: fixture("p521.key") }.write(dir.path(), "server");
+    let log = Start::config(&config("", "")).dir(dir).refused().expect("a refusal");
+    let want = "server.key: the key is of a kind that natsx cannot sign with (ECDSA on P-521)";
+    assert!(log.iter().any(|line| line.contains(want)), "{log:?}");
+}
+
 fn renewed_files_are_taken_without_a_signal() {
     let (server, authority) = server("", "");
     let shown =
@@ -567,6 +633,53 @@ fn expiry_is_told_and_warned_about() {
     assert!(line.contains("[INF] Certificate "), "{line}");
     let line = server.wait_log("soon.pem expires on ");
     assert!(line.contains("[WRN] Certificate ") && line.ends_with(", in 5 days"), "{line}");
+}
+
+const MAPPED: &str = "authorization { users: [\n\
+    { user: 'ann@example.com', permissions: { publish: mail } }\n\
+    { user: 'a.example', permissions: { publish: dns } }\n\
+    { user: 'spiffe://example/ann', permissions: { publish: uri } }\n\
+    { user: 'CN=ann,OU=people,O=ex', permissions: { publish: dn } }\n\
+    { user: 'O=ex,CN=bob,OU=people', permissions: { publish: set } }\n\
+    { user: 'CN=eve', permissions: { publish: text } }\n\
+    { user: 'CN=x\\\\,y,O=\\\\#1', permissions: { publish: odd } }\n] }";
+
+/// A certificate with this subject and these alternative names.
+fn certificate(authority: &Authority, subject: &[(DnType, &str)], names: Vec<SanType>) -> Certified {
+    let mut params = params("", names);
+    params.distinguished_name = DistinguishedName::new();
+    for (kind, value) in subject {
+        params.distinguished_name.push(kind.clone(), *value);
+    }
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    authority.sign(params, &[])
+}
+
+fn mail(address: &str) -> SanType {
+    SanType::Rfc822Name(address.try_into().expect("an ASCII address"))
+}
+
+fn uri(uri: &str) -> SanType {
+    SanType::URI(uri.try_into().expect("an ASCII address"))
+}
+
+/// CONNECT with a certificate, then a PUB to each subject that some user may publish to: the one that is
+/// not refused says who the client has become.
+fn becomes(server: &Server, certified: &Certified) -> Vec<String> {
+    let offer = Offer::new().certificate(certified);
+    let Ok(mut client) = Secure::connect(server.addr(), offer) else { return vec!["refused".into()] };
+    let subjects = ["mail", "dns", "uri", "dn", "set", "text", "odd"];
+    let publishes: String = subjects.iter().map(|subject| format!("PUB {subject} 0\r\n\r\n")).collect();
+    client.try_send(format!("CONNECT {{\"verbose\":false}}\r\n{publishes}PING\r\n"));
+    let mut left: Vec<String> = subjects.map(str::to_owned).to_vec();
+    while let Some(line) = client.try_line() {
+        match line.strip_prefix("-ERR 'Permissions Violation for Publish to \"") {
+            Some(rest) => left.retain(|subject| !rest.starts_with(&format!("{subject}\""))),
+            None if line == "PONG" => return left,
+            None => return vec![line],
+        }
+    }
+    vec!["closed".into()]
 }
 
 /// What a server makes of a conversation: the lines of its log from the connection's beginning, without
@@ -653,6 +766,40 @@ fn every_kind_of_certificate_gets_the_answer_of_the_reference() {
 fn leaf_as_authority(authority: &Authority) -> Certified {
     let leaf = authority.not_an_authority("leaf");
     leaf.sign(params("ann", []), &[&leaf])
+}
+
+fn every_subject_is_shown_and_mapped_as_the_reference_does() {
+    let tls = format!("ca_file: '$DIR/ca.pem', verify_and_map: true\n}}\n{MAPPED}\nfeature_flags {{");
+    let (twins, authority) = Twins::start(&tls);
+    let stranger = Authority::new("another");
+    let uid = DnType::CustomDnType(vec![0, 9, 2342, 19_200_300, 100, 1, 1]);
+    let dc = DnType::CustomDnType(vec![0, 9, 2342, 19_200_300, 100, 1, 25]);
+    let serial = DnType::CustomDnType(vec![2, 5, 4, 5]);
+    let street = DnType::CustomDnType(vec![2, 5, 4, 9]);
+    let subjects: Vec<Vec<(DnType, &str)>> = vec![
+        vec![],
+        vec![(DnType::CommonName, "x,y"), (DnType::OrganizationName, "#1")],
+        vec![(DnType::CommonName, " a+b;<c>\\\"d ")],
+        vec![(DnType::CountryName, "DE"), (DnType::LocalityName, "Köln"), (DnType::CommonName, "ann")],
+        vec![(uid, "7"), (DnType::CommonName, "ann")],
+        vec![(dc, "example"), (DnType::CommonName, "ann")],
+        vec![(serial, "12"), (street, "s"), (DnType::StateOrProvinceName, "NRW"), (DnType::CommonName, "")],
+        vec![
+            (DnType::OrganizationName, "ex"),
+            (DnType::OrganizationalUnitName, "people"),
+            (DnType::CommonName, "ann"),
+        ],
+    ];
+    for subject in subjects {
+        for signer in [&authority, &stranger] {
+            let certified = certificate(signer, &subject, vec![]);
+            twins.compare(&format!("{subject:?}"), |server| becomes(server, &certified));
+        }
+    }
+    for names in [vec![mail("a@b"), mail("ann@example.com")], vec![uri("spiffe://example/ann?x=1#y")]] {
+        let certified = certificate(&authority, &[], names.clone());
+        twins.compare(&format!("{names:?}"), |server| becomes(server, &certified));
+    }
 }
 
 fn every_kind_of_garbage_gets_the_answer_of_the_reference() {

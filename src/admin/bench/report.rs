@@ -152,8 +152,11 @@ pub fn per_second(count: u64, span: Duration) -> f64 {
     ratio(count as f64, span.as_secs_f64())
 }
 
-/// Headers and cells of the table; those that no row has are left out.
-const COLUMNS: [(&str, fn(&Outcome) -> String); 12] = [
+/// A column's header, and what stands in it for a run.
+type Column = (&'static str, fn(&Outcome) -> String);
+
+/// The columns of the table; those that are empty in each row are left out.
+const COLUMNS: [Column; 12] = [
     ("scenario", |run| run.scenario.clone()),
     ("bytes", |run| size(run.size)),
     ("sent/s", |run| rate(run.published_per_second)),

@@ -422,10 +422,11 @@ fn outcome(scenario: &Scenario, measured: Measured, settings: &Settings) -> Outc
     if let Some(rate) = settings.rate.filter(|rate| published_per_second < *rate as f64 * REACHED) {
         notes.push(format!("asked for {rate}/s, reached {published_per_second:.0}/s"));
     }
-    if let (Some(cost), Some(pid)) = (server, settings.server_pid) {
-        if cost.cpu_seconds == 0.0 && scenario.kind != Kind::Connections {
-            notes.push(format!("process {pid} used no CPU time: is it the server, and did the run last?"));
-        }
+    if let (Some(cost), Some(pid)) = (server, settings.server_pid)
+        && cost.cpu_seconds == 0.0
+        && scenario.kind != Kind::Connections
+    {
+        notes.push(format!("process {pid} used no CPU time: is it the server, and did the run last?"));
     }
     let setup_cpu =
         before.server.zip(idle.server).map(|(ready, idle)| ready.cpu.saturating_sub(idle.cpu).as_secs_f64());

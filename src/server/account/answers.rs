@@ -97,7 +97,9 @@ impl Awaited {
     }
 
     fn bytes(&self) -> usize {
-        AWAITED_BYTES + self.subject.len() + self.reply.len()
+        let measured = self.measured.as_ref();
+        let documents = measured.map_or(0, |measured| measured.requestor.len() + measured.header.len());
+        AWAITED_BYTES + self.subject.len() + self.reply.len() + documents
     }
 
     /// Nothing is awaited any more; says whether it was till now.
@@ -121,6 +123,15 @@ pub struct Expectation<'a> {
     pub export: &'a Arc<ServiceExport>,
     /// Present where the request is measured.
     pub measured: Option<Box<Measured>>,
+}
+
+/// A request whose answer is awaited from now on.
+#[derive(Debug)]
+pub struct Noted {
+    /// The request; it carries [`Awaited::subject`] as its reply.
+    pub awaited: Arc<Awaited>,
+    /// Older ones of its account that had to be given up for it.
+    pub given_up: Vec<Arc<Awaited>>,
 }
 
 /// One account's part in requests: those it is to answer, and those it awaits answers for.
@@ -157,14 +168,16 @@ impl AwaitedTable {
     }
 }
 
-/// Makes a request one whose answer is awaited on `subject`, and gives the ones that had to be given
-/// up for it. `None` where something is expected there already.
+/// Makes a request one that is answered on `subject`.
+///
+/// # Errors
+/// What was to be measured, back: something is expected there already.
 pub(super) fn expect(
     expectation: Expectation<'_>,
     subject: &[u8],
     number: u64,
     now: Timestamp,
-) -> Result<(Arc<Awaited>, Vec<Arc<Awaited>>), Option<Box<Measured>>> {
+) -> Result<Noted, Option<Box<Measured>>> {
     let Expectation { exporter, importer, reply, export, measured } = expectation;
     let mut expected = exporter.answers().expected.lock();
     if expected.by_subject.contains_key(subject) {
@@ -189,7 +202,7 @@ pub(super) fn expect(
     given_up.iter().for_each(|oldest| {
         oldest.exporter.answers().forget_expected(oldest);
     });
-    Ok((awaited, given_up))
+    Ok(Noted { awaited, given_up })
 }
 
 impl Expected {

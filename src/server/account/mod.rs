@@ -1,6 +1,9 @@
 //! Accounts: mappings, limits, what they take from each other; knows no connections.
 
 mod common;
+mod trust;
+mod claimed;
+mod book;
 mod connections;
 mod figures;
 mod state;
@@ -9,9 +12,12 @@ mod streams;
 mod services;
 mod answers;
 mod registry;
+mod claims;
 mod mapping;
 
-pub use answers::{Awaited, Expectation, Measured};
+pub use answers::{Awaited, Expectation, Measured, Noted};
+pub use book::Note;
+pub use claimed::{Claimed, permissions};
 pub use common::Common;
 pub use connections::Connections;
 pub use figures::Figures;
@@ -20,3 +26,4 @@ pub use membership::{AccountFull, Membership};
 pub use registry::Registry;
 pub use services::{ServiceExport, ServiceImport};
 pub use state::Account;
+pub use trust::{ClaimsError, Trust};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::book::Book;
 use super::common::Common;
 use super::mapping::Mappings;
 use super::services::{ServiceExport, ServiceImport, service_exports, service_imports};
@@ -28,6 +29,8 @@ pub struct Registry {
     updates: Mutex<()>,
     without_cache: bool,
     common: Arc<Common>,
+    /// Claims of accounts. Held while what they describe is put in force: takes `updates`.
+    pub(super) book: Mutex<Book>,
 }
 
 impl Registry {
@@ -48,7 +51,8 @@ impl Registry {
         let system =
             if is_one { Arc::clone(&global) } else { make(system_name.unwrap_or(SYSTEM_ACCOUNT), true) };
         let (by_name, updates) = (RwLock::default(), Mutex::default());
-        let registry = Self { global, system, by_name, updates, without_cache, common };
+        let book = Mutex::default();
+        let registry = Self { global, system, by_name, updates, without_cache, common, book };
         registry.update(options)?;
         Ok(registry)
     }
@@ -96,8 +100,9 @@ impl Registry {
         // The first two are there whether they are described or not.
         let mut described = vec![&nothing, &own];
         for account in &options.accounts {
-            match described.iter_mut().find(|other| other.name == account.name) {
+            match described.iter_mut().take(2).find(|other| other.name == account.name) {
                 Some(other) => *other = account,
+                // Names are unique.
                 None => described.push(account),
             }
         }
@@ -105,39 +110,95 @@ impl Registry {
         if options.system_account_name().is_none() || Arc::ptr_eq(&self.system, &self.global) {
             described.retain(|account| !is_no_account(account));
         }
+        let is_claimed = |name: &str| self.present(name).is_some_and(|account| account.claimed().is_some());
+        described.retain(|account| !is_claimed(&account.name));
         let mut plans = Vec::with_capacity(described.len());
         for described in described {
-            let account = self.present(&described.name).unwrap_or_else(|| self.make(&described.name));
-            let (mappings, exports) =
-                (Mappings::new(&described.mappings, cluster)?, service_exports(described));
-            plans.push(Plan { account, described, mappings, exports });
+            plans.push(self.plan(described, cluster)?);
         }
-        let by_name: HashMap<&str, &Plan<'_>> =
-            plans.iter().map(|plan| (&**plan.account.name(), plan)).collect();
-        let mut imports = Vec::with_capacity(plans.len());
-        for plan in &plans {
-            imports.push(Imports {
-                streams: stream_imports(plan.described, |name| {
-                    Some(Arc::clone(&by_name.get(name)?.account))
-                })?,
-                services: service_imports(plan.described, |name| {
-                    let plan = by_name.get(name)?;
-                    Some((Arc::clone(&plan.account), plan.exports.as_slice()))
-                })?,
-            });
-        }
-        let by_name: ByName =
+        let imports = self.imports(&plans)?;
+        let mut by_name: ByName =
             plans.iter().map(|plan| (Arc::clone(plan.account.name()), Arc::clone(&plan.account))).collect();
-        for (plan, imports) in plans.into_iter().zip(imports) {
-            plan.account.interest().set_imports(imports.streams);
-            plan.account.set_services(imports.services);
-            plan.account.set_limits(plan.described.limits);
-            plan.account.set_mappings(plan.mappings);
-        }
+        // Accounts that claims describe are no business of the options.
+        let claimed = self.all().into_iter().filter(|account| account.claimed().is_some());
+        by_name.extend(claimed.map(|account| (Arc::clone(account.name()), account)));
+        carry_out(plans, imports);
         let old = std::mem::replace(&mut *self.by_name.write(), by_name.clone());
         let gone: Vec<_> = old.into_values().filter(|old| !by_name.contains_key(old.name())).collect();
         gone.iter().for_each(|account| account.part());
         Ok(gone)
+    }
+
+    /// Makes accounts what these descriptions say, and leaves the others as they are. What they import of
+    /// must be among them or here already.
+    ///
+    /// # Errors
+    /// A mapping or an import that is none; nothing has changed.
+    pub fn put(&self, described: &[options::Account], cluster: Option<&str>) -> Result<(), TransformError> {
+        let _one_at_a_time = self.updates.lock();
+        let mut plans = Vec::with_capacity(described.len());
+        for described in described {
+            plans.push(self.plan(described, cluster)?);
+        }
+        let imports = self.imports(&plans)?;
+        let mut by_name = self.by_name.write();
+        for plan in &plans {
+            by_name.insert(Arc::clone(plan.account.name()), Arc::clone(&plan.account));
+        }
+        drop(by_name);
+        carry_out(plans, imports);
+        Ok(())
+    }
+
+    /// Takes an account out: its clients are to be closed.
+    pub fn remove(&self, name: &str) -> Option<Arc<Account>> {
+        let _one_at_a_time = self.updates.lock();
+        let account = self.by_name.write().remove(name)?;
+        account.part();
+        Some(account)
+    }
+
+    fn plan<'o>(
+        &self,
+        described: &'o options::Account,
+        cluster: Option<&str>,
+    ) -> Result<Plan<'o>, TransformError> {
+        let account = self.present(&described.name).unwrap_or_else(|| self.make(&described.name));
+        let (mappings, exports) = (Mappings::new(&described.mappings, cluster)?, service_exports(described));
+        Ok(Plan { account, described, mappings, exports })
+    }
+
+    /// What the planned accounts import, of each other and of accounts that are here.
+    fn imports(&self, plans: &[Plan<'_>]) -> Result<Vec<Imports>, TransformError> {
+        let by_name: HashMap<&str, &Plan<'_>> =
+            plans.iter().map(|plan| (&**plan.account.name(), plan)).collect();
+        let mut all = Vec::with_capacity(plans.len());
+        for plan in plans {
+            // The exporters that are not planned, with what they offer.
+            let mut present = HashMap::new();
+            for import in &plan.described.imports {
+                let name = import.account.as_str();
+                if !by_name.contains_key(name)
+                    && let Some(account) = self.find(name)
+                {
+                    let offers = account.offers();
+                    present.insert(name, (account, offers));
+                }
+            }
+            all.push(Imports {
+                streams: stream_imports(plan.described, |name| match by_name.get(name) {
+                    Some(plan) => Some(Arc::clone(&plan.account)),
+                    None => present.get(name).map(|(account, _)| Arc::clone(account)),
+                })?,
+                services: service_imports(plan.described, |name| match by_name.get(name) {
+                    Some(plan) => Some((Arc::clone(&plan.account), plan.exports.as_slice())),
+                    None => {
+                        present.get(name).map(|(account, offers)| (Arc::clone(account), offers.as_slice()))
+                    }
+                })?,
+            });
+        }
+        Ok(all)
     }
 
     /// The account of this name; the system account also before it can be found.
@@ -163,6 +224,16 @@ struct Plan<'o> {
 struct Imports {
     streams: Vec<StreamImport>,
     services: Vec<ServiceImport>,
+}
+
+fn carry_out(plans: Vec<Plan<'_>>, imports: Vec<Imports>) {
+    for (plan, imports) in plans.into_iter().zip(imports) {
+        plan.account.set_offers(plan.exports);
+        plan.account.interest().set_imports(imports.streams);
+        plan.account.set_services(imports.services);
+        plan.account.set_limits(plan.described.limits);
+        plan.account.set_mappings(plan.mappings);
+    }
 }
 
 fn interest(without_cache: bool) -> SharedInterest {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
-use super::answers::{self, Answers, Awaited, Expectation};
+use super::answers::{self, Answers, Awaited, Expectation, Noted};
+use super::claimed::Claimed;
 use super::common::Common;
 use super::connections::Connections;
 use super::figures::Figures;
 use super::mapping::Mappings;
-use super::services::{ServiceImport, ServiceTable};
+use super::services::{ServiceExport, ServiceImport, ServiceTable};
 use crate::server::base::clock::{SystemClock, Timestamp};
 use crate::server::base::rng::Rng;
 use crate::server::config::options::AccountLimits;
@@ -41,6 +42,8 @@ pub struct Account {
     /// Where its own messages come from, and its own subscriptions point to.
     outbound: Arc<Outbound>,
     services: ArcSwap<ServiceTable>,
+    offers: ArcSwap<Vec<Arc<ServiceExport>>>,
+    claimed: ArcSwapOption<Claimed>,
     answers: Answers,
     /// What the subjects of answers to others' requests begin with, once there was one: `_R_.xxxxxx.`
     answer_prefix: OnceLock<Box<[u8]>>,
@@ -81,6 +84,8 @@ impl Account {
             common: Arc::clone(common),
             outbound: Arc::new(Outbound::without_socket(0, Kind::Account)),
             services: ArcSwap::default(),
+            offers: ArcSwap::default(),
+            claimed: ArcSwapOption::empty(),
             answers: Answers::default(),
             answer_prefix: OnceLock::new(),
         }
@@ -104,6 +109,26 @@ impl Account {
     /// What it may use.
     pub fn limits(&self) -> AccountLimits {
         **self.limits.load()
+    }
+
+    /// The claims that it was made of; none where the options describe it.
+    pub fn claimed(&self) -> Option<Arc<Claimed>> {
+        self.claimed.load_full()
+    }
+
+    /// Puts other claims in force; what they describe is put in force by the registry.
+    pub fn set_claimed(&self, claimed: Claimed) {
+        self.claimed.store(Some(Arc::new(claimed)));
+    }
+
+    /// The services that it exports.
+    pub(super) fn offers(&self) -> Arc<Vec<Arc<ServiceExport>>> {
+        self.offers.load_full()
+    }
+
+    /// Puts other exported services in force, for imports that come.
+    pub(super) fn set_offers(&self, exports: Vec<Arc<ServiceExport>>) {
+        self.offers.store(Arc::new(exports));
     }
 
     /// Puts other limits in force, for connections that come.
@@ -165,13 +190,8 @@ impl Account {
         self.interest.remove_batch(&gone);
     }
 
-    /// Notes a request to a service of this account; gives also the ones that had to be given up for
-    /// it. The request carries [`Awaited::subject`] as its reply.
-    pub fn expect(
-        self: &Arc<Self>,
-        mut expectation: Expectation<'_>,
-        rng: &mut Rng,
-    ) -> (Arc<Awaited>, Vec<Arc<Awaited>>) {
+    /// Notes a request to a service of this account.
+    pub fn expect(self: &Arc<Self>, mut expectation: Expectation<'_>, rng: &mut Rng) -> Noted {
         let prefix = self.answer_prefix.get_or_init(|| self.answer_prefix(rng));
         loop {
             let suffix = if expectation.measured.is_some() { self.common.measured_suffix() } else { "" };
@@ -179,9 +199,9 @@ impl Account {
             let Expectation { exporter, importer, reply, export, measured } = expectation;
             let expected = Expectation { exporter, importer, reply, export, measured };
             match answers::expect(expected, &subject, self.common.number(), self.common.now()) {
-                Ok((awaited, given_up)) => {
-                    self.common.wake_by(awaited.due());
-                    return (awaited, given_up);
+                Ok(noted) => {
+                    self.common.wake_by(noted.awaited.due());
+                    return noted;
                 }
                 Err(measured) => expectation = Expectation { exporter, importer, reply, export, measured },
             }
@@ -219,6 +239,10 @@ impl Account {
         deserted.retain(|awaited| !self.interest.has_interest(awaited.reply()) && awaited.end());
         if !self.answers.are_awaited() {
             self.interest.want_departures(false);
+            // A request may have come meanwhile.
+            if self.answers.are_awaited() {
+                self.interest.want_departures(true);
+            }
         }
         deserted
     }
@@ -254,6 +278,17 @@ impl Account {
             return None;
         }
         self.mappings.load().as_ref()?.map(subject, rng)
+    }
+
+    /// Whether messages to some subjects go to others.
+    pub fn is_mapped(&self) -> bool {
+        self.is_mapped.load(Ordering::Acquire)
+    }
+
+    /// What it calls itself: the name in its claims, or the one that it goes by.
+    pub fn name_tag(&self) -> String {
+        let named = self.claimed().map(|claimed| claimed.claims().envelope.name.clone());
+        named.filter(|name| !name.is_empty()).unwrap_or_else(|| self.name.to_string())
     }
 
     /// What is counted for it.

@@ -5,22 +5,22 @@
 
 use std::sync::Arc;
 
+use super::applicant::Applicant;
 use super::decide::Note;
 use super::policy::{Policy, User};
 use crate::server::base::quote::quote;
-use crate::server::config::options::ConnectionType;
-use crate::server::net::PeerCertificate;
 
-/// The user that the certificate names; how it was found, or why not, goes to `notes`.
+/// The user that the applicant's certificate names; how it was found, or why not, goes to `notes`.
 pub(super) fn user_of(
     policy: &Policy,
-    certificate: Option<&PeerCertificate>,
-    connection: ConnectionType,
+    applicant: &Applicant<'_>,
     notes: &mut Vec<Note>,
 ) -> Option<Arc<User>> {
     let mut note = |text: String| notes.push(Note::Debug(text));
+    let (connection, certificate) = (applicant.connection, applicant.certificate);
     let Some(certificate) = certificate else {
-        note("User required in cert, no TLS connection state".to_owned());
+        let missing = if applicant.is_secured { "peer certificates found" } else { "TLS connection state" };
+        note(format!("User required in cert, no {missing}"));
         return None;
     };
     let subject = &certificate.subject;

@@ -8,26 +8,37 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::callout::{self, AskError, CALLOUT_SUBJECT, Circumstances, Question, Rules, ServerKeys, Target};
-use super::decide::{Decision, Refusal, RefusalReason};
-use super::grant::Grant;
+use super::callout::{
+    self, AskError, CALLOUT_SUBJECT, Circumstances, Missing, Question, Rules, ServerKeys, Target,
+};
+use super::decide::{Decision, Refusal, RefusalReason, Told};
+use super::grant::{Grant, Labels};
 use super::identity::Identity;
 use super::permission::Permissions;
-use super::rights;
-use crate::server::account::{Account, Registry};
+use crate::server::account::{Account, Claimed, Registry, permissions};
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::{self, AuthCallout, GLOBAL_ACCOUNT, Options};
+use crate::server::jwt::UserClaims;
 
-/// Whom a configured service decides about.
+/// A service that decides about clients.
 #[derive(Debug)]
 pub struct Delegation {
-    described: AuthCallout,
+    rule: Rule,
     /// The account of the service; `None`: there is none of that name, and nobody who is asked about gets in.
     account: Option<Arc<Account>>,
-    /// Where a user may be put, with the permissions of those who bring none.
-    accounts: HashMap<Box<str>, (Arc<Account>, Option<Arc<Permissions>>)>,
-    /// Users whose permissions are theirs but for asking the service themselves.
+    /// How long an answer may take.
     time_max: Duration,
+    /// Permissions of users that bring none, by account.
+    default_permissions: HashMap<Box<str>, Arc<Permissions>>,
+}
+
+/// Who said that it decides.
+#[derive(Debug)]
+enum Rule {
+    /// The configuration, about everybody.
+    Configured(AuthCallout),
+    /// An account, about its own users.
+    Claimed(Arc<Claimed>),
 }
 
 /// What the server's own verdict is worth.
@@ -43,37 +54,56 @@ pub enum Standing {
 
 impl Delegation {
     /// The delegation of a configuration that has one.
-    pub fn new(options: &Options, accounts: &Registry) -> Option<Arc<Self>> {
+    pub fn configured(options: &Options, accounts: &Registry) -> Option<Arc<Self>> {
         let described = options.authorization.auth_callout.clone()?;
-        let default_permissions = |name: &str| {
-            let described = options.accounts.iter().find(|account| account.name == name)?;
-            Some(Arc::new(Permissions::compile(described.default_permissions.as_ref()?)))
-        };
-        let named = |account: Arc<Account>| {
-            let permissions = default_permissions(account.name());
-            (Box::from(&**account.name()), (account, permissions))
-        };
+        let default_permissions = options.accounts.iter().filter_map(|account| {
+            let permissions = Permissions::compile(account.default_permissions.as_ref()?);
+            Some((Box::from(account.name.as_str()), Arc::new(permissions)))
+        });
         Some(Arc::new(Self {
             account: accounts.find(&described.account),
-            accounts: accounts.all().into_iter().map(named).collect(),
             time_max: options.auth_timeout(),
-            described,
+            default_permissions: default_permissions.collect(),
+            rule: Rule::Configured(described),
         }))
+    }
+
+    /// The delegation of an account that has its own service.
+    pub fn claimed(account: &Arc<Account>, time_max: Duration) -> Option<Arc<Self>> {
+        let claimed = account.claimed()?;
+        let is_enabled = claimed.claims().nats.authorization.is_enabled();
+        is_enabled.then(|| {
+            Arc::new(Self {
+                rule: Rule::Claimed(claimed),
+                account: Some(Arc::clone(account)),
+                time_max,
+                default_permissions: HashMap::new(),
+            })
+        })
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        match &self.rule {
+            Rule::Configured(described) => Rules::configured(described),
+            Rule::Claimed(claimed) => Rules::of_account(claimed),
+        }
     }
 
     /// What the server's own verdict is worth for a client that calls itself `identity` and stands in
     /// `account`. Who was refused still stands in the global one.
     pub fn standing(&self, identity: &Identity, account: &Account) -> Standing {
-        let described = &self.described;
-        let name: &str = account.name();
-        let allowed = &described.allowed_accounts;
-        if name != GLOBAL_ACCOUNT && !allowed.is_empty() && !allowed.iter().any(|one| one == name) {
-            return Standing::Final;
-        }
-        if described.auth_users.iter().any(|user| user == identity.name()) {
-            return Standing::Own;
-        }
-        Standing::Delegated
+        let own_users = match &self.rule {
+            Rule::Configured(described) => {
+                let name: &str = account.name();
+                let allowed = &described.allowed_accounts;
+                if name != GLOBAL_ACCOUNT && !allowed.is_empty() && !allowed.iter().any(|one| one == name) {
+                    return Standing::Final;
+                }
+                &described.auth_users
+            }
+            Rule::Claimed(claimed) => &claimed.claims().nats.authorization.auth_users,
+        };
+        if own_users.iter().any(|user| user == identity.name()) { Standing::Own } else { Standing::Delegated }
     }
 
     /// The account of the service.
@@ -97,10 +127,6 @@ impl Delegation {
             grant.permissions = Some(Arc::new(permissions));
         }
     }
-
-    fn target(&self, name: &str) -> Target {
-        if self.accounts.contains_key(name) { Target::Configured } else { Target::Missing }
-    }
 }
 
 /// A service's decision that is awaited about one client.
@@ -113,6 +139,8 @@ pub struct Consultation {
     proxy: Option<Box<str>>,
     /// It has to come from one, whatever the service says.
     proxy_required: bool,
+    /// What the claims call the client that it shows, if it shows some, and their labels.
+    labels: Labels,
 }
 
 impl fmt::Debug for Consultation {
@@ -131,7 +159,9 @@ impl Consultation {
         proxy: Option<Box<str>>,
         proxy_required: bool,
     ) -> Self {
-        Self { delegation: Arc::clone(delegation), about, identity, proxy, proxy_required }
+        let labels =
+            Labels { name: about.client.name_tag.as_str().into(), tags: about.client.tags.clone().into() };
+        Self { delegation: Arc::clone(delegation), about, identity, proxy, proxy_required, labels }
     }
 
     /// Whom it asks.
@@ -145,31 +175,7 @@ impl Consultation {
     /// It cannot be made; the text is for the log.
     pub fn ask(&mut self, keys: &ServerKeys, now: Timestamp) -> Result<Question, AskError> {
         let about = std::mem::take(&mut self.about);
-        callout::ask(keys, &Rules::configured(&self.delegation.described), about, now)
-    }
-
-    /// What the service's answer, `body`, decides.
-    pub fn judge(self, question: &Question, keys: &ServerKeys, body: &[u8], now: Timestamp) -> Decision {
-        let delegation = Arc::clone(&self.delegation);
-        let find = |name: &str| delegation.target(name);
-        let circumstances = Circumstances {
-            now,
-            proxied: self.proxy.is_some(),
-            proxy_required: self.proxy_required,
-            find: &find,
-        };
-        let rules = Rules::configured(&delegation.described);
-        match question.judge(keys, &rules, body, &circumstances) {
-            Ok(admitted) => self.admit(admitted),
-            Err(refusal) => {
-                let reason = if refusal.for_want_of_a_proxy {
-                    RefusalReason::ProxyRequired
-                } else {
-                    RefusalReason::Credentials
-                };
-                self.refuse(reason, refusal.reason)
-            }
-        }
+        callout::ask(keys, &self.delegation.rules(), about, now)
     }
 
     /// What follows where nothing came in time, or nothing could be asked: with the text that the log had.
@@ -178,27 +184,104 @@ impl Consultation {
     }
 
     fn refuse(self, reason: RefusalReason, told: impl Into<String>) -> Decision {
-        let told = Some(told.into().into_boxed_str());
+        let told = Some(Told { text: told.into().into(), account: self.delegation.account.clone() });
         Decision::Refused(Refusal { reason, identity: self.identity, told })
     }
 
-    fn admit(self, admitted: callout::Admitted) -> Decision {
+    fn admit(self, admitted: &callout::Admitted, account: &Arc<Account>) -> Decision {
+        let delegation = Arc::clone(&self.delegation);
         let user = &admitted.user;
-        let Some((account, default_permissions)) = self.delegation.accounts.get(&*admitted.account) else {
-            return self.unanswered("");
-        };
         let identity = match &*user.envelope.name {
             "" => self.identity.clone(),
             name => Identity::User(name.into()),
         };
         let mut grant = Grant::open(account, identity, self.proxy.as_deref());
-        let own = rights::permissions(&user.nats.rights.permissions);
-        let own = own.map(|permissions| Arc::new(Permissions::compile(&permissions)));
-        grant.permissions = own.or_else(|| default_permissions.clone());
+        let own = permissions(&user.nats.rights.permissions);
+        let described = own.or_else(|| account.claimed()?.default_permissions());
+        grant.permissions = match described {
+            Some(described) => Some(Arc::new(Permissions::compile(&described))),
+            None => delegation.default_permissions.get(&**account.name()).cloned(),
+        };
         grant.expires = admitted.expires;
-        self.delegation.restrict(&mut grant);
+        let is_by_signing_key = !user.nats.issuer_account.is_empty();
+        let signer = if is_by_signing_key { &user.envelope.issuer } else { &**account.name() };
+        grant.signed_by = Some(signer.into());
+        // As in the reference those of the claims that it came with stay.
+        grant.labels = Some(Box::new(self.labels)).filter(|labels| !labels.name.is_empty());
+        delegation.restrict(&mut grant);
         Decision::Accepted(Box::new(grant))
     }
+}
+
+/// A service's answer, opened, that is to be judged.
+#[derive(Debug)]
+pub struct Answered {
+    consultation: Consultation,
+    question: Question,
+    user: Result<UserClaims, callout::Refusal>,
+}
+
+impl Answered {
+    /// Opens the `answer` to a question of this consultation, which takes a while.
+    pub fn open(
+        consultation: Consultation,
+        question: Question,
+        answer: &[u8],
+        keys: &ServerKeys,
+        now: Timestamp,
+    ) -> Self {
+        let user = question.open(keys, &consultation.delegation.rules(), answer, now);
+        Self { consultation, question, user }
+    }
+
+    /// What it decides; an account that a user is put into may have to be looked up before. `found` says
+    /// what came of that.
+    pub fn judge(
+        self: Box<Self>,
+        accounts: &Registry,
+        found: Option<Result<(), Box<str>>>,
+        now: Timestamp,
+    ) -> Verdict {
+        let consultation = &self.consultation;
+        let delegation = Arc::clone(&consultation.delegation);
+        let find = |name: &str| match accounts.find(name) {
+            None => Target::Missing,
+            Some(account) => account.claimed().map_or(Target::Configured, Target::Claimed),
+        };
+        let circumstances = Circumstances {
+            now,
+            proxied: consultation.proxy.is_some(),
+            proxy_required: consultation.proxy_required,
+            find: &find,
+        };
+        let rules = delegation.rules();
+        let judged = self.user.clone().and_then(|user| self.question.admit(&rules, user, &circumstances));
+        let refusal = match judged {
+            Ok(admitted) => match accounts.find(&admitted.account) {
+                Some(account) => return Verdict::Decided(self.consultation.admit(&admitted, &account)),
+                // It went away just now.
+                None => return Verdict::Decided(self.consultation.unanswered("")),
+            },
+            Err(refusal) => refusal,
+        };
+        let may_be_found = matches!(delegation.rule, Rule::Claimed(_)) && found.is_none();
+        match refusal.missing {
+            Some(Missing::Account(name)) if may_be_found => Verdict::NeedsAccount(name.into(), self),
+            Some(Missing::Proxy) => {
+                Verdict::Decided(self.consultation.refuse(RefusalReason::ProxyRequired, refusal.reason))
+            }
+            _ => Verdict::Decided(self.consultation.refuse(RefusalReason::Credentials, refusal.reason)),
+        }
+    }
+}
+
+/// What an answer comes to.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The client is let in or not.
+    Decided(Decision),
+    /// This account is to be looked up, and the answer judged again.
+    NeedsAccount(Box<str>, Box<Answered>),
 }
 
 #[cfg(test)]
@@ -206,7 +289,7 @@ mod tests {
     use super::*;
     use crate::server::base::clock::SystemClock;
 
-    fn delegation(allowed: &[&str]) -> Arc<Delegation> {
+    fn delegation(allowed: &[&str]) -> (Arc<Delegation>, Registry) {
         let mut options = Options::default();
         let account = |name: &str| options::Account { name: name.to_owned(), ..options::Account::default() };
         options.accounts = vec![account("AUTH"), account("A"), account("B")];
@@ -217,7 +300,7 @@ mod tests {
             ..AuthCallout::default()
         });
         let accounts = Registry::new(&options, Arc::new(SystemClock::new())).unwrap();
-        Delegation::new(&options, &accounts).unwrap()
+        (Delegation::configured(&options, &accounts).unwrap(), accounts)
     }
 
     #[test]
@@ -233,19 +316,19 @@ mod tests {
             // Its own account not being listed, even its users stand as they are.
             (&["A"], "svc", "AUTH", Final),
         ] {
-            let delegation = delegation(allowed);
-            let account = &delegation.accounts.get(account).unwrap().0;
-            let got = delegation.standing(&Identity::User(user.into()), account);
+            let (delegation, accounts) = delegation(allowed);
+            let account = accounts.find(account).unwrap();
+            let got = delegation.standing(&Identity::User(user.into()), &account);
             assert_eq!(got, want, "{allowed:?} {user} {}", account.name());
         }
     }
 
     #[test]
     fn nobody_in_the_services_account_may_ask_it() {
-        let delegation = delegation(&[]);
+        let (delegation, accounts) = delegation(&[]);
         for (account, may) in [("AUTH", false), ("A", true)] {
-            let account = &delegation.accounts.get(account).unwrap().0;
-            let mut grant = Grant::open(account, Identity::Nobody, None);
+            let account = accounts.find(account).unwrap();
+            let mut grant = Grant::open(&account, Identity::Nobody, None);
             delegation.restrict(&mut grant);
             let allows = |permissions: Arc<Permissions>| {
                 permissions.publish().allow_publish(CALLOUT_SUBJECT.as_bytes())

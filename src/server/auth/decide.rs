@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::applicant::Applicant;
+use super::consultation::Answered;
 use super::embedder::Login;
 use super::grant::Grant;
 use super::identity::Identity;
 use super::policy::{Policy, User};
-use super::secret::Secret;
+use super::secret::{Given, Secret};
 use super::work::Work;
 use super::{certificate, nkey, proxy};
+use crate::server::account::Account;
 use crate::server::base::quote::quote;
 use crate::server::protocol::error::WireError;
 
@@ -22,6 +24,12 @@ pub enum Decision {
     Refused(Refusal),
     /// It is not decided before this is done.
     Pending(Work),
+    /// It is not decided before this account is in use: it is to be looked up, and decided anew.
+    NeedsAccount(Box<str>),
+    /// An account was looked up: it is to be decided anew.
+    LookedUp(Result<(), Box<str>>),
+    /// A service outside has answered: that is to be judged.
+    Answered(Box<Answered>),
 }
 
 /// Why somebody may not connect.
@@ -31,9 +39,26 @@ pub struct Refusal {
     pub reason: RefusalReason,
     /// Who was refused.
     pub identity: Identity,
-    /// What a service outside that decided it said; nothing where it did not answer in time.
-    pub told: Option<Box<str>>,
+    /// What a service outside that decided it said.
+    pub told: Option<Told>,
 }
+
+/// Why a service outside refused somebody.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The reason; empty where it did not answer in time.
+    pub text: Box<str>,
+    /// The service's account.
+    pub account: Option<Arc<Account>>,
+}
+
+impl PartialEq for Told {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Told {}
 
 /// What is wrong with a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +76,8 @@ pub enum RefusalReason {
 pub enum Note {
     /// A detail about the connection.
     Debug(String),
+    /// Something about the connection that an operator should know.
+    Error(String),
     /// A warning about no connection in particular.
     Warning(String),
 }
@@ -99,10 +126,10 @@ enum Named {
 }
 
 /// One decision on its way.
-struct Inquiry<'a> {
-    policy: &'a Policy,
-    applicant: &'a Applicant<'a>,
-    notes: &'a mut Vec<Note>,
+pub(super) struct Inquiry<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) applicant: &'a Applicant<'a>,
+    pub(super) notes: &'a mut Vec<Note>,
 }
 
 impl<'a> Inquiry<'a> {
@@ -110,6 +137,9 @@ impl<'a> Inquiry<'a> {
         let proxy = self.proxy()?;
         if !self.policy.is_required() {
             return Ok(accepted(Grant::open(self.policy.global(), self.said(), proxy)));
+        }
+        if let Some(trust) = self.policy.trust() {
+            return self.by_claims(trust, proxy);
         }
         if let Some(user) = self.nkey_user()? {
             return self.by_signature(&user, proxy);
@@ -121,11 +151,11 @@ impl<'a> Inquiry<'a> {
     }
 
     /// Who the applicant says to be.
-    fn said(&self) -> Identity {
+    pub(super) fn said(&self) -> Identity {
         Identity::said(self.applicant.said)
     }
 
-    fn refused(&self) -> Refusal {
+    pub(super) fn refused(&self) -> Refusal {
         Refusal::violation(self.said())
     }
 
@@ -134,7 +164,7 @@ impl<'a> Inquiry<'a> {
         Refusal { reason, ..self.refused() }
     }
 
-    fn note(&mut self, text: impl Into<String>) {
+    pub(super) fn note(&mut self, text: impl Into<String>) {
         self.notes.push(Note::Debug(text.into()));
     }
 
@@ -146,7 +176,7 @@ impl<'a> Inquiry<'a> {
         })
     }
 
-    fn check_proxy(&mut self, required: bool, proxy: Option<&str>) -> Result<(), Refusal> {
+    pub(super) fn check_proxy(&mut self, required: bool, proxy: Option<&str>) -> Result<(), Refusal> {
         if required && proxy.is_none() {
             return Err(self.refused_for(RefusalReason::ProxyRequired, "proxy connection required"));
         }
@@ -195,10 +225,9 @@ impl<'a> Inquiry<'a> {
         if !self.policy.has_users() {
             return Ok(None);
         }
-        let Applicant { said, connection, certificate, .. } = *self.applicant;
+        let Applicant { said, connection, .. } = *self.applicant;
         if self.policy.maps_certificates() {
-            let certificate = certificate.map(|certificate| &**certificate);
-            let user = certificate::user_of(self.policy, certificate, connection, self.notes)
+            let user = certificate::user_of(self.policy, self.applicant, self.notes)
                 .ok_or_else(|| Refusal::violation(Identity::said(said)))?;
             if !said.user.is_empty() {
                 let user = quote(&said.user);
@@ -278,7 +307,7 @@ impl<'a> Inquiry<'a> {
             Secret::Plain(_) if secret.matches(given) => Ok(accepted(grant)),
             Secret::Plain(_) => Err(Refusal::violation(grant.identity)),
             Secret::Hash(_) => {
-                let (secret, given) = (Secret::clone(secret), given.into());
+                let (secret, given) = (Secret::clone(secret), Given(given.into()));
                 Ok(Decision::Pending(Work::Compare { secret, given, grant: Box::new(grant) }))
             }
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::server::account::Registry;
 use crate::server::auth::{PolicyBuilder, Secret};
 use crate::server::base::base64::Base64;
-use crate::server::base::clock::SystemClock;
+use crate::server::base::clock::{SystemClock, Timestamp};
 use crate::server::config::options::{self, ConnectionType, Options, UserIdentity};
 use crate::server::protocol::connect::ConnectOptions;
 
@@ -35,10 +35,15 @@ fn login_over(
 ) -> (Result<Identity, RefusalReason>, Vec<Note>) {
     let (mut said, mut notes) = (ConnectOptions::default(), Vec::new());
     said.merge(json.as_bytes()).unwrap();
+    let accounts = Registry::new(&Options::default(), Arc::new(SystemClock::new())).unwrap();
     let applicant = Applicant {
+        now: Timestamp::default(),
+        accounts: &accounts,
+        looked_up: None,
         said: &said,
         nonce: "nonce",
         connection,
+        is_secured: false,
         certificate: None,
         peer: None,
         id: 1,
@@ -51,7 +56,7 @@ fn login_over(
     let outcome = match decision {
         Decision::Accepted(grant) => Ok(grant.identity),
         Decision::Refused(refusal) => Err(refusal.reason),
-        Decision::Pending(_) => panic!("work gives a decision"),
+        other => panic!("{other:?}"),
     };
     (outcome, notes)
 }
@@ -224,10 +229,15 @@ fn what_a_reload_leaves_as_it_is_need_not_be_proven_again() {
     let held = Grant::of_user(before.user("ann").unwrap(), Identity::Nobody, None);
     let (mut said, mut notes) = (ConnectOptions::default(), Vec::new());
     said.merge(br#"{"user":"ann","pass":"hush"}"#).unwrap();
+    let accounts = Registry::new(&Options::default(), Arc::new(SystemClock::new())).unwrap();
     let applicant = Applicant {
+        now: Timestamp::default(),
+        accounts: &accounts,
+        looked_up: None,
         said: &said,
         nonce: "",
         connection: ConnectionType::Standard,
+        is_secured: false,
         certificate: None,
         peer: None,
         id: 1,

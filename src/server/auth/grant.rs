@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::identity::Identity;
 use super::permission::Permissions;
 use super::policy::User;
-use crate::server::account::Account;
+use crate::server::account::{Account, Claimed};
 use crate::server::base::clock::Timestamp;
 
 /// What a connection is, may do and how long.
@@ -25,6 +25,42 @@ pub struct Grant {
     pub proxy: Option<Box<str>>,
     /// The configured user that it has become, if it is one.
     pub user: Option<Arc<User>>,
+    /// The key that stands for it in events, where that is not its claims': of the account, mostly.
+    pub signed_by: Option<Box<str>>,
+    /// What claims called it that no longer count.
+    pub labels: Option<Box<Labels>>,
+    /// The user that claims made of it, if they did.
+    pub claimed: Option<Box<ClaimedUser>>,
+}
+
+/// What claims call a user.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Labels {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its tags.
+    pub tags: Box<[String]>,
+}
+
+/// What stays known of a user that showed claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedUser {
+    /// Its public key.
+    pub key: Box<str>,
+    /// Its name in the claims.
+    pub name: Box<str>,
+    /// Its labels.
+    pub tags: Box<[String]>,
+    /// The account's claims, as the connection keeps to them.
+    pub account: Arc<Claimed>,
+    /// When the claims were signed, in Unix seconds.
+    pub issued_at: i64,
+    /// It proved nothing but that it has the claims.
+    pub is_bearer: bool,
+    /// The signing key of the account that signed them; `None` where it was the account itself.
+    pub signing_key: Option<Box<str>>,
+    /// It may do what the account lets those do whose claims say nothing about it.
+    pub has_default_permissions: bool,
 }
 
 /// Limits of one user; `None` is no limit.
@@ -47,6 +83,9 @@ impl Grant {
             expires: None,
             proxy: proxy.map(Into::into),
             user: None,
+            signed_by: None,
+            labels: None,
+            claimed: None,
         }
     }
 

@@ -13,6 +13,8 @@ pub enum Identity {
     User(Box<str>),
     /// The holder of this public key.
     Nkey(Box<str>),
+    /// The holder of this public key, by claims.
+    Jwt(Box<str>),
     /// The holder of a token.
     Token,
 }
@@ -32,7 +34,7 @@ impl Identity {
     pub fn name(&self) -> &str {
         match self {
             Self::Nobody => "",
-            Self::User(name) | Self::Nkey(name) => name,
+            Self::User(name) | Self::Nkey(name) | Self::Jwt(name) => name,
             Self::Token => "[REDACTED]",
         }
     }
@@ -43,6 +45,7 @@ impl Identity {
             Self::Nobody => None,
             Self::User(name) => Some(format!("user:{name}")),
             Self::Nkey(key) => Some(format!("nkey:{key}")),
+            Self::Jwt(key) => Some(format!("jwt:{key}")),
             Self::Token => Some("token".to_owned()),
         }
     }
@@ -53,6 +56,7 @@ impl Identity {
             Self::Nobody => "User \"N/A\"".to_owned(),
             Self::User(name) => format!("User {}", quote(name.as_bytes())),
             Self::Nkey(key) => format!("Nkey {}", quote(key.as_bytes())),
+            Self::Jwt(key) => format!("JWT User {}", quote(key.as_bytes())),
             Self::Token => "Token \"[REDACTED]\"".to_owned(),
         }
     }

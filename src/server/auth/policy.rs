@@ -8,8 +8,10 @@ use super::consultation::Delegation;
 use super::embedder::{Authenticator, Custom};
 use super::permission::Permissions;
 use super::secret::Secret;
-use crate::server::account::{Account, Registry};
+use crate::server::account::{Account, Registry, Trust};
+use crate::server::base::clock::Timestamp;
 use crate::server::config::options::{self, ConnectionType, Options, UserIdentity};
+use crate::server::jwt::UserClaims;
 use crate::server::net::DistinguishedName;
 
 /// One configured user.
@@ -89,6 +91,10 @@ pub struct Policy {
     accounts: HashMap<Box<str>, Arc<Account>>,
     custom: Option<Custom>,
     delegation: Option<Arc<Delegation>>,
+    /// Whose claims make accounts; `None`: nobody shows claims.
+    trust: Option<Trust>,
+    /// Claims of the user that stands in for whoever shows none.
+    sentinel: Option<Box<str>>,
 }
 
 /// What an embedder wants beyond the options, and what stays from one policy to the next.
@@ -107,8 +113,8 @@ impl PolicyBuilder {
     }
 
     /// Lets an embedder decide.
-    pub fn set_authenticator(&mut self, authenticator: Arc<dyn Authenticator>) {
-        self.custom = Some(Custom(authenticator));
+    pub fn set_authenticator(&mut self, authenticator: impl Authenticator) {
+        self.custom = Some(Custom(Arc::new(authenticator)));
     }
 
     /// Gives clients a nonce even where nothing of the server's own needs it.
@@ -136,7 +142,9 @@ impl PolicyBuilder {
             global: Arc::clone(global),
             accounts: HashMap::new(),
             custom: self.custom.clone(),
-            delegation: Delegation::new(options, accounts).filter(|_| self.custom.is_none()),
+            delegation: Delegation::configured(options, accounts).filter(|_| self.custom.is_none()),
+            trust: Trust::of(options),
+            sentinel: options.default_sentinel.as_deref().filter(|token| !token.is_empty()).map(Into::into),
         };
         for user in &options.users {
             // An account that is named and not there: the reader of the file refuses that.
@@ -240,12 +248,35 @@ impl Policy {
 
     /// Whether credentials are asked for.
     pub fn is_required(&self) -> bool {
-        self.custom.is_some() || self.has_users() || self.has_nkeys() || self.single.is_some()
+        self.custom.is_some()
+            || self.trust.is_some()
+            || self.has_users()
+            || self.has_nkeys()
+            || self.single.is_some()
     }
 
     /// The service outside that decides about clients.
     pub const fn delegation(&self) -> Option<&Arc<Delegation>> {
         self.delegation.as_ref()
+    }
+
+    /// The token that a client shows where claims are asked for: what it said, or that of the user who
+    /// stands in for whoever says nothing.
+    pub fn shown_token<'a>(&'a self, said: &'a str) -> &'a str {
+        match &self.trust {
+            None => "",
+            Some(_) if UserClaims::decode(said).is_ok() => said,
+            Some(_) => self.sentinel.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The account of a client that shows claims, where they are good and the account is in use.
+    pub fn account_by_claims(&self, said: &str, accounts: &Registry, now: Timestamp) -> Option<Arc<Account>> {
+        let user = UserClaims::decode(self.shown_token(said)).ok()?;
+        if user.validate(now).is_blocking(true) {
+            return None;
+        }
+        accounts.find(user.account())
     }
 
     /// Whether clients are told so when they are greeted: not where everybody is let in.
@@ -255,7 +286,7 @@ impl Policy {
 
     /// Whether clients are given a nonce.
     pub fn needs_nonce(&self) -> bool {
-        self.always_nonce || self.has_nkeys() || !self.proxies.is_empty()
+        self.always_nonce || self.trust.is_some() || self.has_nkeys() || !self.proxies.is_empty()
     }
 
     /// Time to authenticate.
@@ -307,6 +338,11 @@ impl Policy {
         find(DistinguishedName::matches).or_else(|| find(DistinguishedName::matches_in_any_order))
     }
 
+    /// Whether it matters which certificate a client presented.
+    pub const fn reads_certificates(&self) -> bool {
+        self.maps_certificates || self.custom.is_some()
+    }
+
     /// Whether certificates say who somebody is.
     pub(super) const fn maps_certificates(&self) -> bool {
         self.maps_certificates
@@ -346,6 +382,16 @@ impl Policy {
     /// The account with this name, where an embedder decides.
     pub(super) fn account(&self, name: &str) -> Option<&Arc<Account>> {
         self.accounts.get(name)
+    }
+
+    /// Whose claims make accounts; `None`: nobody shows claims.
+    pub const fn trust(&self) -> Option<&Trust> {
+        self.trust.as_ref()
+    }
+
+    /// Claims of the user that stands in for whoever shows none.
+    pub(super) fn sentinel(&self) -> Option<&str> {
+        self.sentinel.as_deref()
     }
 
     /// The embedder's authenticator.

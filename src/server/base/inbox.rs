@@ -82,8 +82,6 @@ impl<T> fmt::Debug for Inbox<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]
@@ -96,12 +94,13 @@ mod tests {
 
     #[tokio::test]
     async fn waiting_task_gets_what_comes() {
-        let inbox = Arc::new(Inbox::new(8));
-        let sender = Arc::clone(&inbox);
-        let waiting = tokio::spawn(async move { [inbox.pop().await, inbox.pop().await] });
-        sender.push("one").unwrap();
-        tokio::task::yield_now().await;
-        sender.push("two").unwrap();
-        assert_eq!(waiting.await.unwrap(), ["one", "two"]);
+        let inbox = Inbox::new(8);
+        let sends = async {
+            inbox.push("one").unwrap();
+            tokio::task::yield_now().await;
+            inbox.push("two").unwrap();
+        };
+        let (got, ()) = tokio::join!(async { [inbox.pop().await, inbox.pop().await] }, sends);
+        assert_eq!(got, ["one", "two"]);
     }
 }

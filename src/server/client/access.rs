@@ -15,9 +15,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::session::{ClientSession, Phase};
+use crate::server::account::Claimed;
 use crate::server::auth::{
-    Applicant, Consultation, Decision, Errand, Grant, Identity, Note, Permissions, Refusal, RefusalReason,
-    Standing, UserLimits, Work, decide, vouched,
+    Answered, Applicant, ClaimedUser, Decision, Errand, Grant, Identity, Note, Permissions, Refusal,
+    RefusalReason, UserLimits, Work, decide,
 };
 use crate::server::base::base64::Base64;
 use crate::server::base::clock::Timestamp;
@@ -26,6 +27,7 @@ use crate::server::base::rng::Rng;
 use crate::server::config::options::{ConnectionType, Options};
 use crate::server::delivery::Courier;
 use crate::server::interest::Subscription;
+use crate::server::net::PeerCertificate;
 use crate::server::protocol::error::{CloseReason, WireError};
 
 /// Random bytes of a nonce.
@@ -43,13 +45,15 @@ pub(super) struct Access {
 
 /// A decision that is not there yet.
 #[derive(Debug)]
-struct Waiting {
-    why: Why,
+pub(super) struct Waiting {
+    pub(super) why: Why,
     /// It is the last word.
-    is_final: bool,
+    pub(super) is_final: bool,
+    /// The answer that the decision is for.
+    pub(super) answered: Option<Box<Answered>>,
     /// To be handed to who does it.
-    errand: Option<Box<Errand>>,
-    decision: oneshot::Receiver<Decision>,
+    pub(super) errand: Option<Box<Errand>>,
+    pub(super) decision: oneshot::Receiver<Decision>,
 }
 
 /// What made the client be judged, and so what follows.
@@ -61,6 +65,13 @@ pub(super) enum Why {
     Skipped,
     /// The options have changed.
     Reload,
+}
+
+impl Waiting {
+    pub(super) fn for_work(why: Why, is_final: bool, work: Work) -> Self {
+        let (errand, decision) = Errand::new(work);
+        Self { why, is_final, answered: None, errand: Some(Box::new(errand)), decision }
+    }
 }
 
 impl Access {
@@ -93,18 +104,37 @@ impl ClientSession {
         why: Why,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
+        self.judge_with(now, why, None, courier)
+    }
+
+    /// As [`Self::judge`], once an account was looked up.
+    fn judge_with(
+        &mut self,
+        now: Timestamp,
+        why: Why,
+        looked_up: Option<&Result<(), Box<str>>>,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
         let said = self.profile.options();
         let access = self.access.as_deref();
+        let policy = self.context.policy.load_full();
+        let tls = if policy.reads_certificates() { self.outbound.tls_state() } else { None };
+        let certificate =
+            tls.as_ref().and_then(|tls| PeerCertificate::from_der(tls.peer_chain.first()?).ok());
         let mut notes = Vec::new();
         let decision = decide(
-            &self.context.policy.load_full(),
+            &policy,
             &Applicant {
                 said: &said,
                 nonce: access.map(|access| &*access.nonce).unwrap_or_default(),
                 connection: self.connection_type(),
-                certificate: None,
+                is_secured: tls.is_some(),
+                certificate: certificate.map(Arc::new).as_ref(),
                 peer: self.peer,
                 id: self.outbound.id(),
+                now,
+                accounts: &self.context.accounts,
+                looked_up,
                 held: access.and_then(|access| access.grant.as_ref()).filter(|_| why == Why::Reload),
             },
             &mut notes,
@@ -112,6 +142,7 @@ impl ClientSession {
         for note in notes {
             match note {
                 Note::Debug(text) => self.debug(format_args!("{text}")),
+                Note::Error(text) => self.error(format_args!("{text}")),
                 Note::Warning(text) => self.context.conn.logger.warn(format_args!("{text}")),
             }
         }
@@ -126,72 +157,13 @@ impl ClientSession {
         }
     }
 
-    /// Puts the server's own verdict before a service outside, where one has a say; else it stands.
-    fn proceed(
-        &mut self,
-        now: Timestamp,
-        why: Why,
-        mut decision: Decision,
-        courier: &mut Courier,
-    ) -> Result<(), CloseReason> {
-        let policy = self.context.policy.load_full();
-        let Some(delegation) = policy.delegation() else {
-            return self.conclude(now, why, decision, courier);
-        };
-        let (identity, account) = match &decision {
-            Decision::Pending(_)
-            | Decision::Refused(Refusal { reason: RefusalReason::ProxyNotTrusted, .. }) => {
-                return self.conclude(now, why, decision, courier);
-            }
-            Decision::Refused(refusal) => (refusal.identity.clone(), Arc::clone(&self.account)),
-            Decision::Accepted(grant) => (grant.identity.clone(), Arc::clone(&grant.account)),
-        };
-        match (delegation.standing(&identity, &account), &mut decision) {
-            (Standing::Own, Decision::Accepted(grant)) => delegation.restrict(grant),
-            (Standing::Final | Standing::Own, _) => {}
-            (Standing::Delegated, _) => return self.consult(now, why, decision, identity, courier),
-        }
-        self.conclude(now, why, decision, courier)
-    }
-
-    /// Has the service asked. Meanwhile the client stands in the account that the server's own verdict
-    /// gave it.
-    fn consult(
-        &mut self,
-        now: Timestamp,
-        why: Why,
-        decision: Decision,
-        identity: Identity,
-        courier: &mut Courier,
-    ) -> Result<(), CloseReason> {
-        let proxy_required = match decision {
-            Decision::Accepted(grant) => {
-                self.enter(now, *grant, courier)?;
-                false
-            }
-            Decision::Refused(refusal) => refusal.reason == RefusalReason::ProxyRequired,
-            Decision::Pending(_) => false,
-        };
-        let policy = self.context.policy.load_full();
-        let Some(delegation) = policy.delegation() else { return Ok(()) };
-        let said = self.profile.options();
-        let nonce = self.access.as_ref().map(|access| access.nonce.clone()).unwrap_or_default();
-        let proxy = vouched(policy.proxies(), &nonce, &said.proxy_sig).ok().flatten().map(Into::into);
-        let about = self.about(&identity, said, &nonce, delegation.time_max());
-        let consultation = Consultation::new(delegation, about, identity, proxy, proxy_required);
-        self.wait_for(why, Work::Consult(Box::new(consultation)), true);
-        Ok(())
-    }
-
-    fn wait_for(&mut self, why: Why, work: Work, is_final: bool) {
-        let (errand, decision) = Errand::new(work);
-        let waiting = Waiting { why, is_final, errand: Some(Box::new(errand)), decision };
+    pub(super) fn wait_for(&mut self, waiting: Waiting) {
         self.access.get_or_insert_default().waiting = Some(waiting);
         self.phase = Phase::AwaitAuth;
     }
 
     /// Does what follows from a verdict that stands.
-    fn conclude(
+    pub(super) fn conclude(
         &mut self,
         now: Timestamp,
         why: Why,
@@ -201,9 +173,16 @@ impl ClientSession {
         match decision {
             Decision::Refused(refusal) => Err(self.refuse_login(now, &refusal, courier)),
             Decision::Pending(work) => {
-                self.wait_for(why, work, false);
+                self.wait_for(Waiting::for_work(why, false, work));
                 Ok(())
             }
+            Decision::NeedsAccount(account) => {
+                let decision = self.context.wanted.ask(account, &self.outbound);
+                self.wait_for(Waiting { why, is_final: false, answered: None, errand: None, decision });
+                Ok(())
+            }
+            Decision::LookedUp(result) => self.judge_with(now, why, Some(&result), courier),
+            Decision::Answered(answered) => self.weigh(now, why, answered, None, courier),
             Decision::Accepted(grant) => {
                 self.enter(now, *grant, courier)?;
                 self.phase = Phase::Active;
@@ -243,10 +222,14 @@ impl ClientSession {
                 return Ok(());
             }
         };
-        if waiting.is_final {
-            return self.conclude(now, waiting.why, decision, courier);
+        let why = waiting.why;
+        match (waiting.answered, decision) {
+            (Some(answered), Decision::LookedUp(found)) => {
+                self.weigh(now, why, answered, Some(found), courier)
+            }
+            (_, decision) if waiting.is_final => self.conclude(now, why, decision, courier),
+            (_, decision) => self.proceed(now, why, decision, courier),
         }
-        self.proceed(now, waiting.why, decision, courier)
     }
 
     /// The client sent something else than CONNECT where it has to authenticate: it is let in as the user
@@ -272,12 +255,11 @@ impl ClientSession {
             return self.violation(now, refusal, courier);
         };
         let reason = self.violation(now, refusal, courier);
-        if !told.is_empty() {
-            self.context.conn.logger.warn(format_args!("{told}"));
+        if !told.text.is_empty() {
+            self.context.conn.logger.warn(format_args!("{}", told.text));
         }
-        let policy = self.context.policy.load();
-        if let Some(account) = policy.delegation().and_then(|delegation| delegation.account()) {
-            self.tell_account_refused(account, now, told, courier);
+        if let Some(account) = &told.account {
+            self.tell_account_refused(account, now, &told.text, courier);
         }
         reason
     }
@@ -305,7 +287,7 @@ impl ClientSession {
         self.expired(WireError::UserExpired, courier)
     }
 
-    fn expired(&self, error: WireError<'_>, courier: &mut Courier) -> CloseReason {
+    pub(super) fn expired(&self, error: WireError<'_>, courier: &mut Courier) -> CloseReason {
         self.say(error, courier);
         self.debug(format_args!("{error}"));
         error.closes().unwrap_or(CloseReason::AuthenticationExpired)
@@ -318,7 +300,12 @@ impl ClientSession {
     }
 
     /// Becomes what was granted.
-    fn enter(&mut self, now: Timestamp, grant: Grant, courier: &mut Courier) -> Result<(), CloseReason> {
+    pub(super) fn enter(
+        &mut self,
+        now: Timestamp,
+        grant: Grant,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
         let left = Arc::clone(&self.account);
         if self.account.move_to(&grant.account).is_err() {
             let error = WireError::AccountConnectionsExceeded;
@@ -332,7 +319,10 @@ impl ClientSession {
         self.take_permissions(grant.permissions.clone());
         let options = self.context.conn.options();
         self.take_limits(&options, grant.limits);
-        let is_plain = grant.user.is_none() && grant.proxy.is_none() && grant.expires.is_none();
+        let is_plain = grant.user.is_none()
+            && grant.claimed.is_none()
+            && grant.proxy.is_none()
+            && grant.expires.is_none();
         match &mut self.access {
             Some(access) => access.grant = Some(grant),
             None if is_plain => {}
@@ -341,7 +331,7 @@ impl ClientSession {
         Ok(())
     }
 
-    fn take_permissions(&mut self, permissions: Option<Arc<Permissions>>) {
+    pub(super) fn take_permissions(&mut self, permissions: Option<Arc<Permissions>>) {
         let is_same = match (&self.permissions, &permissions) {
             (None, None) => true,
             (Some(own), Some(new)) => Arc::ptr_eq(own, new),
@@ -397,6 +387,19 @@ impl ClientSession {
         }
     }
 
+    /// The user that claims made of it.
+    pub(super) fn claimed_user(&self) -> Option<&ClaimedUser> {
+        self.access.as_ref()?.grant.as_ref()?.claimed.as_deref()
+    }
+
+    /// The account's claims that the client keeps to.
+    pub(super) fn remember_claims(&mut self, claimed: Arc<Claimed>) {
+        let grant = self.access.as_mut().and_then(|access| access.grant.as_mut());
+        if let Some(user) = grant.and_then(|grant| grant.claimed.as_mut()) {
+            user.account = claimed;
+        }
+    }
+
     /// Limits of the client's own.
     pub(super) fn user_limits(&self) -> UserLimits {
         let grant = self.access.as_ref().and_then(|access| access.grant.as_ref());
@@ -419,6 +422,9 @@ impl ClientSession {
             None => Why::Reload,
         };
         if why == Why::Reload {
+            if let Some(refusal) = self.lost_its_proxy() {
+                return Err(self.violation(now, &refusal, courier));
+            }
             if self.has_moved() {
                 return Err(CloseReason::ClientClosed);
             }
@@ -435,11 +441,19 @@ impl ClientSession {
         self.judge(now, why, courier)
     }
 
+    /// Why the client may not stay whose proxy is trusted no more.
+    fn lost_its_proxy(&self) -> Option<Refusal> {
+        let proxy = self.access.as_ref()?.grant.as_ref()?.proxy.as_deref()?;
+        let is_trusted = self.context.policy.load().proxies().iter().any(|key| key == proxy);
+        let reason = RefusalReason::ProxyNotTrusted;
+        (!is_trusted).then(|| Refusal { reason, identity: self.identity(), told: None })
+    }
+
     /// Whether the client goes by the name of a user that is no more, or belongs elsewhere now.
     fn has_moved(&self) -> bool {
         let policy = self.context.policy.load();
         let user = match self.identity() {
-            Identity::Nobody | Identity::Token => return false,
+            Identity::Nobody | Identity::Token | Identity::Jwt(_) => return false,
             Identity::Nkey(key) => policy.nkey(&key).cloned(),
             Identity::User(name) => policy.user(&name).cloned(),
         };
@@ -447,7 +461,11 @@ impl ClientSession {
     }
 
     /// Ends subscriptions that are allowed no more, and has the others filtered by the new rules.
-    fn keep_to_permissions(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
+    pub(super) fn keep_to_permissions(
+        &mut self,
+        now: Timestamp,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
         self.forget_exhausted();
         let Some(permissions) = self.permissions.clone() else { return self.keep_to_limits(now, courier) };
         let rules = permissions.subscribe();
@@ -477,7 +495,7 @@ impl ClientSession {
     }
 
     /// A client with more subscriptions than it may have from now on is closed.
-    fn keep_to_limits(&self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
+    pub(super) fn keep_to_limits(&self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         if self.sids.len() == 0 || self.subscriptions_max.is_none_or(|max| self.sids.len() < max) {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use arc_swap::ArcSwap;
 
 use crate::server::account::Registry;
-use crate::server::auth::Policy;
+use crate::server::auth::{Policy, WantedAccounts};
 use crate::server::conn::{Context, TlsGate};
 use crate::server::protocol::info::Info;
 use crate::server::resolver::LookUps;
@@ -20,6 +20,8 @@ pub struct ClientContext {
     pub accounts: Registry,
     /// By what logins are judged.
     pub policy: ArcSwap<Policy>,
+    /// Where accounts are asked for that are not in use yet.
+    pub wanted: WantedAccounts,
     /// What INFO says, but for what differs from client to client.
     pub info: ArcSwap<Info>,
     /// TLS of the client listener.

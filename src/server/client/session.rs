@@ -401,6 +401,9 @@ impl Session for ClientSession {
             }
             self.judge_again(now, courier)?;
         }
+        if notices.contains(Notices::CLAIMS) {
+            self.keep_to_claims(now, courier)?;
+        }
         if notices.contains(Notices::INFO) && self.takes_async_info() && self.first_ping_answered {
             self.send_async_info(courier);
         }
@@ -408,8 +411,14 @@ impl Session for ClientSession {
     }
 
     fn last_words(&mut self, reason: CloseReason, courier: &mut Courier) {
-        if reason == CloseReason::MaxConnectionsExceeded {
-            self.say_too_many_connections(courier);
+        match reason {
+            CloseReason::MaxConnectionsExceeded => self.say_too_many_connections(courier),
+            CloseReason::MaxAccountConnectionsExceeded => {
+                let error = WireError::AccountConnectionsExceeded;
+                self.error(format_args!("{error}"));
+                self.say(error, courier);
+            }
+            _ => {}
         }
     }
 
@@ -527,7 +536,7 @@ mod tests {
     use crate::server::base::rng::Rng;
     use crate::server::base::timers::Timers;
     use crate::server::config::shared::Shared;
-    use crate::server::conn::{Context, SlowConsumers, Table, Verifiers};
+    use crate::server::conn::{Consultations, Context, SlowConsumers, Table, Verifiers};
     use crate::server::delivery::Herald;
     use crate::server::events::ServerInfo;
     use crate::server::log::{Levels, Logger, Recorder};
@@ -547,6 +556,7 @@ mod tests {
             table: Table::default(),
             slow: SlowConsumers::default(),
             verifiers: Verifiers::default(),
+            consultations: Consultations::default(),
         };
         let options = conn.options.get();
         let accounts = Registry::new(&options, Arc::new(conn.clock.clone())).unwrap();
@@ -554,6 +564,7 @@ mod tests {
         let context = ClientContext {
             conn: Arc::new(conn),
             accounts,
+            wanted: crate::server::auth::WantedAccounts::new(1).0,
             look_ups: None,
             policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),

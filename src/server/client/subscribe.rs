@@ -48,10 +48,22 @@ impl ClientSession {
                 self.say(WireError::InvalidSubject, courier);
                 return;
             }
+            self.log_imports(&subscription);
             self.sids.insert(subscription);
         }
         if self.profile.verbose {
             self.say_ok(courier);
+        }
+    }
+
+    /// Says what a subscription stands for in other accounts.
+    fn log_imports(&self, subscription: &Subscription) {
+        if !self.context.conn.logger.is_debug() {
+            return;
+        }
+        for (shadow, import) in self.account.interest().shadows_of(subscription) {
+            let (subject, exporter) = (quote(shadow.subject()), quote(import.exporter_name()));
+            self.debug(format_args!("Creating import subscription on {subject} from account {exporter}"));
         }
     }
 

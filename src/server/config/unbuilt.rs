@@ -10,14 +10,6 @@ type IsUsed = fn(&Options) -> bool;
 
 /// What is not built, and whether it is asked for. The first in use is named.
 const UNBUILT: &[(&str, IsUsed)] = &[
-    ("operator", |o| !o.operators.is_empty()),
-    ("trusted_keys", |o| !o.trusted_keys.is_empty()),
-    ("resolver", |o| o.resolver.is_some() || !o.resolver_preload.is_empty()),
-    ("default_sentinel", |o| o.default_sentinel.is_some()),
-    ("ocsp", |o| o.ocsp.is_some()),
-    ("tls.ocsp_peer", |o| {
-        o.tls.as_ref().is_some_and(|tls| tls.ocsp_peer.as_ref().is_some_and(|peer| peer.verify))
-    }),
     ("http", |o| o.http_port != 0),
     ("https", |o| o.https_port != 0),
     ("cluster", |o| o.cluster.port != 0 || !o.cluster.routes.is_empty()),
@@ -76,12 +68,10 @@ mod tests {
     #[test]
     fn the_first_thing_that_is_missing_is_named() {
         let jetstream = Jetstream { enabled: true, ..Jetstream::default() };
-        let options = Options { jetstream, http_port: 1, ..Options::default() };
+        let options = Options { jetstream, http_port: 8222, ..Options::default() };
         assert_eq!(unbuilt(&options).unwrap(), "the configuration uses `http`, which natsx cannot do yet");
-        let options = Options { default_sentinel: Some(String::new()), ..options };
-        assert_eq!(
-            unbuilt(&options).unwrap(),
-            "the configuration uses `default_sentinel`, which natsx cannot do yet"
-        );
+        let jetstream_only = Options { http_port: 0, ..options };
+        let want = "the configuration uses `jetstream`, which natsx cannot do yet";
+        assert_eq!(unbuilt(&jetstream_only).unwrap(), want);
     }
 }

@@ -41,10 +41,11 @@ impl Input {
         self.need == 0 && !self.rest.is_empty()
     }
 
-    /// Whether the next read goes into the buffer of a large operation, and how much it takes.
+    /// Whether the next read goes into the buffer of a large operation, and how much it takes. A single
+    /// byte says that nobody knows how many there are: a long line, which is read like any bytes.
     pub(super) fn gathers(&self) -> Option<usize> {
         let missing = self.need.saturating_sub(self.rest.len());
-        (self.need >= GATHER_BYTES_MIN && missing > 0).then_some(missing)
+        (self.need >= GATHER_BYTES_MIN && missing > 1).then_some(missing)
     }
 
     /// Reads at most what [`Self::gathers`] said; returns what `read` returned.
@@ -74,6 +75,13 @@ mod tests {
         let mut input = Input::default();
         input.keep(b"PUB a 10\r\nabc", 22);
         assert_eq!((input.gathers(), input.rest()), (None, &b"PUB a 10\r\nabc"[..]));
+    }
+
+    #[test]
+    fn long_lines_are_not_gathered_byte_by_byte() {
+        let mut input = Input::default();
+        input.keep(&[1; GATHER_BYTES_MIN], GATHER_BYTES_MIN + 1);
+        assert_eq!(input.gathers(), None);
     }
 
     #[test]

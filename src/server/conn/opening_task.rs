@@ -24,10 +24,14 @@ use super::context::Context;
 use super::read_task::Connection;
 use super::session::Session;
 use super::tls_gate::TlsGate;
-use super::worker;
+use super::worker::{self, lend_courier};
+use crate::server::base::base64::Base64;
 use crate::server::base::clock::Clock;
 use crate::server::config::options::HandshakeFirst;
-use crate::server::delivery::Courier;
+use crate::server::delivery::{Courier, Occasion};
+use crate::server::events::{
+    CertificateInfo, ocsp_link_subject, ocsp_reject_subject, write_ocsp_link, write_ocsp_reject,
+};
 use crate::server::net::proxy::{self, Preamble};
 use crate::server::net::tls_error::HandshakeError;
 use crate::server::net::tls_stream::{Handshake, TlsStream};
@@ -268,19 +272,40 @@ impl<S: Opens> OpeningTask<S> {
                 Handshake::WaitsForSocket => transport.writable().await.map_err(HandshakeError::Socket)?,
             }
         }
+        self.check_ocsp(tls).await?;
         self.check_pinned(tls)
+    }
+
+    /// Whether responders call the peer's certificates good. As the reference, who is turned away is told of
+    /// in the system account.
+    async fn check_ocsp(&mut self, tls: &TlsStream) -> Result<(), HandshakeError> {
+        let Some(check) = self.opening.gate.peer_check() else { return Ok(()) };
+        let context = Arc::clone(&self.connection.context);
+        let chain = tls.state().unwrap_or_default().peer_chain;
+        let now = context.clock.now();
+        let Err(link) = check.check(&chain, now, &context.logger).await else { return Ok(()) };
+        let peer = chain.first().map(|peer| certificate_info(peer)).unwrap_or_default();
+        let error = HandshakeError::NotOcspValid;
+        lend_courier(&context, |courier| {
+            let mut occasion = Occasion { now, courier, log: None };
+            let herald = &context.herald;
+            herald.tell(&mut occasion, &ocsp_link_subject(herald.server_id()), |stamp, out| {
+                write_ocsp_link(stamp, &certificate_info(&link.certificate), &peer, &link.reason, out);
+            });
+            herald.tell(&mut occasion, &ocsp_reject_subject(herald.server_id()), |stamp, out| {
+                write_ocsp_reject(stamp, "Client", &peer, &error.text(None), out);
+            });
+        });
+        Err(error)
     }
 
     /// Whether the peer's key is among those accepted.
     fn check_pinned(&self, tls: &TlsStream) -> Result<(), HandshakeError> {
         let Some(pinned) = &self.opening.pinned else { return Ok(()) };
-        let state = tls.state().unwrap_or_default();
-        let Some(leaf) = state.peer_chain.first().and_then(|leaf| PeerCertificate::from_der(leaf).ok())
-        else {
+        let Some(key) = tls.state().unwrap_or_default().public_key_hex() else {
             self.debug(format_args!("Failed pinned cert test as client did not provide a certificate"));
             return Err(HandshakeError::NotPinned);
         };
-        let key = leaf.public_key_sha256_hex();
         if pinned.contains(&key) {
             return Ok(());
         }
@@ -312,6 +337,19 @@ fn begins_handshake(bytes: &[u8]) -> bool {
     /// The record type of handshakes.
     const HANDSHAKE: u8 = 0x16;
     bytes.first() == Some(&HANDSHAKE)
+}
+
+/// A certificate as events show it.
+fn certificate_info(der: &[u8]) -> CertificateInfo {
+    let facts = PeerCertificate::from_der(der);
+    CertificateInfo {
+        subject: facts.as_ref().map(|facts| facts.subject.text()).unwrap_or_default(),
+        issuer: PeerCertificate::issuer_of(der).map(|issuer| issuer.text()).unwrap_or_default(),
+        fingerprint: facts
+            .map(|facts| Base64::Standard.encode(&facts.certificate_sha256))
+            .unwrap_or_default(),
+        raw: Base64::Standard.encode(der),
+    }
 }
 
 async fn readable(transport: &Transport) -> io::Result<()> {

@@ -4,16 +4,21 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::handshake_rate::HandshakeRate;
 use crate::server::net::TlsSetup;
+use crate::server::net::ocsp_peer::PeerCheck;
 
 /// One listener's TLS. The default is none.
 #[derive(Debug)]
 pub struct TlsGate {
     /// How handshakes are made, swapped whole by a reload and by renewed files.
     setup: ArcSwapOption<TlsSetup>,
+    /// What is asked about clients' certificates.
+    peer_check: ArcSwapOption<PeerCheck>,
+    /// Wakes whoever looks after what handshakes are made with.
+    changed: Notify,
     /// How many may begin within a second.
     pub rate: HandshakeRate,
     /// Who may compute a step of a handshake: half of the machine, so that the other half serves those
@@ -22,11 +27,13 @@ pub struct TlsGate {
 }
 
 impl TlsGate {
-    /// A gate that lets `rate_limit` handshakes a second begin; zero is no limit.
-    pub fn new(setup: Option<Arc<TlsSetup>>, rate_limit: i64) -> Self {
+    /// A gate without TLS so far, that lets `rate_limit` handshakes a second begin; zero is no limit.
+    pub fn new(rate_limit: i64) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
-            setup: ArcSwapOption::new(setup),
+            setup: ArcSwapOption::empty(),
+            peer_check: ArcSwapOption::empty(),
+            changed: Notify::new(),
             rate: HandshakeRate::new(rate_limit),
             computing: Semaphore::new((cores / 2).max(1)),
         }
@@ -37,14 +44,26 @@ impl TlsGate {
         self.setup.load_full()
     }
 
-    /// Connections that come from now on make their handshakes with `setup`.
-    pub fn set_setup(&self, setup: Option<Arc<TlsSetup>>) {
+    /// What is asked about clients' certificates now, if anything is.
+    pub fn peer_check(&self) -> Option<Arc<PeerCheck>> {
+        self.peer_check.load_full()
+    }
+
+    /// Connections that come from now on make their handshakes with `setup`, and are asked about.
+    pub fn install(&self, setup: Option<Arc<TlsSetup>>, peer_check: Option<Arc<PeerCheck>>) {
+        self.peer_check.store(peer_check);
         self.setup.store(setup);
+        self.changed.notify_one();
+    }
+
+    /// Completes when another setup has come into force.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 }
 
 impl Default for TlsGate {
     fn default() -> Self {
-        Self::new(None, 0)
+        Self::new(0)
     }
 }

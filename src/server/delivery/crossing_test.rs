@@ -309,6 +309,17 @@ fn request_crosses_and_its_one_answer_comes_back() {
 }
 
 #[test]
+fn answer_that_nobody_takes_is_no_failure_for_its_sender() {
+    let mut world = helpdesk(service("svc.*"), false);
+    let (a, b) = (world.client("A"), world.client("B"));
+    a.subscribe("svc.>", None, "1");
+    world.publish(&b, "ask.me", "nowhere", "hi");
+    let reply = world.reply_of(&a);
+    assert_eq!(world.publish(&a, &reply, "", "ok"), 1);
+    assert_eq!((world.got(&b), world.pending("A")), (String::new(), (0, 0)));
+}
+
+#[test]
 fn sender_is_described_as_far_as_the_import_shares() {
     let mut world = helpdesk(service("svc.*"), true);
     let (a, b) = (world.client("A"), world.client("B"));
@@ -560,4 +571,68 @@ fn headers_ask_for_a_measurement_and_are_told() {
     world.publish(&a, &reply, "", "ok");
     let heard = heard(&mut world, &ear);
     assert!(heard.contains(r#""header":{"X-B3-Sampled":["1"]},"start""#), "{heard}");
+}
+
+#[test]
+fn figures_that_are_requests_themselves_are_not_measured() {
+    let measured = |subject: &str, results: &str| {
+        let latency = ServiceLatency { subject: results.into(), sampling: LatencySampling::Percent(100) };
+        let mut export = service(subject);
+        export.kind = ExportKind::Service {
+            response_type: ResponseType::Singleton,
+            threshold: None,
+            latency: Some(latency),
+            allow_trace: false,
+        };
+        export
+    };
+    // What A tells of `s` is a request to B, what B tells of `t` one to A.
+    let mut world = World::new(&options(vec![
+        account("A", vec![measured("s", "m")], vec![service_from("B", "t", Some("m"), false)]),
+        account("B", vec![measured("t", "n")], vec![service_from("A", "s", Some("n"), false)]),
+    ]));
+    let (ear, b) = (world.client("B"), world.client("B"));
+    ear.subscribe("t", None, "1");
+    ear.subscribe("n", None, "2");
+    assert_eq!(world.publish(&b, "n", "", "hi"), 1);
+    let got = world.got(&ear);
+    assert_eq!((got.matches("MSG t 1 ").count(), got.matches("MSG n 2 ").count()), (1, 1), "{got}");
+}
+
+#[test]
+fn system_account_learns_which_server_a_request_came_to() {
+    let mut world = World::new(&Options {
+        system_account: Some("A".into()),
+        ..options(vec![
+            account("A", vec![service("x")], vec![]),
+            account("B", vec![], vec![service_from("A", "x", None, false)]),
+        ])
+    });
+    let (a, b) = (world.client("A"), world.client("B"));
+    a.subscribe("x", None, "1");
+    world.publish(&b, "x", "", "hi");
+    let got = world.got(&a);
+    assert!(got.contains(r#"Nats-Request-Info: {"acc":"B","rtt":10,"server":"srv"}"#), "{got}");
+}
+
+#[test]
+fn message_with_too_many_ways_takes_some_of_them() {
+    // Each account imports the service of all that come after it: 2^18 ways from the first to the last.
+    const ACCOUNTS: usize = 20;
+    let name = |number: usize| format!("A{number:02}");
+    let accounts = (0..ACCOUNTS).map(|number| {
+        let after = number + 1..ACCOUNTS;
+        let imports = after.map(|exporter| service_from(&name(exporter), "x", None, false)).collect();
+        account(&name(number), vec![service("x")], imports)
+    });
+    let mut world = World::new(&options(accounts.collect()));
+    let (first, last) = (world.client(&name(0)), world.client(&name(ACCOUNTS - 1)));
+    last.subscribe("x", None, "1");
+    first.subscribe("inbox", None, "2");
+    assert!(world.publish(&first, "x", "inbox", "hi") > 0);
+    let taken = world.got(&last).matches("HMSG x 1 ").count();
+    assert!((1..1024).contains(&taken), "{taken}");
+    assert!(world.pending(&name(0)).1 < 1024);
+    // The next message has its own budget.
+    assert!(world.publish(&first, "x", "inbox", "hi") > 0);
 }

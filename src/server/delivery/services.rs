@@ -16,7 +16,7 @@ use super::courier::Courier;
 use super::latency::measure;
 use super::message::{Detail, Message};
 use super::sampling::sample;
-use crate::server::account::{Account, Awaited, Expectation, Measured, ServiceExport, ServiceImport};
+use crate::server::account::{Account, Awaited, Expectation, Measured, Noted, ServiceExport, ServiceImport};
 use crate::server::config::options::ResponseType;
 use crate::server::events::{ClientInfo, LatencyStatus};
 use crate::server::protocol::{encode, header};
@@ -38,7 +38,7 @@ pub(super) struct Hop<'a> {
     shares: bool,
     /// How much it learnt.
     detail: Detail,
-    before: Option<&'a Hop<'a>>,
+    before: Option<&'a Self>,
     depth: usize,
 }
 
@@ -55,7 +55,7 @@ impl Courier {
     /// Takes a request to the account that serves it; says whether anybody took it there.
     pub(super) fn request(&mut self, number: u32, visit: &Visit<'_>) -> bool {
         let Some(import) = visit.account.service(number) else { return false };
-        if !Hop::leads_on(visit.hop, import.export()) {
+        if !Hop::leads_on(visit.hop, import.export()) || !self.may_cross() {
             return false;
         }
         let mut measured = self.sampled(&import, visit);
@@ -64,7 +64,8 @@ impl Courier {
         if !message.reply.is_empty() {
             let measured = measured.take();
             if !message.reply.starts_with(ACK_PREFIX) {
-                awaited = Some(self.expect(import.exporter(), visit.account, import.export(), measured, visit));
+                awaited =
+                    Some(self.expect(import.exporter(), visit.account, import.export(), measured, visit));
             }
         }
         let hop = next_hop(&import, visit.hop);
@@ -94,18 +95,18 @@ impl Courier {
         taken
     }
 
-    /// Takes an answer to the account that asked. One that nobody awaits is dropped; for whoever sent
-    /// it that is no other thing than one that arrived.
-    pub(super) fn answer(&mut self, visit: &Visit<'_>) -> bool {
+    /// Takes an answer to the account that asked. What nobody awaits, or takes there, is dropped: for
+    /// whoever sent it that is no other thing than an answer that arrived.
+    pub(super) fn answer(&mut self, visit: &Visit<'_>) {
         let message = visit.message;
-        let Some(awaited) = visit.account.expected(message.subject) else { return true };
+        let Some(awaited) = visit.account.expected(message.subject) else { return };
         if !Hop::leads_on(visit.hop, awaited.export()) {
-            return false;
+            return;
         }
         let is_only = awaited.export().response_type == ResponseType::Singleton;
         // Of two answers at the same time one is the first.
         if is_only && !awaited.end() {
-            return true;
+            return;
         }
         if is_only {
             self.tell_answered(&awaited, visit.origin.peer, visit.manner);
@@ -132,7 +133,12 @@ impl Courier {
         } else if !is_only {
             awaited.touch(awaited.exporter().common().now());
         }
-        taken
+    }
+
+    /// Counts one more crossing, unless the message has crossed too often.
+    fn may_cross(&mut self) -> bool {
+        self.crossings_left = self.crossings_left.and_then(|left| left.checked_sub(1)).or(Some(0));
+        self.crossings_left != Some(0)
     }
 
     /// Delivers `message`, under `subject` or what the account's mappings make of it, in `account`.
@@ -155,9 +161,11 @@ impl Courier {
         self.visit(&result, &Visit { origin, account, hop: Some(hop), message: &message, shared, manner }) > 0
     }
 
-    /// What will be told of the request, if it is measured.
+    /// What will be told of the request, if it is measured. The server's own messages are not: what is
+    /// told may itself be a request to a service that is measured, and so on in a circle.
     fn sampled(&mut self, import: &ServiceImport, visit: &Visit<'_>) -> Option<Box<Measured>> {
         let latency = import.export().latency.as_ref()?;
+        visit.origin.peer?;
         let header = sample(latency.sampling, visit.message.header(), &mut self.rng)?;
         let now = visit.account.common().now();
         Some(Box::new(measure(visit.origin.peer, import.shares(), header, now)))
@@ -174,7 +182,7 @@ impl Courier {
         // Only one answer can be measured.
         let measured = measured.filter(|_| export.response_type == ResponseType::Singleton);
         let expectation = Expectation { exporter, importer, reply: visit.message.reply, export, measured };
-        let (awaited, given_up) = exporter.expect(expectation, &mut self.rng);
+        let Noted { awaited, given_up } = exporter.expect(expectation, &mut self.rng);
         for oldest in given_up {
             self.tell_failed(&oldest, LatencyStatus::ServiceTimeout, visit.manner);
         }

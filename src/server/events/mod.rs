@@ -11,6 +11,7 @@ mod connection;
 mod account;
 mod latency;
 mod user_info;
+mod ocsp;
 
 pub use account::{AccountFigures, account_connections_subjects, write_account_connections};
 pub use client::ClientInfo;
@@ -20,6 +21,7 @@ pub use connection::{
 };
 pub use id::EventIds;
 pub use latency::{LatencyStatus, ServiceLatency};
+pub use ocsp::{CertificateInfo, ocsp_link_subject, ocsp_reject_subject, write_ocsp_link, write_ocsp_reject};
 pub use server::{ServerFacts, ServerInfo, lame_duck_subject, shutdown_subject};
 pub use stamp::{Stamp, Traffic};
 pub use user_info::{USER_INFO_SUBJECT, UserInfo, user_info_subject, write_user_info};

@@ -20,12 +20,23 @@ pub struct Stamp<'a> {
 impl Stamp<'_> {
     /// Begins the document of an event of type `kind`.
     pub(super) fn begin<'o>(&self, kind: &str, out: &'o mut Vec<u8>) -> ObjectWriter<'o> {
+        let mut document = self.begin_without_server(kind, out);
+        self.write_server(&mut document);
+        document
+    }
+
+    /// [`Self::begin`] for the few that name the server later.
+    pub(super) fn begin_without_server<'o>(&self, kind: &str, out: &'o mut Vec<u8>) -> ObjectWriter<'o> {
         let mut document = ObjectWriter::new(out);
         document.text("type", kind);
         document.text("id", self.id);
         document.text("timestamp", &time_text(self.time));
-        document.raw("server", |out| self.server.write(self.sequence, self.time, out));
         document
+    }
+
+    /// The server that sends the event.
+    pub(super) fn write_server(&self, document: &mut ObjectWriter<'_>) {
+        document.raw("server", |out| self.server.write(self.sequence, self.time, out));
     }
 }
 

@@ -343,7 +343,8 @@ pub struct Account {
     pub trace: Option<MessageTrace>,
     /// Which account carries the traffic of its consensus groups: `system`, `owner`, or not said.
     pub cluster_traffic: String,
-    info: Info,
+    /// For people.
+    pub info: Info,
     /// Tags, kind, version.
     pub about: About,
 }

@@ -130,9 +130,11 @@ impl Document for Latency {
 
 /// A description for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Info {
-    pub(super) description: String,
-    pub(super) url: String,
+pub struct Info {
+    /// What it is.
+    pub description: String,
+    /// Where more is told.
+    pub url: String,
 }
 
 impl Info {
@@ -191,7 +193,7 @@ pub struct Export {
     /// Traces of messages continue in this account.
     pub allow_trace: bool,
     /// For people.
-    pub(super) info: Info,
+    pub info: Info,
 }
 
 impl Export {

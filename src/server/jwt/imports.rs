@@ -33,6 +33,14 @@ pub struct Import {
 }
 
 impl Import {
+    /// Whether something about it, or about its activation, forbids it to the account `importer` at any time.
+    #[must_use]
+    pub fn is_refused(&self, importer: &str) -> bool {
+        let mut findings = Findings::default();
+        self.validate(importer, &mut findings);
+        findings.is_blocking(false)
+    }
+
     fn validate(&self, importer: &str, findings: &mut Findings) {
         let is_service = self.kind == Kind::Service;
         if self.kind == Kind::Unknown {

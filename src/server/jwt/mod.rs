@@ -39,7 +39,7 @@ pub use authorization::{
 pub use claims::{About, Body, Claim, Claims, Envelope};
 pub use creds::{Creds, fuzz_creds, parse_creds, token_of_file};
 pub use error::JwtError;
-pub use exports::{Export, Latency, ResponseKind, Sampling};
+pub use exports::{Export, Info, Latency, ResponseKind, Sampling};
 pub use findings::{Finding, Findings, Severity};
 pub use generic::{Generic, GenericClaims, decode_generic};
 pub use imports::Import;

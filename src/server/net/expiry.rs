@@ -68,7 +68,8 @@ mod tests {
     #[test]
     fn each_certificate_is_told_of_when_seen_and_ever_more_urgently_later() {
         let mut expiry = Expiry::default();
-        let certificate = OwnCertificate { file: "a.pem".into(), not_after: 1_800_000_000 };
+        let certificate =
+            OwnCertificate { file: "a.pem".into(), not_after: 1_800_000_000, chain: Vec::new() };
         let mut at = |days_before: f64| {
             let span = Duration::from_secs_f64((1_800_000_000.0 - days_before * DAY as f64).max(0.0));
             expiry.look(std::slice::from_ref(&certificate), Timestamp::default() + span)

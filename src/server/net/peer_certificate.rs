@@ -90,6 +90,11 @@ impl PeerCertificate {
         Ok(facts)
     }
 
+    /// Who issued a certificate, in the forms that subjects have.
+    pub fn issuer_of(der: &[u8]) -> Option<Subject> {
+        X509Certificate::from_der(der).ok().map(|(_, certificate)| Subject::new(certificate.issuer()))
+    }
+
     /// [`Self::public_key_sha256`] as `pinned_certs` writes it.
     pub fn public_key_sha256_hex(&self) -> String {
         hex(&self.public_key_sha256)

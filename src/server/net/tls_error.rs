@@ -28,6 +28,8 @@ pub enum HandshakeError {
     TimedOut,
     /// The peer's certificate is not among those pinned.
     NotPinned,
+    /// A responder does not call the peer's certificates good.
+    NotOcspValid,
     /// A client's certificate was refused: the whole text.
     Refused(String),
     /// Nothing could be agreed on: the whole text.
@@ -71,6 +73,7 @@ impl HandshakeError {
             Self::Closed { within_record: true } => "unexpected EOF".into(),
             Self::Socket(error) => socket(&format!("read: {}", io_text(error))),
             Self::TimedOut => socket("i/o timeout"),
+            Self::NotOcspValid => "client not OCSP valid".into(),
             Self::NotPinned => "certificate not pinned".into(),
             Self::Refused(text) | Self::Incompatible(text) => text.clone(),
             Self::Library(error) => library_text(error),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::ring::Ticketer;
 use rustls::pki_types::CertificateDer;
@@ -15,6 +16,8 @@ use sha2::{Digest, Sha256};
 use super::certificate_names::CertificateNames;
 use super::cipher::{self, UnsupportedChoice};
 use super::client_verifier::ClientVerifier;
+use super::ocsp;
+use super::peer_certificate::PeerCertificate;
 use crate::server::base::pem;
 use crate::server::config::key_pair::{self, UnsupportedKey};
 use crate::server::config::options::Tls;
@@ -49,12 +52,17 @@ pub struct TlsSetup {
     pub server: Arc<ServerConfig>,
     /// The certificates shown to peers, in their order.
     pub certificates: Vec<OwnCertificate>,
+    /// What clients' chains may end in; empty where they show none.
+    trusted: Vec<CertificateDer<'static>>,
+    /// What `ca_file` holds; empty without one.
+    roots: Vec<CertificateDer<'static>>,
+    shown: Arc<Certificates>,
     /// Digests of all files read: whether they have changed since.
-    pub files: FileDigests,
+    files: FileDigests,
 }
 
 /// Files and the SHA-256 of what they held.
-pub type FileDigests = BTreeMap<PathBuf, [u8; 32]>;
+type FileDigests = BTreeMap<PathBuf, [u8; 32]>;
 
 /// One certificate of this server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +71,8 @@ pub struct OwnCertificate {
     pub file: PathBuf,
     /// When it ends, in seconds since 1970.
     pub not_after: i64,
+    /// The certificate, and what came behind it in its file.
+    pub chain: Vec<CertificateDer<'static>>,
 }
 
 /// Files where systems keep the roots they trust: the first there is counts. Reference: Go's list.
@@ -80,10 +90,15 @@ impl TlsSetup {
     pub fn new(tls: &Tls, files: &dyn Files) -> Result<Self, TlsSetupError> {
         let mut reader = Reader::new(files);
         let provider = Arc::new(cipher::provider(tls)?);
-        let resolver = Certificates::read(tls, &mut reader)?;
-        let certificates = resolver.own.clone();
+        let (certificates, shown) = Certificates::read(tls, &mut reader)?;
+        let shown = Arc::new(shown);
+        let roots = match &tls.ca_file {
+            Some(_) => reader.roots(tls.ca_file.as_deref())?,
+            None => Vec::new(),
+        };
+        let trusted = if tls.verify { reader.roots(tls.ca_file.as_deref())? } else { Vec::new() };
         let verifier: Arc<dyn ClientCertVerifier> = if tls.verify {
-            Arc::new(ClientVerifier::new(reader.roots(tls.ca_file.as_deref())?, &provider))
+            Arc::new(ClientVerifier::new(trusted.clone(), &provider))
         } else {
             WebPkiClientVerifier::no_client_auth()
         };
@@ -91,7 +106,7 @@ impl TlsSetup {
             .with_protocol_versions(&cipher::versions(tls))
             .map_err(|error| TlsSetupError::Library(error.to_string()))?
             .with_client_cert_verifier(verifier)
-            .with_cert_resolver(Arc::new(resolver));
+            .with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
         server.ignore_client_order = true;
         server.session_storage = Arc::new(NoServerSessionStorage {});
         server.send_tls13_tickets = 0;
@@ -102,7 +117,38 @@ impl TlsSetup {
             server.ticketer = ticketer;
             server.send_tls13_tickets = 1;
         }
-        Ok(Self { server: Arc::new(server), certificates, files: reader.digests })
+        Ok(Self { server: Arc::new(server), certificates, trusted, roots, shown, files: reader.digests })
+    }
+
+    /// What clients' chains may end in.
+    pub fn trusted(&self) -> &[CertificateDer<'static>] {
+        &self.trusted
+    }
+
+    /// From now on this responder's answer goes with certificate number `at`; `None` takes it off.
+    pub fn staple(&self, at: usize, answer: Option<Vec<u8>>) {
+        if let Some((_, key)) = self.shown.keys.get(at) {
+            let bare = key.load();
+            let mut stapled = CertifiedKey::new(bare.cert.clone(), Arc::clone(&bare.key));
+            stapled.ocsp = answer;
+            key.store(Arc::new(stapled));
+        }
+    }
+
+    /// Who issued a certificate of this server: the next one in its file, or one of `ca_file`.
+    ///
+    /// # Errors
+    /// Nobody did, or somebody who may not; the text is the reference's.
+    pub fn issuer(&self, certificate: &OwnCertificate) -> Result<CertificateDer<'static>, String> {
+        let [leaf, behind @ ..] = certificate.chain.as_slice() else { return Err("no issuers found".into()) };
+        let candidates = if behind.is_empty() { self.roots.as_slice() } else { behind };
+        let mut candidates = candidates.iter().take(if behind.is_empty() { candidates.len() } else { 1 });
+        let issuer = candidates.find(|issuer| ocsp::is_issued_by(leaf, issuer)).ok_or("no issuers found")?;
+        if ocsp::is_authority(issuer) {
+            return Ok(issuer.clone());
+        }
+        let subject = PeerCertificate::from_der(issuer).map(|facts| facts.subject.full_text());
+        Err(format!("{} invalid ca basic constraints: is not ca", subject.unwrap_or_default()))
     }
 
     /// Whether a file has another content than when this was built, or cannot be read any more.
@@ -146,22 +192,21 @@ impl<'a> Reader<'a> {
 /// The certificates of this server, and which of them a client is shown.
 #[derive(Debug)]
 struct Certificates {
-    own: Vec<OwnCertificate>,
-    keys: Vec<(CertificateNames, Arc<CertifiedKey>)>,
+    keys: Vec<(CertificateNames, ArcSwap<CertifiedKey>)>,
 }
 
 impl Certificates {
-    fn read(tls: &Tls, reader: &mut Reader<'_>) -> Result<Self, TlsSetupError> {
-        let mut all = Self { own: Vec::new(), keys: Vec::new() };
+    fn read(tls: &Tls, reader: &mut Reader<'_>) -> Result<(Vec<OwnCertificate>, Self), TlsSetupError> {
+        let (mut own, mut all) = (Vec::new(), Self { keys: Vec::new() });
         if let (Some(certificate), Some(key)) = (&tls.cert_file, &tls.key_file) {
-            all.add(certificate, key, reader, "")?;
-            return Ok(all);
+            own.push(all.add(certificate, key, reader, "")?);
+            return Ok((own, all));
         }
         let count = tls.certs.len();
         for (at, pair) in tls.certs.iter().enumerate() {
-            all.add(&pair.cert_file, &pair.key_file, reader, &format!(" {}/{count}", at + 1))?;
+            own.push(all.add(&pair.cert_file, &pair.key_file, reader, &format!(" {}/{count}", at + 1))?);
         }
-        Ok(all)
+        Ok((own, all))
     }
 
     fn add(
@@ -170,7 +215,7 @@ impl Certificates {
         key_file: &Path,
         reader: &mut Reader<'_>,
         which: &str,
-    ) -> Result<(), TlsSetupError> {
+    ) -> Result<OwnCertificate, TlsSetupError> {
         let refused = |reason| {
             TlsSetupError::Files(format!("error parsing X509 certificate/key pair{which}: {reason}"))
         };
@@ -181,20 +226,21 @@ impl Certificates {
             .key
             .map_err(|error| TlsSetupError::Key { file: key_file.to_string_lossy().into_owned(), error })?;
         let names = pair.chain.first().and_then(|leaf| CertificateNames::of(leaf)).unwrap_or_default();
-        self.own.push(OwnCertificate { file: file.to_owned(), not_after: names.not_after });
-        self.keys.push((names, Arc::new(CertifiedKey::new(pair.chain, key))));
-        Ok(())
+        let own =
+            OwnCertificate { file: file.to_owned(), not_after: names.not_after, chain: pair.chain.clone() };
+        self.keys.push((names, ArcSwap::from_pointee(CertifiedKey::new(pair.chain, key))));
+        Ok(own)
     }
 }
 
 impl ResolvesServerCert for Certificates {
     /// The first that has the name asked for and a signature the client knows; else the first.
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let suits = |(names, key): &&(CertificateNames, Arc<CertifiedKey>)| {
+        let suits = |(names, key): &&(CertificateNames, ArcSwap<CertifiedKey>)| {
             hello.server_name().is_none_or(|name| names.matches(name))
-                && key.key.choose_scheme(hello.signature_schemes()).is_some()
+                && key.load().key.choose_scheme(hello.signature_schemes()).is_some()
         };
         let found = self.keys.iter().find(suits).or_else(|| self.keys.first());
-        found.map(|(_, key)| Arc::clone(key))
+        found.map(|(_, key)| key.load_full())
     }
 }

@@ -22,6 +22,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 
 use super::cipher;
 use super::client_verifier;
+use super::peer_certificate::PeerCertificate;
 use super::tls_error::{self, HandshakeError, MESSAGE_BYTES_MAX};
 use super::transport::Transport;
 
@@ -54,6 +55,14 @@ pub struct TlsState {
     pub cipher: &'static str,
     /// The peer's certificates in DER, its own first; empty where none was asked for.
     pub peer_chain: Vec<Vec<u8>>,
+}
+
+impl TlsState {
+    /// SHA-256 of the peer's public key, as `pinned_certs` names it; `None` where it showed no certificate.
+    pub fn public_key_hex(&self) -> Option<String> {
+        let leaf = self.peer_chain.first()?;
+        PeerCertificate::from_der(leaf).ok().map(|leaf| leaf.public_key_sha256_hex())
+    }
 }
 
 /// How far a handshake is.
@@ -361,7 +370,12 @@ impl Session {
         if !self.send_unsent(&mut send)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let mut written = std::mem::take(&mut self.withheld);
+        let offered = slices.iter().map(|slice| slice.len()).sum();
+        let mut written = self.withheld.min(offered);
+        self.withheld -= written;
+        if self.withheld > 0 {
+            return Ok(written);
+        }
         let mut source = Source { slices, at: 0, offset: 0 };
         source.skip(written);
         SCRATCH.with_borrow_mut(|scratch| {
@@ -470,6 +484,12 @@ impl Session {
             }
         }
         Ok(true)
+    }
+
+    /// Whether ciphertext waits for the socket.
+    #[cfg(test)]
+    fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
     }
 
     fn say_goodbye(&mut self, mut send: impl FnMut(&[u8]) -> io::Result<usize>) {
@@ -604,3 +624,7 @@ fn with_room(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tls_stream_test.rs"]
+mod tests;

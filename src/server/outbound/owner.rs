@@ -23,6 +23,8 @@ impl Notices {
 
     /// What was asked elsewhere about the connection has been decided.
     pub const DECISION: Self = Self(1 << 3);
+    /// The claims of its account have changed.
+    pub const CLAIMS: Self = Self(1 << 4);
 
     /// Whether all of `notice` is in the set.
     pub const fn contains(self, notice: Self) -> bool {

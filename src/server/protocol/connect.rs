@@ -1,9 +1,11 @@
 //! The CONNECT document: what a peer says about itself.
 
+use std::fmt;
+
 use super::json::{self, Document, JsonError, Slot, SubjectPermission};
 
 /// What CONNECT said so far. A further CONNECT changes only the fields it mentions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConnectOptions {
     /// Messages come back to the connection that published them.
     pub echo: bool,
@@ -78,6 +80,21 @@ impl Default for ConnectOptions {
             remote_account: String::new(),
             proxy_sig: String::new(),
         }
+    }
+}
+
+/// Without what proves something: it may end in a log.
+impl fmt::Debug for ConnectOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { nkey, user, name, lang, version, protocol, .. } = self;
+        f.debug_struct("ConnectOptions")
+            .field("nkey", nkey)
+            .field("user", user)
+            .field("name", name)
+            .field("lang", lang)
+            .field("version", version)
+            .field("protocol", protocol)
+            .finish_non_exhaustive()
     }
 }
 
@@ -200,6 +217,17 @@ mod tests {
             assert_eq!(options.merge(text.as_bytes()), Ok(()));
             assert_ne!(options, plain, "{text}");
         }
+    }
+
+    #[test]
+    fn what_proves_something_is_not_shown() {
+        let mut options = ConnectOptions::default();
+        let secrets = ["pass", "auth_token", "sig", "jwt", "proxy_sig"];
+        for name in secrets {
+            options.merge(format!("{{\"{name}\":\"hush\",\"user\":\"ann\"}}").as_bytes()).unwrap();
+        }
+        let shown = format!("{options:?}");
+        assert!(shown.contains("ann") && !shown.contains("hush"), "{shown}");
     }
 
     #[test]

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use super::claims;
+use super::heads;
 use super::index::Sum;
 use super::key::AccountKey;
 use super::kind::Kind;
-use super::lookups::{self, FetchError, Lookups, Source};
+use super::lookups::{self, FetchError, Source, Underway};
 use super::mem::Memory;
 use super::pack;
 use super::requests::{self, Answer, Operator, Request, Rules, Verdict};
@@ -43,6 +43,8 @@ pub enum Event<W> {
     Request(Letter),
     /// Another server's answer to the question of this number.
     LookedUp(AccountKey, u64, String),
+    /// Nobody heard the question of this number.
+    Unheard(AccountKey, u64),
     /// Claims that another server sends because ours differ; empty at the end.
     Packed(String),
     /// What came of an order.
@@ -55,8 +57,8 @@ pub enum Event<W> {
     Sync,
     /// It is time to look for claims that are over.
     Expire,
-    /// The configuration was loaded again, and brings these claims.
-    Reload(Vec<(AccountKey, String)>),
+    /// The configuration was loaded again, and brings these claims; these accounts are in use.
+    Reload(Vec<(AccountKey, String)>, Vec<AccountKey>),
 }
 
 /// A request as it came.
@@ -164,18 +166,19 @@ pub enum Ticket {
 pub struct Desk<W> {
     settings: Settings,
     memory: Memory,
-    lookups: Lookups<W>,
+    /// Where claims have to be looked for elsewhere.
+    lookups: Option<Underway<W>>,
 }
 
 impl<W> Desk<W> {
     /// Nothing is asked yet.
     pub fn new(settings: Settings) -> Self {
         let source = match settings.kind {
-            Kind::Full => Source::Directory { timeout: settings.timeout, answers_itself: true },
-            Kind::Cache => Source::Directory { timeout: settings.timeout, answers_itself: false },
-            Kind::Memory | Kind::Url => Source::Web,
+            Kind::Memory => None,
+            Kind::Url => Some(Source::Web),
+            Kind::Full | Kind::Cache => Some(Source::Directory { timeout: settings.timeout }),
         };
-        Self { settings, memory: Memory::default(), lookups: Lookups::new(source) }
+        Self { settings, memory: Memory::default(), lookups: source.map(Underway::new) }
     }
 
     /// Keeps preloaded claims, where they are kept in memory.
@@ -185,12 +188,12 @@ impl<W> Desk<W> {
 
     /// When [`Self::expire_lookups`] wants to be called.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.lookups.deadline()
+        self.lookups.as_ref()?.deadline()
     }
 
     /// Gives up look-ups that nobody answered in time.
     pub fn expire_lookups(&mut self, now: Timestamp, out: &mut Vec<Action<W>>) {
-        let actions = self.lookups.expire(now);
+        let actions = self.lookups.as_mut().map(|lookups| lookups.expire(now)).unwrap_or_default();
         actions.into_iter().for_each(|action| self.act(action, out));
     }
 
@@ -209,6 +212,9 @@ impl<W> Desk<W> {
             Event::LookedUp(key, number, token) => {
                 self.look_up(now, others, key, lookups::Event::Replied(number, token), out);
             }
+            Event::Unheard(key, number) => {
+                self.look_up(now, others, key, lookups::Event::Unheard(number), out);
+            }
             Event::Packed(lines) if lines.is_empty() => {}
             Event::Packed(lines) => out.push(Action::Order(Order::Merge(lines), Ticket::Merge)),
             Event::Done(ticket, outcome) => self.done(now, others, is_known, ticket, outcome, out),
@@ -220,13 +226,28 @@ impl<W> Desk<W> {
             }
             Event::Sync => out.push(Action::Order(Order::Sum, Ticket::Sync)),
             Event::Expire => out.push(Action::Order(Order::Expire, Ticket::Expire)),
-            Event::Reload(preloads) => self.reload(preloads, out),
+            Event::Reload(preloads, in_use) => self.reload(preloads, in_use, out),
         }
     }
 
-    fn reload(&mut self, preloads: Vec<(AccountKey, String)>, out: &mut Vec<Action<W>>) {
+    fn reload(
+        &mut self,
+        preloads: Vec<(AccountKey, String)>,
+        in_use: Vec<AccountKey>,
+        out: &mut Vec<Action<W>>,
+    ) {
         match self.settings.kind {
-            Kind::Memory => preloads.into_iter().for_each(|(key, token)| self.preload(key, token)),
+            Kind::Memory => {
+                self.memory = Memory::default();
+                preloads.into_iter().for_each(|(key, token)| self.preload(key, token));
+                out.extend(in_use.into_iter().flat_map(|key| match self.memory.load(&key) {
+                    Some(token) => vec![Action::Changed(key, token.to_owned())],
+                    None => {
+                        let text = format!("Reloaded: deleting account [removed]: \"{key}\"");
+                        vec![Action::Log(Level::Notice, text), Action::Gone(key)]
+                    }
+                }));
+            }
             Kind::Url => {}
             Kind::Full | Kind::Cache => {
                 let keep = |(key, token)| Action::Order(Order::SaveIfNewer(key, token), Ticket::Preload);
@@ -255,7 +276,8 @@ impl<W> Desk<W> {
         event: lookups::Event<W>,
         out: &mut Vec<Action<W>>,
     ) {
-        if let Some(action) = self.lookups.handle(now, others, key, event) {
+        let action = self.lookups.as_mut().and_then(|lookups| lookups.handle(now, others, key, event));
+        if let Some(action) = action {
             self.act(action, out);
         }
     }
@@ -320,7 +342,7 @@ impl<W> Desk<W> {
             has_directory: kind.has_directory(),
             operator: &self.settings.operator,
         };
-        let read = claims::account_head(&body, now);
+        let read = heads::account_head(&body, now);
         let account = match rules.judge(asked, &body, read, is_known) {
             Verdict::Answered(given) => return answer(given, reply, out),
             Verdict::Keep(account) => account,
@@ -344,7 +366,7 @@ impl<W> Desk<W> {
 
     fn delete(&self, body: &[u8], reply: String, out: &mut Vec<Action<W>>) {
         let Settings { operator, system_account, may_delete, .. } = &self.settings;
-        let read = claims::delete_request(body);
+        let read = heads::delete_request(body);
         match requests::judge_delete(read, *may_delete, operator, system_account) {
             Ok(keys) => out.push(Action::Order(Order::Delete(keys), Ticket::Delete(reply))),
             Err(refusal) => answer(refusal, reply, out),

@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::claims;
 use super::disk::Disk;
+use super::heads;
 use super::index::Sum;
 use super::key::AccountKey;
 use super::pack;
@@ -200,7 +200,7 @@ fn save_foreign<D: Disk>(
     if !store.is_newer(key, token) {
         return Ok(false);
     }
-    claims::check_foreign(token).map_err(StoreError::Foreign)?;
+    heads::check_foreign(token).map_err(StoreError::Foreign)?;
     store.save(key, token, now)
 }
 

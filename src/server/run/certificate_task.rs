@@ -10,12 +10,13 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::tls::ListenerTls;
 use crate::server::base::clock::Clock;
 use crate::server::client::ClientContext;
-use crate::server::config::options::Tls;
+use crate::server::config::options::Options;
 use crate::server::config::read::Here;
+use crate::server::net::TlsSetup;
 use crate::server::net::expiry::{Expiry, Said};
-use crate::server::net::{TlsSetup, TlsSetupError};
 
 /// Time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
@@ -29,10 +30,9 @@ pub(super) async fn run(client: Arc<ClientContext>) {
     loop {
         looks.tick().await;
         let options = client.conn.options();
-        let (Some(tls), Some(setup)) = (&options.tls, client.tls.setup()) else { continue };
-        if options.watch_certificates {
-            let outcome = look(tls.clone(), Arc::clone(&setup)).await;
-            tell(&client, &setup, outcome, &mut failed);
+        let Some(setup) = client.tls.setup() else { continue };
+        if options.watch_certificates && changed(&setup).await {
+            renew(&client, &options, &setup, &mut failed).await;
         }
         let Some(setup) = client.tls.setup() else { continue };
         for said in expiry.look(&setup.certificates, client.conn.clock.now()) {
@@ -46,37 +46,37 @@ pub(super) async fn run(client: Arc<ClientContext>) {
     }
 }
 
-/// What the files stand for now; `None` where they are as they were.
-async fn look(tls: Tls, setup: Arc<TlsSetup>) -> Option<Result<TlsSetup, TlsSetupError>> {
-    let read = spawn_blocking(move || setup.files_changed(&Here).then(|| TlsSetup::new(&tls, &Here)));
+/// Whether a file holds something else than when it was read.
+async fn changed(setup: &Arc<TlsSetup>) -> bool {
+    let setup = Arc::clone(setup);
     // An error says that the runtime is shutting down.
-    read.await.ok().flatten()
+    spawn_blocking(move || setup.files_changed(&Here)).await.unwrap_or(false)
 }
 
-/// Takes what was read, or says, once, why it cannot be taken.
-fn tell(
-    client: &ClientContext,
-    seen: &Arc<TlsSetup>,
-    outcome: Option<Result<TlsSetup, TlsSetupError>>,
-    failed: &mut Option<TlsSetupError>,
-) {
+/// Takes what the files hold now, or says, once, why it cannot be taken.
+async fn renew(client: &ClientContext, options: &Options, seen: &Arc<TlsSetup>, failed: &mut Option<String>) {
     let logger = &client.conn.logger;
-    match outcome {
-        // A reload came in between and read the files itself.
-        Some(_) if client.tls.setup().is_none_or(|now| !Arc::ptr_eq(&now, seen)) => {}
-        Some(Ok(renewed)) => {
-            client.tls.set_setup(Some(Arc::new(renewed)));
-            logger.notice(format_args!("Certificate files have changed: new connections use the new ones"));
-            *failed = None;
-        }
-        Some(Err(error)) => {
+    let cache = client.tls.peer_check().and_then(|check| check.cache());
+    let renewed = match ListenerTls::build(options, cache, logger) {
+        Ok(renewed) => renewed,
+        Err(error) => {
+            let error = error.to_string();
             if failed.as_ref() != Some(&error) {
                 logger.warn(format_args!(
                     "Certificate files have changed and cannot be used, those before stay in use: {error}"
                 ));
             }
             *failed = Some(error);
+            return;
         }
-        None => *failed = None,
+    };
+    if let Err(error) = renewed.staple(options, client.conn.clock.now(), logger).await {
+        logger.warn(format_args!("Can't restart OCSP features: {error}"));
     }
+    // A reload may have come in between and read the files itself.
+    if client.tls.setup().is_some_and(|now| Arc::ptr_eq(&now, seen)) {
+        renewed.install(&client.tls);
+        logger.notice(format_args!("Certificate files have changed: new connections use the new ones"));
+    }
+    *failed = None;
 }

@@ -1,18 +1,205 @@
-//! Accounts whose claims come from a resolver: what their claims change in the running server.
+//! Accounts whose claims come from a resolver: how they come to be in use, and what their claims change in
+//! the running server.
 
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::server::account::{Account, Claimed, Note, Trust};
+use crate::server::base::clock::{Clock, Timestamp};
+use crate::server::base::duration::go_duration;
 use crate::server::client::ClientContext;
+use crate::server::config::options::{Options, Resolver, SYSTEM_ACCOUNT};
+use crate::server::jwt::AccountClaims;
+use crate::server::log::Level;
+use crate::server::outbound::Notices;
+use crate::server::protocol::error::CloseReason;
+
+/// Accounts that are looked up for one: those that it imports from, directly or through others.
+const FOLLOWED_MAX: usize = 1024;
+/// A look-up that takes longer is told as a warning. Reference: 1 s.
+const SLOW_FETCH: Duration = Duration::from_secs(1);
 
 /// Puts claims of an account into force, if it is in use.
 ///
 /// # Errors
 /// The claims cannot be used.
-pub(super) fn apply(
-    _context: &std::sync::Arc<ClientContext>,
-    _account: &str,
-    _token: &str,
-) -> Result<(), String> {
-    Err("accounts of an operator cannot be changed yet".to_owned())
+pub(super) fn apply(context: &Arc<ClientContext>, account: &str, token: &str) -> Result<(), String> {
+    if context.accounts.find(account).is_none() {
+        return Ok(());
+    }
+    let logger = &context.conn.logger;
+    if context.accounts.has_claims(account, token) {
+        logger.debug(format_args!("Requested account update for [{account}], same claims detected"));
+        return Ok(());
+    }
+    let now = context.conn.clock.now();
+    let policy = context.policy.load();
+    let trust = policy.trust().ok_or("account resolver missing")?;
+    let claims = trust.verify(account, token, now).map_err(|error| error.to_string())?;
+    let mut found = Found::default();
+    found.claims.push((claims, token.to_owned()));
+    put(context, trust, found, now);
+    Ok(())
 }
 
-/// Closes an account whose claims were deleted.
-pub(super) fn remove(_context: &std::sync::Arc<ClientContext>, _account: &str) {}
+/// Closes an account whose claims were deleted: nobody can be in it any more.
+pub(super) fn remove(context: &Arc<ClientContext>, account: &str) {
+    let Some(removed) = context.accounts.find(account) else { return };
+    let now = context.conn.clock.now();
+    let notes = context.accounts.remove_claims(account, now, cluster(&context.conn.options()));
+    tell(context, &notes);
+    for connection in clients_of(context, &removed) {
+        connection.notify(Notices::CLAIMS);
+    }
+}
+
+/// Claims that were looked up and verified.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    claims: Vec<(AccountClaims, String)>,
+    /// Why accounts that these import from are not there.
+    absent: HashMap<String, String>,
+}
+
+/// Puts verified claims into force, and has clients keep to them.
+pub(super) fn put(context: &ClientContext, trust: &Trust, found: Found, now: Timestamp) {
+    let names: Vec<String> = found.claims.iter().map(|(claims, _)| claims.envelope.subject.clone()).collect();
+    let options = context.conn.options();
+    let notes = context.accounts.put_claims(found.claims, &found.absent, trust, now, cluster(&options));
+    tell(context, &notes);
+    for name in names {
+        if let Some(account) = context.accounts.find(&name) {
+            keep_to_claims(context, &account);
+        }
+    }
+}
+
+/// Describes accounts anew that have activations that are over, and closes clients of accounts that are.
+pub(super) fn expire(context: &ClientContext, now: Timestamp) {
+    let (notes, expired) = context.accounts.expire_claims(now, cluster(&context.conn.options()));
+    tell(context, &notes);
+    for account in expired {
+        keep_to_claims(context, &account);
+    }
+}
+
+fn cluster(options: &Options) -> Option<&str> {
+    options.cluster.name.as_deref()
+}
+
+fn tell(context: &ClientContext, notes: &[Note]) {
+    for Note(level, text) in notes {
+        context.conn.logger.log(*level, format_args!("{text}"));
+    }
+}
+
+/// Has the clients of an account look at its claims. Where there are more than may be, those that came last
+/// go.
+fn keep_to_claims(context: &ClientContext, account: &Arc<Account>) {
+    if account.connections().count() == 0 {
+        return;
+    }
+    let max = account.limits().max_connections.and_then(|max| usize::try_from(max).ok());
+    for (at, connection) in clients_of(context, account).iter().enumerate() {
+        if max.is_some_and(|max| at >= max) {
+            connection.request_close(CloseReason::MaxAccountConnectionsExceeded);
+        } else {
+            connection.notify(Notices::CLAIMS);
+        }
+    }
+}
+
+/// The clients of an account, oldest first.
+fn clients_of(context: &ClientContext, account: &Account) -> Vec<Arc<crate::server::outbound::Outbound>> {
+    let mut all = context.conn.table.all();
+    all.retain(|connection| connection.counts_for(account.figures().sent()));
+    all
+}
+
+/// Looks up an account and those that it imports from, as far as they are not in use yet.
+///
+/// # Errors
+/// The account itself is not to be had. The texts are the reference's.
+pub(super) async fn find(context: &ClientContext, name: &str) -> Result<Found, String> {
+    let mut found = Found::default();
+    let mut wanted = VecDeque::from([name.to_owned()]);
+    while let Some(next) = wanted.pop_front() {
+        let fetched = fetch(context, &next).await;
+        let now = context.conn.clock.now();
+        let verified = fetched.and_then(|token| {
+            let policy = context.policy.load();
+            let trust = policy.trust().ok_or("account resolver missing")?;
+            let claims = trust.verify(&next, &token, now).map_err(|error| error.to_string())?;
+            Ok((claims, token))
+        });
+        match verified {
+            Ok((claims, token)) => {
+                let is_new = |name: &String| {
+                    *name != next
+                        && !wanted.contains(name)
+                        && !found.absent.contains_key(name)
+                        && !found.claims.iter().any(|(claims, _)| claims.envelope.subject == *name)
+                };
+                let missing: Vec<String> =
+                    context.accounts.missing_claims(&claims).into_iter().filter(is_new).collect();
+                let room = FOLLOWED_MAX.saturating_sub(found.claims.len() + wanted.len());
+                wanted.extend(missing.into_iter().take(room));
+                found.claims.push((claims, token));
+            }
+            Err(error) if next == name => return Err(error),
+            Err(error) => {
+                found.absent.insert(next, error);
+            }
+        }
+    }
+    // Exporters first: they are there when it is looked at who imports.
+    found.claims.reverse();
+    Ok(found)
+}
+
+async fn fetch(context: &ClientContext, name: &str) -> Result<String, String> {
+    let look_ups = context.look_ups.as_ref().ok_or("account resolver missing")?;
+    let logger = &context.conn.logger;
+    let started = context.conn.clock.now();
+    let fetched = look_ups.claims(name).await.map_err(|error| error.to_string());
+    let taken = context.conn.clock.now().since(started);
+    let level = if taken > SLOW_FETCH { Level::Warn } else { Level::Debug };
+    logger.log(level, format_args!("Account [{name}] fetch took {}", go_duration(taken)));
+    if let Err(error) = &fetched {
+        logger.warn(format_args!("Account fetch failed: {error}"));
+    }
+    fetched
+}
+
+/// The system account of an operator, at start: its claims are looked up. Where they cannot be had yet of a
+/// resolver that depends on others, an account stands in for it that can be told its claims; says whether
+/// that is so.
+///
+/// # Errors
+/// There are no claims, and none will come.
+pub(super) async fn start_system_account(context: &ClientContext) -> Result<bool, String> {
+    let options = context.conn.options();
+    let policy = context.policy.load_full();
+    let (Some(trust), Some(name)) = (policy.trust(), options.system_account.as_deref()) else {
+        return Ok(false);
+    };
+    if options.operators.is_empty() || name == SYSTEM_ACCOUNT {
+        return Ok(false);
+    }
+    let may_come = options.operators.len() == 1 && !matches!(options.resolver, Some(Resolver::Mem));
+    let now = context.conn.clock.now();
+    match find(context, name).await {
+        Ok(found) => put(context, trust, found, now),
+        Err(error) if !may_come => return Err(format!("error resolving system account: {error}")),
+        Err(_) => {
+            let Some(operator) = options.operators.first() else { return Ok(false) };
+            let mut claims = AccountClaims::unlimited(name);
+            claims.envelope.issuer = operator.key.clone();
+            context.accounts.system().set_claimed(Claimed::new(claims, "", trust));
+            context.conn.logger.notice(format_args!("Using bootstrapping system account"));
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

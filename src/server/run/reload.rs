@@ -9,15 +9,17 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::files;
+use super::ocsp_cache_task;
 use super::ports::PortsFile;
 use super::resolver;
 use super::server::Server;
 use super::start::{self, Prepared, StartError};
+use super::tls::ListenerTls;
+use crate::server::base::clock::Clock;
 use crate::server::config::change::{self, Change, Effects, LogLine, Ports, Refusal, Running};
 use crate::server::config::options::Options;
 use crate::server::config::{self, check};
 use crate::server::log::Settings;
-use crate::server::net::TlsSetup;
 use crate::server::net::listen_task::Gate;
 use crate::server::outbound::Notices;
 use crate::server::protocol::error::CloseReason;
@@ -43,40 +45,49 @@ impl Server {
     /// `new` is settled, with the command line's flags over it.
     pub async fn reload(&self, new: Options) -> Result<(), ReloadError> {
         let mut ports_file = self.inner.ports_file.lock().await;
+        let place = match &self.inner.client.look_ups {
+            Some(look_ups) => look_ups.place_for_reload().await,
+            None => None,
+        };
         let _held = HeldGate::hold(&self.inner.gate);
         let old = self.options();
         // What a start would tell its log of, a running server refuses to change.
         let Prepared { options: new, .. } = Prepared::new(new)?;
         let changes = change::changes(&old, &new, &self.running())?;
         let address = start::advertised(&new, self.port())?;
-        let tls = start::tls_setup(&new)?;
+        let secures_anew =
+            changes.iter().any(|change| matches!(change, Change::Tls(_) | Change::Ocsp | Change::OcspCache));
+        let tls = self.listener_tls(&new, secures_anew, changes.contains(&Change::OcspCache)).await?;
         let preloads = resolver::preloads(&new).map_err(StartError::Resolver)?;
         let settings = Settings::from_options(&new, &files::called_by());
         let digest = new.config_digest.clone();
         let client = &self.inner.client;
         // The sessions of accounts that are gone see it when they take up the new options.
         client.accounts.update(&new).map_err(StartError::from)?;
-        if let Some(look_ups) = &client.look_ups {
-            look_ups.reload(preloads).await;
-        }
         let policy = self.inner.policies.build(&new, &client.accounts, Some(&client.policy.load()));
         let auth_required = policy.is_required();
         client.conn.herald.set_info(start::description(&new, &client.info.load()));
         client.conn.options.swap(new);
         client.policy.store(Arc::new(policy));
         self.change_info(|info| info.auth_required = auth_required);
+        if let Some(place) = place {
+            place.take(preloads);
+        }
         let logger = &self.inner.client.conn.logger;
+        if let Some(tls) = tls {
+            self.change_tls(tls);
+        }
         for change in &changes {
             self.apply(change, &address, &mut ports_file);
-            if let Change::Tls(_) = change {
-                self.change_tls(tls.clone());
-            }
             for line in change.log_lines() {
                 match line {
                     LogLine::Notice(text) => logger.notice(format_args!("{text}")),
                     LogLine::Warning(text) => logger.warn(format_args!("{text}")),
                 }
             }
+        }
+        if changes.iter().any(|change| matches!(change, Change::PinnedCerts(_))) {
+            self.close_unpinned(&old);
         }
         if Effects::of(&changes).logging
             && let Err(error) = logger.reconfigure(&settings)
@@ -105,16 +116,64 @@ impl Server {
         }
     }
 
+    /// Holds those who are connected against the keys that were pinned before, as the reference does: who
+    /// was pinned stays, and who came while none was goes.
+    fn close_unpinned(&self, old: &Options) {
+        let Some(pinned) = old.tls.as_ref().map(|tls| &tls.pinned_certs).filter(|pinned| !pinned.is_empty())
+        else {
+            return;
+        };
+        let conn = &self.inner.client.conn;
+        for connection in conn.table.all() {
+            let state = connection.tls_state().unwrap_or_default();
+            let key = state.public_key_hex();
+            if key.as_ref().is_some_and(|key| pinned.contains(key)) {
+                continue;
+            }
+            let label = connection.label();
+            match key {
+                Some(key) => {
+                    conn.logger.debug(format_args!("{label} - Failed pinned cert test for key id: {key}"));
+                }
+                None => conn.logger.debug(format_args!(
+                    "{label} - Failed pinned cert test as client did not provide a certificate"
+                )),
+            }
+            connection.request_close(CloseReason::TlsHandshakeError);
+        }
+    }
+
+    /// What those who connect later meet, if that changes; nothing is in force yet.
+    async fn listener_tls(
+        &self,
+        new: &Options,
+        changes: bool,
+        drops_cache: bool,
+    ) -> Result<Option<ListenerTls>, StartError> {
+        if !changes {
+            return Ok(None);
+        }
+        let client = &self.inner.client;
+        let logger = &client.conn.logger;
+        ocsp_cache_task::save(client).await;
+        let kept = client.tls.peer_check().and_then(|check| check.cache()).filter(|_| !drops_cache);
+        let tls = ListenerTls::build(new, kept, logger)?;
+        if let Err(error) = tls.staple(new, client.conn.clock.now(), logger).await {
+            logger.warn(format_args!("Can't restart OCSP features: {error}"));
+        }
+        Ok(Some(tls))
+    }
+
     /// Who connects from now on meets this TLS. As the reference: `tls_verify` stays when TLS goes, and
     /// `tls_available` as it was at the start.
-    fn change_tls(&self, setup: Option<Arc<TlsSetup>>) {
+    fn change_tls(&self, new: ListenerTls) {
         let options = self.options();
         let tls = options.tls.as_ref();
         self.change_info(|info| {
             info.tls_required = tls.is_some() && !options.allow_non_tls;
             info.tls_verify = tls.map_or(info.tls_verify, |tls| tls.verify);
         });
-        self.inner.client.tls.set_setup(setup);
+        new.install(&self.inner.client.tls);
     }
 
     /// Does what a change asks for beyond the new options being in force. `address` is what clients are told.

@@ -10,34 +10,38 @@ use tokio::sync::{Mutex, watch};
 
 use super::accept::{self, ClientAccept};
 use super::banner::{self, Identity};
+use super::builder;
 use super::certificate_task;
 use super::files;
 use super::heartbeat_task;
+use super::ocsp_cache_task;
 use super::overdue_task;
 use super::server::{Inner, Life, Server};
+use super::staple_task;
+use super::tls::ListenerTls;
 use super::version;
+use super::{claims, claims_task};
 use super::{resolver, resolver_task};
 use crate::server::account::Registry;
-use crate::server::auth::PolicyBuilder;
 use crate::server::auth::callout::ServerKeys;
-use crate::server::base::clock::SystemClock;
+use crate::server::auth::{PolicyBuilder, WantedAccounts};
+use crate::server::base::clock::{Clock, SystemClock};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
-use crate::server::base::rng::Rng;
 use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
+use crate::server::config::check;
 use crate::server::config::options::{Options, PORT_RANDOM};
 use crate::server::config::shared::Shared;
 use crate::server::config::unbuilt;
-use crate::server::config::{self, check};
 use crate::server::conn::handshake_rate_task;
-use crate::server::conn::{Context, SlowConsumers, Table, TlsGate, Verifiers};
+use crate::server::conn::{Consultations, Context, SlowConsumers, Table, TlsGate, Verifiers};
 use crate::server::delivery::Herald;
 use crate::server::events::{ServerFacts, ServerInfo};
 use crate::server::log::Logger;
 use crate::server::net::listen_task::{self, Gate};
-use crate::server::net::{TlsSetup, TlsSetupError, advertise};
+use crate::server::net::{TlsSetupError, advertise};
 use crate::server::protocol::info::Info;
 use crate::server::protocol::transform::TransformError;
 
@@ -64,6 +68,10 @@ pub enum StartError {
     /// The resolver cannot be opened.
     #[error("{0}")]
     Resolver(String),
+    /// A certificate cannot be shown without a responder's answer, and there is none that is good; or
+    /// answers about clients are asked for, and clients show no certificates.
+    #[error("{0}")]
+    Staple(String),
     /// The pid file cannot be written.
     #[error("{0}")]
     PidFile(String),
@@ -115,6 +123,14 @@ impl Server {
 
     /// Starts a server with options that have been judged before there was a log.
     pub async fn start_prepared(prepared: Prepared, logger: Logger) -> Result<Self, StartError> {
+        Self::start_with(prepared, logger, builder::policies()).await
+    }
+
+    pub(super) async fn start_with(
+        prepared: Prepared,
+        logger: Logger,
+        policies: PolicyBuilder,
+    ) -> Result<Self, StartError> {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
@@ -128,7 +144,8 @@ impl Server {
         if let Some(refusal) = told_by_log {
             return Err(refusal.into());
         }
-        let tls = tls_setup(&options)?;
+        let tls = ListenerTls::build(&options, None, &logger)?;
+        tls.staple(&options, clock.now(), &logger).await.map_err(StartError::Staple)?;
         if let Some(resolver) = &resolver {
             resolver::check_start(&options).map_err(StartError::Resolver)?;
             resolver.announce(&logger);
@@ -155,8 +172,8 @@ impl Server {
         }
         let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
         let rate_limit = options.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit);
-        let gate_tls = Arc::new(TlsGate::new(tls, rate_limit));
-        let policies = PolicyBuilder::new(&format!("nats-{}", Rng::from_entropy().token(8)));
+        let gate_tls = Arc::new(TlsGate::new(rate_limit));
+        tls.install(&gate_tls);
         let policy = policies.build(&options, &accounts, None);
         info.auth_required = policy.is_required();
         let conn = Arc::new(Context {
@@ -169,13 +186,16 @@ impl Server {
             table: Table::default(),
             slow: SlowConsumers::default(),
             verifiers: Verifiers::default(),
+            consultations: Consultations::default(),
         });
+        let (wanted, wanted_accounts) = WantedAccounts::new(claims_task::WANTED_MAX);
         let client = Arc::new(ClientContext {
             conn,
             accounts,
             policy: ArcSwap::from_pointee(policy),
             info: ArcSwap::from_pointee(info),
             tls: gate_tls,
+            wanted,
             look_ups: resolver.as_ref().map(|resolver| resolver.look_ups.clone()),
             lame_duck: AtomicBool::new(false),
         });
@@ -191,6 +211,9 @@ impl Server {
             let task = resolver_task::run(Arc::clone(&client), resolver.parts);
             spawn_until_stopped(life.subscribe(), task);
         }
+        let awaits_system = claims::start_system_account(&client).await.map_err(StartError::Resolver)?;
+        let claims = claims_task::run(Arc::clone(&client), wanted_accounts, awaits_system);
+        spawn_until_stopped(life.subscribe(), claims);
         spawn_until_stopped(life.subscribe(), overdue_task::run(Arc::clone(&client)));
         for listener in listeners {
             let accept = ClientAccept { context: Arc::clone(&client) };
@@ -198,7 +221,7 @@ impl Server {
         }
         client.conn.logger.notice(format_args!("Server is ready"));
         let ports_file = files::write_ports(&client.conn.options(), &addresses, &client.conn.logger);
-        Ok(Self {
+        let server = Self {
             inner: Arc::new(Inner {
                 client,
                 policies,
@@ -207,7 +230,20 @@ impl Server {
                 life,
                 ports_file: Mutex::new(ports_file),
             }),
-        })
+        };
+        server.keep_stapled();
+        Ok(server)
+    }
+
+    /// Keeps answers of responders stapled to certificates; stops where one is no longer good.
+    fn keep_stapled(&self) {
+        let server = self.clone();
+        spawn_until_stopped(self.inner.life.subscribe(), async move {
+            staple_task::run(Arc::clone(&server.inner.client)).await;
+            server.stop().await;
+        });
+        let client = Arc::clone(&self.inner.client);
+        spawn_until_stopped(self.inner.life.subscribe(), ocsp_cache_task::run(client));
     }
 
     /// A connection to this server inside the process: the other end of a stream, as a client has it.
@@ -316,12 +352,6 @@ pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), 
     advertise::split(value, port)
         .map(|(host, port)| (host, i64::from(port)))
         .map_err(|error| StartError::Advertise { value: value.clone(), error })
-}
-
-/// How handshakes of the client listener are made; `None` without TLS.
-pub(super) fn tls_setup(options: &Options) -> Result<Option<Arc<TlsSetup>>, StartError> {
-    let setup = options.tls.as_ref().map(|tls| TlsSetup::new(tls, &config::read::Here)).transpose()?;
-    Ok(setup.map(Arc::new))
 }
 
 #[cfg(test)]

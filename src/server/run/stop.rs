@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::lame_duck::Plan;
+use super::ocsp_cache_task;
 use super::server::{Life, Server};
 use crate::server::base::clock::Clock;
 use crate::server::base::rng::Rng;
@@ -35,6 +36,7 @@ impl Server {
             outbound.request_close(CloseReason::ServerShutdown);
         }
         let _ = timeout(LAST_CONNECTIONS_MAX, conn.table.emptied()).await;
+        ocsp_cache_task::save(&self.inner.client).await;
         self.remove_ports(&mut *self.inner.ports_file.lock().await);
         conn.logger.notice(format_args!("Server Exiting.."));
         self.advance(Life::Stopped);

@@ -8,6 +8,7 @@ pub(crate) mod raw;
 pub(crate) mod client;
 pub(crate) mod python;
 pub(crate) mod pki;
+pub(crate) mod responder;
 pub(crate) mod secure;
 pub(crate) mod operator;
 pub(crate) mod trial;

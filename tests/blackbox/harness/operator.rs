@@ -100,6 +100,18 @@ pub(crate) fn user(account: &KeyPair, nats: Value) -> Creds {
 }
 
 impl Creds {
+    /// The user's public key.
+    pub(crate) fn public_key(&self) -> String {
+        self.key.public_key()
+    }
+
+    /// Reads a `.creds` file.
+    #[track_caller]
+    pub(crate) fn read(file: &str) -> Self {
+        let line = |start: &str| file.lines().find(|line| line.starts_with(start)).expect("a .creds file");
+        Self { jwt: line("eyJ").to_owned(), key: KeyPair::from_seed(line("SU")).expect("a seed") }
+    }
+
     /// The options of a CONNECT for this nonce.
     pub(crate) fn connect(&self, nonce: &str) -> String {
         let signature = self.key.sign(nonce.as_bytes()).expect("a key with its seed");

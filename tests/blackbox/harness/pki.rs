@@ -40,6 +40,11 @@ impl Authority {
         Self { issuer: CertifiedIssuer::signed_by(params, key(), &self.issuer).expect("a certificate") }
     }
 
+    /// A copy of its key.
+    pub(crate) fn key(&self) -> KeyPair {
+        KeyPair::from_pem(&self.issuer.key().serialize_pem()).expect("a key")
+    }
+
     pub(crate) fn pem(&self) -> String {
         self.issuer.pem()
     }
@@ -72,6 +77,13 @@ impl Certified {
         let key = KeyPair::from_pem(&self.key).expect("a key");
         let digest = Sha256::digest(key.subject_public_key_info());
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The certificate alone, DER.
+    pub(crate) fn der(&self) -> Vec<u8> {
+        use rustls::pki_types::pem::PemObject;
+        let der = rustls::pki_types::CertificateDer::from_pem_slice(self.chain.as_bytes());
+        der.expect("a certificate").to_vec()
     }
 
     /// Writes `<name>.pem` and `<name>.key`.

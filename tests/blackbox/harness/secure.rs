@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -64,12 +64,12 @@ impl Offer {
         self
     }
 
-    fn config(self) -> ClientConfig {
+    fn config(self, staple: Arc<Mutex<Vec<u8>>>) -> ClientConfig {
         let builder = ClientConfig::builder_with_provider(Arc::new(self.provider))
             .with_protocol_versions(&self.versions)
             .expect("usable choices")
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody));
+            .with_custom_certificate_verifier(Arc::new(Anybody { staple }));
         match self.certificate {
             Some((chain, key)) => {
                 let key = ring::sign::any_supported_type(&key).expect("a key");
@@ -85,6 +85,7 @@ impl Offer {
 /// A connection with TLS.
 pub(crate) struct Secure {
     stream: StreamOwned<ClientConnection, TcpStream>,
+    staple: Arc<Mutex<Vec<u8>>>,
     unread: Vec<u8>,
 }
 
@@ -92,12 +93,14 @@ impl Secure {
     /// Makes the handshake on a socket that has been used in plain so far.
     pub(crate) fn upgrade(socket: TcpStream, offer: Offer) -> Result<Self, std::io::Error> {
         let name = ServerName::try_from(offer.name).expect("a name");
-        let connection = ClientConnection::new(Arc::new(offer.config()), name).expect("a TLS client");
+        let staple = Arc::default();
+        let connection =
+            ClientConnection::new(Arc::new(offer.config(Arc::clone(&staple))), name).expect("a TLS client");
         let mut stream = StreamOwned::new(connection, socket);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
         }
-        Ok(Self { stream, unread: Vec::new() })
+        Ok(Self { stream, staple, unread: Vec::new() })
     }
 
     /// Connects, reads INFO, and makes the handshake.
@@ -117,6 +120,11 @@ impl Secure {
         let version = self.stream.conn.protocol_version().expect("a version");
         let suite = self.stream.conn.negotiated_cipher_suite().expect("a suite").suite();
         (version.as_str().unwrap_or_default().into(), suite.as_str().unwrap_or_default().into())
+    }
+
+    /// The responder's answer that came with the certificate.
+    pub(crate) fn staple(&self) -> Vec<u8> {
+        self.staple.lock().unwrap().clone()
     }
 
     /// The server's certificates.
@@ -200,7 +208,10 @@ pub(crate) fn read_line(socket: &mut TcpStream) -> String {
 
 /// Takes any server for the right one.
 #[derive(Debug)]
-struct Anybody;
+struct Anybody {
+    /// What came stapled to the certificate.
+    staple: Arc<Mutex<Vec<u8>>>,
+}
 
 impl ServerCertVerifier for Anybody {
     fn verify_server_cert(
@@ -208,9 +219,10 @@ impl ServerCertVerifier for Anybody {
         _: &CertificateDer<'_>,
         _: &[CertificateDer<'_>],
         _: &ServerName<'_>,
-        _: &[u8],
+        staple: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        *self.staple.lock().unwrap() = staple.to_vec();
         Ok(ServerCertVerified::assertion())
     }
 

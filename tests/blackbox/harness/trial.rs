@@ -7,7 +7,6 @@ use libtest_mimic::{Completion, Trial};
 
 use super::command::{Flavour, flavour};
 use super::python;
-use super::server::Start;
 
 /// What a trial needs besides the server under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +18,6 @@ pub(crate) enum Need {
     Python,
     /// This project's server: the reference doesn't have the behaviour.
     Natsx,
-    /// Users and passwords: while they aren't built, a start must refuse them.
-    Users,
 }
 
 impl Need {
@@ -30,19 +27,9 @@ impl Need {
             Self::Reference if reference().is_none() => Some("no reference nats-server on this machine"),
             Self::Python if python::interpreter().is_none() => Some("no python3 with nats-py"),
             Self::Natsx if flavour() == Flavour::Reference => Some("beyond the reference"),
-            Self::Users if is_refused("authorization { user: a, password: b }", "authorization") => {
-                Some("users are not built yet: a start refuses them")
-            }
             _ => None,
         }
     }
-}
-
-/// Whether this project's server refuses to start with `config`, naming `block`. A server that
-/// starts all the same claims to have it: the trials then hold it to that.
-fn is_refused(config: &str, block: &str) -> bool {
-    flavour() == Flavour::Natsx
-        && Start::config(config).refused().is_some_and(|log| log.iter().any(|line| line.contains(block)))
 }
 
 /// The Go server: `$NATS_SERVER`, else `nats-server` in the path.

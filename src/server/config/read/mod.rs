@@ -38,6 +38,7 @@ mod disk;
 pub use disk::Here;
 pub(super) use leaf_remote::name as remote_name;
 pub(super) use leafnode::{check_min_version, check_users as check_leaf_users};
+pub use relations::refused_imports;
 pub(super) use subjects::check_subjects;
 
 use context::{Context, Key};

@@ -100,6 +100,29 @@ struct Offer<'a> {
     service_imports: Vec<Link>,
 }
 
+/// Which imports of `importer` cannot stand, and why; told by their place in its list. `known` are the
+/// accounts that its imports lead to, directly or through others, with imports that stand.
+///
+/// That an account is admitted to what it imports is looked at as far as exports say it: activations are not.
+pub fn refused_imports<'a>(
+    known: impl Iterator<Item = &'a Account> + Clone,
+    importer: &'a Account,
+) -> Vec<(usize, String)> {
+    let mut world = World::of(known.clone().chain([importer]));
+    for account in known.clone().chain([importer]) {
+        for export in &account.exports {
+            world.export(account, export, &mut |_| ());
+        }
+    }
+    for account in known.filter(|account| account.name != importer.name) {
+        for import in &account.imports {
+            let _ = world.admit(account, import);
+        }
+    }
+    let imports = importer.imports.iter().enumerate();
+    imports.filter_map(|(at, import)| Some((at, world.admit(importer, import).err()?))).collect()
+}
+
 struct World<'a> {
     offers: HashMap<&'a str, Offer<'a>>,
 }
@@ -108,13 +131,16 @@ type Outcome = Result<(), String>;
 
 impl<'a> World<'a> {
     fn new(options: &'a Options) -> Self {
-        let mut offers: HashMap<&str, Offer<'_>> =
-            options.accounts.iter().map(|account| (account.name.as_str(), Offer::default())).collect();
+        let mut world = Self::of(options.accounts.iter());
         // Mappings at the top of the file make the global account known.
         if !options.mappings.is_empty() {
-            offers.entry(GLOBAL_ACCOUNT).or_default();
+            world.offers.entry(GLOBAL_ACCOUNT).or_default();
         }
-        Self { offers }
+        world
+    }
+
+    fn of(accounts: impl Iterator<Item = &'a Account>) -> Self {
+        Self { offers: accounts.map(|account| (account.name.as_str(), Offer::default())).collect() }
     }
 
     fn export(&mut self, account: &'a Account, export: &'a Export, fail: &mut impl FnMut(String)) {
@@ -167,13 +193,17 @@ impl<'a> World<'a> {
         if !self.offers.contains_key(import.account.as_str()) {
             return Err(format!("{} account not defined for {kind} import", quote(&import.account)));
         }
-        let result = match &import.kind {
+        let result = self.admit(account, import);
+        result.map_err(|reason| format!("Error adding {doing} {}: {reason}", quote(&import.subject)))
+    }
+
+    fn admit(&mut self, account: &'a Account, import: &Import) -> Outcome {
+        match &import.kind {
             ImportKind::Stream { prefix, to, .. } => {
                 self.import_stream(&account.name, import, prefix.as_deref(), to.as_deref())
             }
             ImportKind::Service { .. } => self.import_service(&account.name, import),
-        };
-        result.map_err(|reason| format!("Error adding {doing} {}: {reason}", quote(&import.subject)))
+        }
     }
 
     fn import_stream(

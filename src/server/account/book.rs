@@ -1,0 +1,420 @@
+//! The claims of all accounts in use, and what follows for the others when those of one change (operator
+//! mode).
+//!
+//! What an account imports depends on what the exporters' claims say: whether they export it, to whom, and
+//! whether an activation that it needs is good. So a change of one account's claims changes the descriptions
+//! of all that import from it.
+//!
+//! Pure: claims and time come in, descriptions for the registry and lines for the log go out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use super::claimed::{self, Claimed};
+use super::mapping::Mappings;
+use super::trust::Trust;
+use crate::server::base::clock::Timestamp;
+use crate::server::base::quote::quote;
+use crate::server::config::options;
+use crate::server::config::read::refused_imports;
+use crate::server::jwt::{self, AccountClaims, ActivationClaims, Import, Kind};
+use crate::server::log::Level;
+
+/// Accounts that are looked at when imports are followed. Reference: 1024.
+const FOLLOWED_MAX: usize = 1024;
+/// Shortest time between two updates of an account that nobody sends. Reference: 1 s.
+const UPDATE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What follows from a change.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Change {
+    /// Accounts that are described otherwise now, for the registry.
+    pub(super) described: Vec<options::Account>,
+    /// What the log is told.
+    pub(super) notes: Vec<Note>,
+}
+
+/// A line for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note(pub Level, pub String);
+
+/// All accounts in use by their claims.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    entries: BTreeMap<Box<str>, Entry>,
+    /// Who imports from whom, by the exporter.
+    importers: HashMap<Box<str>, BTreeSet<Box<str>>>,
+    /// When something is over, in an account.
+    ends: BTreeSet<(Timestamp, Box<str>)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    claimed: Claimed,
+    described: options::Account,
+    /// Something that it imports is not there.
+    is_incomplete: bool,
+    updated: Timestamp,
+    /// When the first of its activations is over.
+    activation_ends: Option<Timestamp>,
+    /// It has been told that the account is over.
+    is_expired: bool,
+}
+
+impl Book {
+    /// No account is in use.
+    #[must_use]
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether an account is in use.
+    #[must_use]
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    /// The claims of an account in use.
+    #[must_use]
+    pub(super) fn get(&self, name: &str) -> Option<&Claimed> {
+        self.entries.get(name).map(|entry| &entry.claimed)
+    }
+
+    /// Whether nothing would come of these claims: the account has them, and all that it imports.
+    #[must_use]
+    pub(super) fn has(&self, name: &str, token: &str) -> bool {
+        self.entries.get(name).is_some_and(|entry| !entry.is_incomplete && entry.claimed.token() == token)
+    }
+
+    /// Whether an account was updated so shortly ago that it is not looked up again.
+    #[must_use]
+    pub(super) fn is_fresh(&self, name: &str, now: Timestamp) -> bool {
+        let fresh = |entry: &Entry| !entry.is_incomplete && now.since(entry.updated) < UPDATE_INTERVAL;
+        self.entries.get(name).is_some_and(fresh)
+    }
+
+    /// The accounts that these claims import from and that are not in use yet.
+    #[must_use]
+    pub(super) fn missing(&self, claims: &AccountClaims) -> Vec<String> {
+        let exporters = claims.nats.imports.iter().flatten().map(|import| import.account.as_str());
+        let missing: BTreeSet<&str> = exporters.filter(|name| !self.knows(name)).collect();
+        missing.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Takes claims that were verified. `absent` says why an account that they import from is not there.
+    pub(super) fn put(
+        &mut self,
+        claims: Vec<(AccountClaims, String)>,
+        absent: &HashMap<String, String>,
+        trust: &Trust,
+        now: Timestamp,
+    ) -> Change {
+        let mut change = Change::default();
+        let mut changed = BTreeSet::new();
+        for (claims, token) in claims {
+            let (key, name) = (&claims.envelope.subject, &claims.envelope.name);
+            change.notes.push(Note(Level::Debug, format!("Updating account claims: {key}/{name}")));
+            changed.insert(Box::from(key.as_str()));
+            let entry = Entry {
+                described: claimed::described(&claims),
+                claimed: Claimed::new(claims, &token, trust),
+                is_incomplete: false,
+                updated: now,
+                activation_ends: None,
+                is_expired: false,
+            };
+            self.insert(entry);
+        }
+        let importers = self.importers_of(&changed);
+        self.describe(changed.into_iter().chain(importers), absent, now, &mut change);
+        change
+    }
+
+    /// Forgets an account. Those that import from it lose that.
+    pub(super) fn remove(&mut self, name: &str, now: Timestamp) -> Change {
+        let mut change = Change::default();
+        if let Some(old) = self.entries.remove(name) {
+            self.unlist(name, &old);
+            let importers = self.importers_of(&BTreeSet::from([Box::from(name)]));
+            self.describe(importers.into_iter(), &HashMap::new(), now, &mut change);
+        }
+        change
+    }
+
+    /// When the first activation or account is over, and [`Self::expire`] wants to be called.
+    #[must_use]
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.ends.first().map(|(end, _)| *end)
+    }
+
+    /// Takes an entry in. Imports that stood until now do so for the others, until they are looked at.
+    fn insert(&mut self, mut entry: Entry) {
+        let name: Box<str> = entry.described.name.as_str().into();
+        if let Some(old) = self.entries.remove(&name) {
+            self.unlist(&name, &old);
+            entry.described.imports = old.described.imports;
+        }
+        for exporter in exporters(&entry) {
+            self.importers.entry(exporter.into()).or_default().insert(name.clone());
+        }
+        self.ends.extend(entry.ends().map(|end| (end, name.clone())));
+        self.entries.insert(name, entry);
+    }
+
+    /// Takes an entry that is gone out of the lists.
+    fn unlist(&mut self, name: &str, old: &Entry) {
+        for exporter in exporters(old) {
+            if let Some(importers) = self.importers.get_mut(exporter) {
+                importers.remove(name);
+                if importers.is_empty() {
+                    self.importers.remove(exporter);
+                }
+            }
+        }
+        if let Some(end) = old.ends() {
+            self.ends.remove(&(end, name.into()));
+        }
+    }
+
+    /// Describes anew the accounts with activations that are over; also gives the accounts that are over
+    /// themselves since this was last asked.
+    pub(super) fn expire(&mut self, now: Timestamp) -> (Change, Vec<Box<str>>) {
+        let (mut expired, mut names) = (Vec::new(), Vec::new());
+        while let Some((_, name)) = self.ends.first().filter(|(end, _)| *end <= now).cloned() {
+            let Some(entry) = self.entries.get(&name) else {
+                self.ends.pop_first();
+                continue;
+            };
+            if entry.activation_ends.is_some_and(|until| until <= now) {
+                names.push(name.clone());
+            }
+            let is_over = entry.claimed.is_expired(now) && !entry.is_expired;
+            self.change(&name, |entry| {
+                entry.is_expired |= is_over;
+                entry.activation_ends = entry.activation_ends.filter(|until| *until > now);
+            });
+            expired.extend(is_over.then_some(name));
+        }
+        let mut change = Change::default();
+        self.describe(names.into_iter(), &HashMap::new(), now, &mut change);
+        (change, expired)
+    }
+
+    fn importers_of(&self, exporters: &BTreeSet<Box<str>>) -> Vec<Box<str>> {
+        let importers = exporters.iter().filter_map(|exporter| self.importers.get(exporter)).flatten();
+        let others: BTreeSet<&Box<str>> = importers.filter(|name| !exporters.contains(*name)).collect();
+        others.into_iter().cloned().collect()
+    }
+
+    /// Changes when something is over in an account.
+    fn change(&mut self, name: &str, change: impl FnOnce(&mut Entry)) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let before = entry.ends();
+        change(entry);
+        let after = entry.ends();
+        if before != after {
+            self.ends.extend(after.map(|end| (end, name.into())));
+            if let Some(end) = before {
+                self.ends.remove(&(end, name.into()));
+            }
+        }
+    }
+
+    /// Describes these accounts by what all claims say now.
+    fn describe(
+        &mut self,
+        names: impl Iterator<Item = Box<str>>,
+        absent: &HashMap<String, String>,
+        now: Timestamp,
+        change: &mut Change,
+    ) {
+        for name in names {
+            let Some(entry) = self.entries.get(&name) else { continue };
+            let outcome = self.outcome(entry, absent, now);
+            change.notes.extend(outcome.notes);
+            change.described.push(outcome.described.clone());
+            self.change(&name, |entry| {
+                entry.is_incomplete = outcome.is_incomplete;
+                entry.activation_ends = outcome.activation_ends;
+                entry.described = outcome.described;
+            });
+        }
+    }
+
+    fn outcome(&self, entry: &Entry, absent: &HashMap<String, String>, now: Timestamp) -> Outcome {
+        let claims = entry.claimed.claims();
+        let mut outcome = Outcome {
+            described: claimed::described(claims),
+            notes: Vec::new(),
+            is_incomplete: false,
+            activation_ends: None,
+        };
+        // A mapping that is none does not keep the others from being in force.
+        outcome
+            .described
+            .mappings
+            .retain(|mapping| Mappings::new(std::slice::from_ref(mapping), None).is_ok());
+        let label = entry.claimed.label();
+        for import in claims.nats.imports.iter().flatten() {
+            let Some(exporter) = self.entries.get(import.account.as_str()) else {
+                let Import { account, subject, kind, .. } = import;
+                let reason = absent.get(account).map_or("account missing", String::as_str);
+                let kind = kind.as_str();
+                let text = format!(
+                    "Can't locate account [{account}] for import of [{subject}] {kind} (err={reason})"
+                );
+                outcome.fails(Level::Error, text);
+                continue;
+            };
+            let adding = adding(import, &exporter.claimed.label(), &label);
+            outcome.notes.push(Note(Level::Debug, adding));
+            match activation(import, &exporter.claimed, &claims.envelope.subject, now) {
+                Activation::NotNeeded => {}
+                Activation::Good(ends) => {
+                    outcome.activation_ends = [outcome.activation_ends, ends].into_iter().flatten().min();
+                }
+                Activation::Bad => {
+                    let kind = import.kind.as_str();
+                    let reason = format!("{kind} import not authorized");
+                    outcome.fails(Level::Debug, error_adding(import, &label, &reason));
+                    continue;
+                }
+            }
+            outcome.described.imports.push(claimed::import(import));
+        }
+        let followed = self.followed(&outcome.described);
+        let refused = refused_imports(followed.iter().copied(), &outcome.described);
+        for (at, reason) in refused.into_iter().rev() {
+            let import = outcome.described.imports.remove(at);
+            let kind = match import.kind {
+                options::ImportKind::Stream { .. } => "stream",
+                options::ImportKind::Service { .. } => "service",
+            };
+            outcome.fails(Level::Debug, format!("Error adding {kind} import to account [{label}]: {reason}"));
+        }
+        outcome
+    }
+
+    /// The accounts that imports lead to, directly or through others.
+    fn followed(&self, importer: &options::Account) -> Vec<&options::Account> {
+        let mut found: Vec<&options::Account> = Vec::new();
+        let mut names = BTreeSet::from([importer.name.as_str()]);
+        let mut next: Vec<&options::Import> = importer.imports.iter().collect();
+        while let Some(import) = next.pop() {
+            if found.len() < FOLLOWED_MAX
+                && names.insert(&import.account)
+                && let Some(entry) = self.entries.get(import.account.as_str())
+            {
+                next.extend(&entry.described.imports);
+                found.push(&entry.described);
+            }
+        }
+        found
+    }
+}
+
+impl Entry {
+    /// When the first thing in it is over.
+    fn ends(&self) -> Option<Timestamp> {
+        let account = self.claimed.expires().filter(|_| !self.is_expired);
+        [self.activation_ends, account].into_iter().flatten().min()
+    }
+}
+
+fn exporters(entry: &Entry) -> impl Iterator<Item = &str> {
+    entry.claimed.claims().nats.imports.iter().flatten().map(|import| import.account.as_str())
+}
+
+/// What becomes of one account.
+struct Outcome {
+    described: options::Account,
+    notes: Vec<Note>,
+    is_incomplete: bool,
+    activation_ends: Option<Timestamp>,
+}
+
+impl Outcome {
+    fn fails(&mut self, level: Level, text: String) {
+        self.is_incomplete = true;
+        self.notes.push(Note(level, text));
+    }
+}
+
+fn adding(import: &Import, exporter: &str, importer: &str) -> String {
+    let Import { subject, to, local_subject, kind, .. } = import;
+    let (from, to) = match (kind, local_subject.is_unset()) {
+        (Kind::Service, false) => (local_subject, subject),
+        (_, false) => (subject, local_subject),
+        (_, true) => (subject, to),
+    };
+    let (from, to) = (quote(from.as_str()), quote(to.as_str()));
+    format!("Adding {} import {exporter}:{from} for {importer}:{to}", kind.as_str())
+}
+
+fn error_adding(import: &Import, importer: &str, reason: &str) -> String {
+    format!("Error adding {} import to account [{importer}]: {reason}", import.kind.as_str())
+}
+
+/// What an import needs beside an export.
+enum Activation {
+    /// Nothing.
+    NotNeeded,
+    /// An activation, and it has a good one, which ends then.
+    Good(Option<Timestamp>),
+    /// An activation, and it has no good one.
+    Bad,
+}
+
+fn activation(import: &Import, exporter: &Claimed, importer: &str, now: Timestamp) -> Activation {
+    let remote = match import.kind {
+        Kind::Service if import.local_subject.is_unset() && !import.to.is_unset() => &import.to,
+        _ => &import.subject,
+    };
+    let exports =
+        || exporter.claims().nats.exports.iter().flatten().filter(|export| export.kind == import.kind);
+    let own = exports().find(|export| export.subject == *remote);
+    let Some(export) = own.or_else(|| exports().find(|export| remote.is_contained_in(&export.subject)))
+    else {
+        // Nothing is exported: that is told elsewhere.
+        return Activation::NotNeeded;
+    };
+    if !export.token_required || export.account_token_position > 0 {
+        return Activation::NotNeeded;
+    }
+    match good_activation(import, export, exporter, importer, now) {
+        Some(claim) => {
+            let seconds = u64::try_from(claim.envelope.expires).ok().filter(|&seconds| seconds > 0);
+            Activation::Good(
+                seconds.map(|seconds| Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000))),
+            )
+        }
+        None => Activation::Bad,
+    }
+}
+
+fn good_activation(
+    import: &Import,
+    export: &jwt::Export,
+    exporter: &Claimed,
+    importer: &str,
+    now: Timestamp,
+) -> Option<ActivationClaims> {
+    if import.token.is_empty() || import.is_refused(importer) {
+        return None;
+    }
+    let claim = ActivationClaims::decode(&import.token).ok()?;
+    let account = &claim.nats.issuer_account;
+    let is_trusted = account.is_empty()
+        || *account == exporter.claims().envelope.subject
+            && exporter.signer(&claim.envelope.issuer).is_some();
+    let expires = claim.envelope.expires;
+    let is_over =
+        expires != 0 && u64::try_from(expires).is_ok_and(|expires| expires <= now.nanos() / 1_000_000_000);
+    let is_revoked = export.revocations.is_revoked(&claim.envelope.subject, claim.envelope.issued_at);
+    let is_good = is_trusted && !claim.validate(now).is_blocking(true) && !is_over && !is_revoked;
+    is_good.then_some(claim)
+}
+
+#[cfg(test)]
+#[path = "book_test.rs"]
+mod tests;

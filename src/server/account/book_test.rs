@@ -1,0 +1,147 @@
+//! What claims of one account mean for others.
+
+use nkeys::KeyPair;
+
+use super::*;
+use crate::server::config::options::{ImportKind, Options};
+use crate::server::jwt::fixtures::{NOW, NOW_S, signed, token};
+use crate::server::jwt::{Activation, Export};
+
+struct World {
+    operator: KeyPair,
+    trust: Trust,
+    book: Book,
+}
+
+impl World {
+    fn new() -> Self {
+        let operator = KeyPair::new_operator();
+        let trusted_keys = vec![operator.public_key()];
+        let trust = Trust::of(&Options { trusted_keys, ..Options::default() }).unwrap();
+        Self { operator, trust, book: Book::default() }
+    }
+
+    /// Puts the claims of an account; gives what is imported by which account then, and the log's lines.
+    fn put(&mut self, key: &KeyPair, change: impl FnOnce(&mut jwt::Account)) -> (Vec<String>, Vec<String>) {
+        let mut claims = AccountClaims::unlimited(key.public_key());
+        change(&mut claims.nats);
+        let token = signed(claims, &self.operator);
+        let claims = self.trust.verify(&key.public_key(), &token, NOW).unwrap();
+        let put = vec![(claims, token)];
+        shown(self.book.put(put, &HashMap::new(), &self.trust, NOW))
+    }
+}
+
+/// Imported subjects of the accounts that are described anew, and lines that are more than details.
+fn shown(change: Change) -> (Vec<String>, Vec<String>) {
+    let imports = change.described.iter().flat_map(|account| &account.imports);
+    let subjects = imports.map(|import| import.subject.clone()).collect();
+    let is_news = |note: &Note| !note.1.starts_with("Adding") && !note.1.starts_with("Updating");
+    (subjects, change.notes.into_iter().filter(is_news).map(|Note(_, text)| text).collect())
+}
+
+fn export(subject: &str) -> Option<Export> {
+    Some(Export { subject: subject.into(), kind: Kind::Stream, ..Export::default() })
+}
+
+fn import(subject: &str, exporter: &KeyPair, token: &str) -> Option<Import> {
+    let (account, token) = (exporter.public_key(), token.to_owned());
+    Some(Import { subject: subject.into(), account, token, kind: Kind::Stream, ..Import::default() })
+}
+
+#[test]
+fn imports_stand_once_their_exporter_is_there_and_exports_them() {
+    let (mut world, exporter, importer) = (World::new(), KeyPair::new_account(), KeyPair::new_account());
+    let name = importer.public_key();
+    let (imports, notes) = world.put(&importer, |account| account.imports.push(import("e.a", &exporter, "")));
+    let missing = format!(
+        "Can't locate account [{}] for import of [e.a] stream (err=account missing)",
+        exporter.public_key()
+    );
+    assert_eq!((imports, notes), (vec![], vec![missing]));
+    assert!(!world.book.has(&name, world.book.get(&name).unwrap().token()));
+    let refused = format!("Error adding stream import to account [{name}]: stream import not authorized");
+    for (exports, want, told) in
+        [(vec![], vec![], vec![refused]), (vec![export("e.>")], vec!["e.a".to_owned()], vec![])]
+    {
+        let got = world.put(&exporter, |account| account.exports = exports);
+        assert_eq!(got, (want, told));
+    }
+    assert!(world.book.has(&name, world.book.get(&name).unwrap().token()));
+    let (imports, notes) = shown(world.book.remove(&exporter.public_key(), NOW));
+    assert!(imports.is_empty() && notes.len() == 1, "{notes:?}");
+}
+
+#[test]
+fn an_activation_counts_until_it_is_over() {
+    let (mut world, exporter, importer) = (World::new(), KeyPair::new_account(), KeyPair::new_account());
+    world.put(&exporter, |account| {
+        account.exports = vec![export("e.>")];
+        account.exports.iter_mut().flatten().for_each(|export| export.token_required = true);
+    });
+    let activation = token::<Activation>(&exporter, &importer, |claim| {
+        (claim.nats.subject, claim.nats.kind) = ("e.>".into(), Kind::Stream);
+        claim.envelope.expires = NOW_S + 10;
+    });
+    let (imports, _) =
+        world.put(&importer, |account| account.imports.push(import("e.a", &exporter, &activation)));
+    assert_eq!(imports, ["e.a"]);
+    let end = NOW + Duration::from_secs(10);
+    assert_eq!(world.book.deadline(), Some(end));
+    let (change, expired) = world.book.expire(NOW);
+    assert!(change == Change::default() && expired.is_empty());
+    let (change, _) = world.book.expire(end);
+    let (imports, notes) = shown(change);
+    let label = importer.public_key();
+    let want = format!("Error adding stream import to account [{label}]: stream import not authorized");
+    assert_eq!((imports, notes), (vec![], vec![want]));
+    assert_eq!(world.book.deadline(), None);
+}
+
+#[test]
+fn imports_that_form_a_cycle_are_refused() {
+    let (mut world, one, other) = (World::new(), KeyPair::new_account(), KeyPair::new_account());
+    world.put(&one, |account| account.exports.push(export("a")));
+    let (imports, _) = world.put(&other, |account| {
+        account.exports.push(export("a"));
+        account.imports.push(import("a", &one, ""));
+    });
+    assert_eq!(imports, ["a"]);
+    let (imports, notes) = world.put(&one, |account| {
+        account.exports.push(export("a"));
+        account.imports.push(import("a", &other, ""));
+    });
+    let label = one.public_key();
+    let want = format!("Error adding stream import to account [{label}]: import forms a cycle");
+    assert_eq!((imports, notes), (vec!["a".to_owned()], vec![want]));
+}
+
+#[test]
+fn an_account_that_is_over_is_told_once() {
+    let (mut world, key) = (World::new(), KeyPair::new_account());
+    let mut claims = AccountClaims::unlimited(key.public_key());
+    claims.envelope.expires = NOW_S + 1;
+    let token = signed(claims, &world.operator);
+    let claims = world.trust.verify(&key.public_key(), &token, NOW).unwrap();
+    world.book.put(vec![(claims, token)], &HashMap::new(), &world.trust, NOW);
+    let end = NOW + Duration::from_secs(1);
+    assert_eq!(world.book.deadline(), Some(end));
+    assert!(world.book.expire(NOW).1.is_empty());
+    assert_eq!(world.book.expire(end).1, [Box::from(key.public_key())]);
+    assert!(world.book.expire(end).1.is_empty() && world.book.deadline().is_none());
+}
+
+#[test]
+fn what_imports_lead_to_is_named_as_it_is_called_here() {
+    let (mut world, exporter, importer) = (World::new(), KeyPair::new_account(), KeyPair::new_account());
+    world.put(&exporter, |account| account.exports.push(export("e.*")));
+    let mut claims = AccountClaims::unlimited(importer.public_key());
+    let mut renamed = import("e.*", &exporter, "").unwrap();
+    renamed.local_subject = "l.$1".into();
+    claims.nats.imports.push(Some(renamed));
+    let token = signed(claims.clone(), &world.operator);
+    let change = world.book.put(vec![(claims, token)], &HashMap::new(), &world.trust, NOW);
+    let import = &change.described[0].imports[0];
+    let to = Some("l.$1".to_owned());
+    assert_eq!(import.kind, ImportKind::Stream { prefix: None, to, allow_trace: false });
+}

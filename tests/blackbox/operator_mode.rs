@@ -1,0 +1,854 @@
+//! Operator mode: users, accounts and what they share by their claims. Every conversation is played with the
+//! reference too, and must go the same way.
+
+use nkeys::KeyPair;
+use serde_json::{Value, json};
+
+use crate::harness::operator::{Creds, Operator, no_limits, sign, user};
+use crate::harness::trial::trials;
+use crate::harness::wait::eventually;
+use crate::harness::{Raw, Server, Start};
+
+trials! { Reference => [
+    users_are_let_in_by_their_claims,
+    users_are_refused_for_what_their_claims_say,
+    users_of_accounts_that_are_none_are_refused,
+    signing_keys_sign_users_and_strict_operators_need_them,
+    scopes_give_rights_to_users_that_bring_none,
+    rights_by_default_are_for_users_without_own_ones,
+    limits_of_claims_are_kept,
+    users_and_accounts_expire_while_connected,
+    pinned_accounts_only_are_admitted,
+    a_sentinel_stands_in_for_who_shows_no_claims,
+    imports_lead_to_what_other_accounts_export,
+    exports_that_ask_for_it_need_an_activation,
+    changed_claims_close_who_may_not_be_there_any_more,
+    changed_claims_change_limits_and_rights_of_who_stays,
+    changed_claims_change_imports_and_mappings,
+    exporters_may_come_later,
+    a_store_of_the_nats_tools_works_unchanged,
+] }
+
+const MEMORY: &str = "MEMORY";
+/// Seconds of the epoch, long past and far ahead.
+const PAST: i64 = 1_000;
+const FUTURE: i64 = 4_000_000_000;
+
+/// Plays a conversation with both servers; both must give what is wanted.
+#[track_caller]
+fn check<T: PartialEq + std::fmt::Debug>(config: &str, want: &T, play: impl Fn(&Server) -> T) {
+    let config = format!("debug: true\n{config}");
+    for is_reference in [true, false] {
+        let start = Start::config(&config);
+        let server = if is_reference { start.reference() } else { start }.start();
+        let got = play(&server);
+        assert_eq!(&got, want, "reference: {is_reference}\n{}", server.log().join("\n"));
+    }
+}
+
+fn now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(now.expect("a clock that is right").as_secs()).expect("a time of this age")
+}
+
+/// A user with more in the envelope of its claims.
+fn user_with(account: &KeyPair, issued: u64, more: Value, nats: Value) -> (KeyPair, String) {
+    let key = KeyPair::new_user();
+    let mut body = json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1 });
+    for (name, value) in nats.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
+    let jwt = sign(account, &key.public_key(), issued, more, body);
+    (key, jwt)
+}
+
+/// What a client says to this nonce.
+type Connect = Box<dyn Fn(&str) -> String>;
+
+fn signed(jwt: String, key: KeyPair) -> Connect {
+    Box::new(move |nonce| {
+        let signature = natsx::server::base::base64::Base64::Url.encode(&key.sign(nonce.as_bytes()).unwrap());
+        json!({ "verbose": false, "pedantic": false, "jwt": jwt, "sig": signature }).to_string()
+    })
+}
+
+fn said(options: Value) -> Connect {
+    Box::new(move |_| options.to_string())
+}
+
+/// The first answer to a CONNECT and a PING.
+fn answer(server: &Server, connect: &Connect) -> String {
+    let mut raw = Raw::greeted(server);
+    let nonce = raw.info_field("nonce").expect("operator mode gives nonces");
+    raw.send(format!("CONNECT {}\r\nPING\r\n", connect(nonce.as_str().unwrap())));
+    raw.line()
+}
+
+const LET_IN: &str = "PONG";
+const VIOLATION: &str = "-ERR 'Authorization Violation'";
+
+/// Logs in with each; wants an answer, and a line of the log that contains a text.
+#[track_caller]
+fn check_logins(config: &str, cases: &[(&str, Connect, &str, &str)]) {
+    let want: Vec<_> = cases.iter().map(|(name, _, answer, _)| format!("{name}: {answer}")).collect();
+    check(config, &want, |server| {
+        let mut got = Vec::new();
+        for (name, connect, _, log) in cases {
+            let mark = server.log_mark();
+            got.push(format!("{name}: {}", answer(server, connect)));
+            if !log.is_empty() {
+                server.wait_log_after(mark, log);
+            }
+        }
+        got
+    });
+}
+
+fn users_are_let_in_by_their_claims() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let token = operator.account(&account, "A", 1, json!({}));
+    let of = |nats: Value| {
+        let (key, jwt) = user_with(&account, 1, json!({ "name": "ann" }), nats);
+        signed(jwt, key)
+    };
+    let bearer = user_with(&account, 1, json!({}), json!({ "bearer_token": true })).1;
+    let (key, jwt) = user_with(&account, 1, json!({}), json!({}));
+    let standard = Box::new(move |nonce: &str| {
+        let signature = key.sign(nonce.as_bytes()).unwrap();
+        let signature = natsx::server::base::base64::Base64::Standard.encode(&signature);
+        json!({ "jwt": jwt, "sig": signature, "verbose": false }).to_string()
+    });
+    check_logins(
+        &operator.config(MEMORY, &[(&account, &token)]),
+        &[
+            ("signed", of(json!({})), LET_IN, "Authenticated JWT: Client"),
+            ("bearer", said(json!({ "jwt": bearer, "verbose": false })), LET_IN, ""),
+            ("standard base 64", standard, LET_IN, ""),
+            ("own network", of(json!({ "src": ["10.0.0.0/8", "127.0.0.0/8"] })), LET_IN, ""),
+            ("networks as a text", of(json!({ "src": "10.0.0.0/8, 127.0.0.1/32" })), LET_IN, ""),
+            (
+                "known type",
+                of(json!({ "allowed_connection_types": ["standard", "X"] })),
+                LET_IN,
+                "invalid connection types [\"X\"]",
+            ),
+            (
+                "all day",
+                of(
+                    json!({ "times": [{ "start": "00:00:00", "end": "12:00:00" }, { "start": "11:59:59", "end": "00:00:01" }] }),
+                ),
+                LET_IN,
+                "",
+            ),
+        ],
+    );
+}
+
+fn users_are_refused_for_what_their_claims_say() {
+    let (operator, account, other) = (Operator::new(), KeyPair::new_account(), KeyPair::new_account());
+    let (gone, gone_jwt) = user_with(&account, 5, json!({}), json!({}));
+    let revocations = json!({ gone.public_key(): 5 });
+    let token = operator.account(
+        &account,
+        "A",
+        1,
+        json!({ "revocations": revocations, "limits": with(no_limits(), "disallow_bearer", json!(true)) }),
+    );
+    let of = |more: Value, nats: Value| {
+        let (key, jwt) = user_with(&account, 1, more, nats);
+        signed(jwt, key)
+    };
+    let unsigned = user_with(&account, 1, json!({}), json!({})).1;
+    let bearer = user_with(&account, 1, json!({}), json!({ "bearer_token": true })).1;
+    let foreign = {
+        let (key, jwt) = user_with(&other, 1, json!({}), json!({ "issuer_account": account.public_key() }));
+        signed(jwt, key)
+    };
+    let hours = json!({ "times": [{ "start": "00:00:00", "end": "00:00:00" }] });
+    check_logins(
+        &operator.config(MEMORY, &[(&account, &token)]),
+        &[
+            (
+                "nothing",
+                said(json!({ "user": "a", "pass": "b" })),
+                VIOLATION,
+                "Authentication requires a user JWT",
+            ),
+            ("no claims", said(json!({ "jwt": "a.b.c" })), VIOLATION, "Authentication requires a user JWT"),
+            ("an account's", said(json!({ "jwt": token })), VIOLATION, "Authentication requires a user JWT"),
+            ("no signature", said(json!({ "jwt": unsigned })), VIOLATION, "Signature missing"),
+            (
+                "no base 64",
+                said(json!({ "jwt": unsigned, "sig": "!" })),
+                VIOLATION,
+                "Signature not valid base64",
+            ),
+            ("wrong signature", signed(unsigned, KeyPair::new_user()), VIOLATION, "Signature not verified"),
+            ("expired", of(json!({ "exp": PAST }), json!({})), VIOLATION, "User JWT no longer valid: "),
+            ("not yet", of(json!({ "nbf": FUTURE }), json!({})), VIOLATION, "User JWT no longer valid: "),
+            (
+                "no network",
+                of(json!({}), json!({ "src": ["1.2.3.4"] })),
+                VIOLATION,
+                "User JWT no longer valid: ",
+            ),
+            ("other issuer", foreign, VIOLATION, "User JWT issuer is not known"),
+            ("bearer", said(json!({ "jwt": bearer })), VIOLATION, "Account does not allow bearer tokens"),
+            (
+                "type",
+                of(json!({}), json!({ "allowed_connection_types": ["MQTT"] })),
+                VIOLATION,
+                "Connection type not allowed",
+            ),
+            (
+                "no type",
+                of(json!({}), json!({ "allowed_connection_types": ["a", "b"] })),
+                VIOLATION,
+                "invalid connection types [\"A\" \"B\"]",
+            ),
+            ("revoked", signed(gone_jwt, gone), VIOLATION, "User authentication revoked"),
+            ("network", of(json!({}), json!({ "src": ["10.0.0.0/8"] })), VIOLATION, "Bad src Ip 127.0.0.1"),
+            ("hours", of(json!({}), hours), VIOLATION, "Outside connect times"),
+            (
+                "proxy",
+                of(json!({}), json!({ "proxy_required": true })),
+                "-ERR 'Proxy Required'",
+                "proxy connection required",
+            ),
+        ],
+    );
+}
+
+/// `value` with one field more.
+fn with(mut value: Value, name: &str, field: Value) -> Value {
+    value[name] = field;
+    value
+}
+
+fn users_of_accounts_that_are_none_are_refused() {
+    let (operator, other) = (Operator::new(), Operator::new());
+    let [unknown, foreign, over, broken] = [(); 4].map(|()| KeyPair::new_account());
+    let mapping = json!({ "mappings": { "a": [{ "subject": "b", "weight": 101 }] } });
+    let accounts = [
+        (&foreign, other.account(&foreign, "F", 1, json!({}))),
+        (&over, operator.account_with(&over, 1, json!({ "exp": PAST }), json!({}))),
+        (&broken, operator.account(&broken, "B", 1, mapping)),
+    ];
+    let accounts: Vec<_> = accounts.iter().map(|(key, token)| (*key, token.as_str())).collect();
+    let of = |account: &KeyPair| {
+        let (key, jwt) = user_with(account, 1, json!({}), json!({}));
+        signed(jwt, key)
+    };
+    let invalid = "Account JWT lookup error: account validation failed";
+    check_logins(
+        &operator.config(MEMORY, &accounts),
+        &[
+            ("unknown", of(&unknown), VIOLATION, "Account JWT lookup error: account missing"),
+            ("other operator's", of(&foreign), VIOLATION, invalid),
+            ("expired", of(&over), VIOLATION, invalid),
+            ("breaks a rule", of(&broken), VIOLATION, invalid),
+        ],
+    );
+}
+
+fn signing_keys_sign_users_and_strict_operators_need_them() {
+    let (operator, account, signer) = (Operator::new(), KeyPair::new_account(), KeyPair::new_account());
+    let token = operator.account(&account, "A", 1, json!({ "signing_keys": [signer.public_key()] }));
+    let by = |key: &KeyPair, nats: Value| {
+        let (user, jwt) = user_with(key, 1, json!({}), nats);
+        signed(jwt, user)
+    };
+    let issued = || json!({ "issuer_account": account.public_key() });
+    check_logins(
+        &operator.config(MEMORY, &[(&account, &token)]),
+        &[
+            ("signing key", by(&signer, issued()), LET_IN, ""),
+            ("account", by(&account, json!({})), LET_IN, ""),
+            (
+                "without account",
+                by(&signer, json!({})),
+                VIOLATION,
+                "Account JWT lookup error: account missing",
+            ),
+        ],
+    );
+    // A strict operator: only its signing key makes accounts, and only theirs make users.
+    let key = KeyPair::new_operator();
+    let nats = json!({
+        "type": "operator", "version": 2, "strict_signing_key_usage": true, "signing_keys": [key.public_key()],
+    });
+    let jwt = sign(&operator.key, &operator.key.public_key(), 1, json!({}), nats);
+    let body = json!({ "type": "account", "version": 2, "limits": no_limits(), "signing_keys": [signer.public_key()] });
+    let token = sign(&key, &account.public_key(), 1, json!({}), body);
+    let lax = KeyPair::new_account();
+    let lax_token = operator.account(&lax, "L", 1, json!({}));
+    let config = format!(
+        "operator: {jwt}\nresolver: MEMORY\nresolver_preload: {{\n{}: {token}\n{}: {lax_token}\n}}\n",
+        account.public_key(),
+        lax.public_key()
+    );
+    check_logins(
+        &config,
+        &[
+            ("signing key", by(&signer, issued()), LET_IN, ""),
+            ("account", by(&account, json!({})), VIOLATION, "User JWT issuer is not known"),
+            (
+                "identity",
+                by(&lax, json!({})),
+                VIOLATION,
+                "Account JWT lookup error: account validation failed",
+            ),
+        ],
+    );
+}
+
+/// Claims of a user without rights and limits.
+fn scoped(account: &KeyPair, signer: &KeyPair, name: &str, tags: &[&str]) -> (KeyPair, String) {
+    let key = KeyPair::new_user();
+    let body = json!({
+        "type": "user", "version": 2, "issuer_account": account.public_key(), "tags": tags,
+    });
+    let jwt = sign(signer, &key.public_key(), 1, json!({ "name": name }), body);
+    (key, jwt)
+}
+
+fn log_in(server: &Server, connect: &Connect) -> Raw {
+    let mut raw = Raw::greeted(server);
+    let nonce = raw.info_field("nonce").expect("operator mode gives nonces");
+    raw.send(format!("CONNECT {}\r\n", connect(nonce.as_str().unwrap())));
+    raw.sync();
+    raw
+}
+
+fn scopes_give_rights_to_users_that_bring_none() {
+    let (operator, account, signer) = (Operator::new(), KeyPair::new_account(), KeyPair::new_account());
+    let scope = json!({
+        "kind": "user_scope", "key": signer.public_key(), "role": "r", "description": "",
+        "template": {
+            "pub": { "allow": ["{{name()}}.>", "team.{{tag(team)}}", "acc.{{account-name()}}", "nobody.{{tag(none)}}"] },
+            "sub": { "allow": ["{{subject()}}.>"] },
+            "subs": 2, "data": -1, "payload": 5,
+        },
+    });
+    let token = operator.account(&account, "A", 1, json!({ "signing_keys": [scope] }));
+    let (key, jwt) = scoped(&account, &signer, "ann", &["team:red", "team:blue"]);
+    let ann = key.public_key();
+    let ann_in = signed(jwt, key);
+    let denied = |subject: &str| format!("-ERR 'Permissions Violation for Publish to \"{subject}\"'");
+    let mut want: Vec<String> =
+        ["bob.a", "team.green", "nobody.x"].iter().map(|subject| denied(subject)).collect();
+    want.push("-ERR 'Permissions Violation for Subscription to \"other\"'".into());
+    want.push("-ERR 'maximum subscriptions exceeded'".into());
+    want.push("-ERR 'Maximum Payload Violation'".into());
+    check(&operator.config(MEMORY, &[(&account, &token)]), &want, |server| {
+        let mut raw = log_in(server, &ann_in);
+        for subject in ["ann.x", "team.red", "team.blue", "acc.A", "bob.a", "team.green", "nobody.x"] {
+            raw.send(format!("PUB {subject} 0\r\n\r\n"));
+        }
+        raw.send(format!("SUB {ann}.a 1\r\nSUB other 2\r\nSUB {ann}.b 3\r\nSUB {ann}.c 4\r\n"));
+        let mut lines = raw.sync();
+        raw.send("PUB ann.x 6\r\n123456\r\n");
+        lines.extend(raw.closed());
+        lines
+    });
+    let own = {
+        let (key, jwt) = user_with(&signer, 1, json!({}), json!({ "issuer_account": account.public_key() }));
+        signed(jwt, key)
+    };
+    let bad = KeyPair::new_account();
+    let denying = json!({
+        "kind": "user_scope", "key": bad.public_key(), "role": "", "description": "",
+        "template": { "pub": { "deny": ["x.{{tag(none)}}"] } },
+    });
+    let token = operator.account(&account, "A", 1, json!({ "signing_keys": [scope_of(&signer), denying] }));
+    let (key, jwt) = scoped(&account, &bad, "ann", &[]);
+    let reason = "User JWT is not valid: scoped users require no permissions or limits set";
+    check_logins(
+        &operator.config(MEMORY, &[(&account, &token)]),
+        &[
+            ("own limits", own, VIOLATION, reason),
+            ("undefined", signed(jwt, key), VIOLATION, "User JWT generated invalid permissions"),
+        ],
+    );
+}
+
+fn scope_of(signer: &KeyPair) -> Value {
+    json!({ "kind": "user_scope", "key": signer.public_key(), "role": "", "description": "", "template": {} })
+}
+
+fn rights_by_default_are_for_users_without_own_ones() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let defaults = json!({ "pub": { "deny": ["d"] }, "sub": {}, "resp": { "max": 1, "ttl": 0 } });
+    let token = operator.account(&account, "A", 1, json!({ "default_permissions": defaults }));
+    let plain = user(&account, json!({}));
+    let own = user(&account, json!({ "pub": { "allow": ["d"] } }));
+    let denied = |subject: &str| format!("-ERR 'Permissions Violation for Publish to \"{subject}\"'");
+    check(
+        &operator.config(MEMORY, &[(&account, &token)]),
+        &vec![vec![denied("d"), denied("e")], vec![denied("e")]],
+        |server| {
+            [&plain, &own]
+                .map(|creds| {
+                    let mut raw = creds.log_in(server);
+                    raw.send("PUB d 0\r\n\r\nPUB e 0\r\n\r\n");
+                    raw.sync()
+                })
+                .to_vec()
+        },
+    );
+}
+
+fn limits_of_claims_are_kept() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let mut limits = no_limits();
+    (limits["conn"], limits["payload"], limits["subs"]) = (json!(2), json!(8), json!(3));
+    let token = operator.account(&account, "A", 1, json!({ "limits": limits }));
+    let small = user(&account, json!({ "payload": 4, "subs": 1 }));
+    let large = user(&account, json!({ "payload": 100, "subs": 100 }));
+    let payload = |size: usize| format!("PUB a {size}\r\n{}\r\n", "x".repeat(size));
+    let want: Vec<Vec<String>> = [
+        vec!["-ERR 'maximum subscriptions exceeded'", "-ERR 'Maximum Payload Violation'"],
+        vec!["-ERR 'maximum subscriptions exceeded'", "-ERR 'Maximum Payload Violation'"],
+        vec!["-ERR 'maximum account active connections exceeded'"],
+    ]
+    .map(|lines| lines.into_iter().map(str::to_owned).collect())
+    .to_vec();
+    check(&operator.config(MEMORY, &[(&account, &token)]), &want, |server| {
+        let mut all = Vec::new();
+        for (creds, subscriptions, size) in [(&small, 1, 4), (&large, 3, 8)] {
+            let mut raw = creds.log_in(server);
+            for sid in 0..=subscriptions {
+                raw.send(format!("SUB s.{sid} {sid}\r\n"));
+            }
+            raw.send(payload(size));
+            let mut lines = raw.sync();
+            raw.send(payload(size + 1));
+            lines.extend(raw.closed());
+            all.push(lines);
+        }
+        // The others must be gone before their places can be taken.
+        let mut stay = Vec::new();
+        eventually("two places", || {
+            let mut raw = small.try_connect(server);
+            let _ = raw.try_send("PING\r\n");
+            let let_in = raw.try_line().as_deref() == Some("PONG");
+            let_in.then(|| stay.push(raw));
+            (stay.len() == 2).then_some(())
+        });
+        all.push(small.try_connect(server).closed());
+        all
+    });
+}
+
+fn users_and_accounts_expire_while_connected() {
+    let operator = Operator::new();
+    let [lasting, ending] = [(); 2].map(|()| KeyPair::new_account());
+    let want = vec![
+        vec!["-ERR 'User Authentication Expired'".to_owned()],
+        vec!["-ERR 'Account Authentication Expired'".to_owned()],
+    ];
+    let base = operator.config(MEMORY, &[(&lasting, &operator.account(&lasting, "L", 1, json!({})))]);
+    // The times are set when each server runs.
+    for is_reference in [true, false] {
+        let start = Start::config(&base);
+        let server = if is_reference { start.reference() } else { start }.start();
+        let (key, jwt) = user_with(&lasting, 1, json!({ "exp": now() + 2 }), json!({}));
+        let mut user = log_in(&server, &signed(jwt, key));
+        let mut got = vec![user.closed()];
+        drop(server);
+        let token = operator.account_with(&ending, 1, json!({ "exp": now() + 3 }), json!({}));
+        let start = Start::config(&operator.config(MEMORY, &[(&ending, &token)]));
+        let server = if is_reference { start.reference() } else { start }.start();
+        let creds = crate::harness::operator::user(&ending, json!({}));
+        got.push(creds.log_in(&server).closed());
+        assert_eq!(got, want, "reference: {is_reference}");
+        assert_eq!(creds.try_connect(&server).closed(), [VIOLATION], "reference: {is_reference}");
+    }
+}
+
+fn pinned_accounts_only_are_admitted() {
+    let operator = Operator::new();
+    let [pinned, other] = [(); 2].map(|()| KeyPair::new_account());
+    let tokens = [&pinned, &other].map(|account| operator.account(account, "A", 1, json!({})));
+    let mut config = operator.config(MEMORY, &[(&pinned, &tokens[0]), (&other, &tokens[1])]);
+    config.push_str(&format!("resolver_pinned_accounts: [{}]\n", pinned.public_key()));
+    let of = |account: &KeyPair| {
+        let (key, jwt) = user_with(account, 1, json!({}), json!({}));
+        signed(jwt, key)
+    };
+    let reason = format!("Account {} not listed as operator pinned account", other.public_key());
+    check_logins(
+        &config,
+        &[
+            ("pinned", of(&pinned), LET_IN, ""),
+            ("system", of(&operator.system), LET_IN, ""),
+            ("other", of(&other), VIOLATION, &reason),
+        ],
+    );
+}
+
+fn a_sentinel_stands_in_for_who_shows_no_claims() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let token = operator.account(&account, "A", 1, json!({}));
+    let sentinel =
+        user_with(&account, 1, json!({}), json!({ "bearer_token": true, "pub": { "deny": [">"] } })).1;
+    let mut config = operator.config(MEMORY, &[(&account, &token)]);
+    config.push_str(&format!("default_sentinel: {sentinel}\n"));
+    let denied = "-ERR 'Permissions Violation for Publish to \"a\"'".to_owned();
+    check(&config, &vec![vec![denied.clone()], vec![denied], vec![]], |server| {
+        let say = |mut raw: Raw| {
+            raw.send("PUB a 0\r\n\r\n");
+            raw.sync()
+        };
+        let nothing = said(json!({ "verbose": false }));
+        let other = said(json!({ "verbose": false, "jwt": "no claims", "user": "a", "pass": "b" }));
+        let creds = user(&account, json!({}));
+        vec![say(log_in(server, &nothing)), say(log_in(server, &other)), say(creds.log_in(server))]
+    });
+}
+
+/// What came for a subscription, as `subject payload`.
+fn messages(raw: &mut Raw, count: usize) -> Vec<String> {
+    let mut all: Vec<String> = (0..count)
+        .map(|_| raw.message())
+        .map(|message| format!("{} {}", message.subject, message.text()))
+        .collect();
+    all.sort();
+    all
+}
+
+fn imports_lead_to_what_other_accounts_export() {
+    let operator = Operator::new();
+    let [exporter, importer] = [(); 2].map(|()| KeyPair::new_account());
+    let key = exporter.public_key();
+    let own = importer.public_key();
+    let exports = json!([
+        { "subject": "public.>", "type": "stream" },
+        { "subject": "for.*.x", "type": "stream", "account_token_position": 2 },
+        { "subject": "ask.*", "type": "service" },
+    ]);
+    let imports = json!([
+        { "subject": "public.a", "account": key, "type": "stream" },
+        { "subject": "public.b", "account": key, "type": "stream", "to": "prefix" },
+        { "subject": "public.c.*", "account": key, "type": "stream", "local_subject": "local.$1.c" },
+        { "subject": format!("for.{own}.x"), "account": key, "type": "stream" },
+        { "subject": "for.other.x", "account": key, "type": "stream" },
+        { "subject": "ask.*", "account": key, "type": "service", "local_subject": "local.ask.$1" },
+        { "subject": "hidden", "account": key, "type": "stream" },
+    ]);
+    let tokens = [
+        operator.account(&exporter, "E", 1, json!({ "exports": exports })),
+        operator.account(&importer, "I", 1, json!({ "imports": imports })),
+    ];
+    let config = operator.config(MEMORY, &[(&exporter, &tokens[0]), (&importer, &tokens[1])]);
+    let (publisher, reader) = (user(&exporter, json!({})), user(&importer, json!({})));
+    let mut want = vec![
+        format!("for.{own}.x 4"),
+        "local.z.c 3".to_owned(),
+        "prefix.public.b 2".to_owned(),
+        "public.a 1".to_owned(),
+    ];
+    want.extend(["ask.me please".to_owned(), "r answer".to_owned()]);
+    check(&config, &want, |server| {
+        let mut reader = reader.log_in(server);
+        reader.send("SUB > 1\r\n");
+        reader.expect_silence();
+        let mut publisher = publisher.log_in(server);
+        for (subject, payload) in [
+            ("public.a", 1),
+            ("public.b", 2),
+            ("public.c.z", 3),
+            (&*format!("for.{own}.x"), 4),
+            ("for.other.x", 5),
+            ("hidden", 6),
+        ] {
+            publisher.send(format!("PUB {subject} 1\r\n{payload}\r\n"));
+        }
+        publisher.expect_silence();
+        let mut got = messages(&mut reader, 4);
+        reader.send("UNSUB 1\r\nSUB r 2\r\n");
+        publisher.send("SUB ask.* 1\r\n");
+        publisher.expect_silence();
+        reader.expect_silence();
+        reader.send("PUB local.ask.me r 6\r\nplease\r\n");
+        let request = publisher.message();
+        got.push(format!("{} {}", request.subject, request.text()));
+        publisher.send(format!("PUB {} 6\r\nanswer\r\n", request.reply.expect("a reply subject")));
+        got.extend(messages(&mut reader, 1));
+        got
+    });
+}
+
+/// An activation of `exporter` for `importer`.
+fn activation(
+    signer: &KeyPair,
+    exporter: &KeyPair,
+    importer: &KeyPair,
+    subject: &str,
+    more: Value,
+) -> String {
+    let mut body = json!({ "type": "activation", "version": 2, "subject": subject, "kind": "stream" });
+    if signer.public_key() != exporter.public_key() {
+        body["issuer_account"] = exporter.public_key().into();
+    }
+    sign(signer, &importer.public_key(), 5, more, body)
+}
+
+fn exports_that_ask_for_it_need_an_activation() {
+    let operator = Operator::new();
+    let [exporter, signer, stranger] = [(); 3].map(|()| KeyPair::new_account());
+    // Importers with each kind of activation; only the first two and the last are let have it.
+    let importers: Vec<KeyPair> = (0..7).map(|_| KeyPair::new_account()).collect();
+    let [own, by_signer, none, foreign, over, revoked, still] = &importers[..] else { unreachable!() };
+    let export = json!({
+        "subject": "secret.>", "type": "stream", "token_req": true,
+        "revocations": { revoked.public_key(): 5, still.public_key(): 4 },
+    });
+    let nats = json!({ "exports": [export], "signing_keys": [signer.public_key()] });
+    let exporter_token = operator.account(&exporter, "E", 1, nats);
+    let activations = [
+        activation(&exporter, &exporter, own, "secret.>", json!({})),
+        activation(&signer, &exporter, by_signer, "secret.*", json!({})),
+        String::new(),
+        activation(&stranger, &exporter, foreign, "secret.>", json!({})),
+        activation(&exporter, &exporter, over, "secret.>", json!({ "exp": PAST })),
+        activation(&exporter, &exporter, revoked, "secret.>", json!({})),
+        activation(&exporter, &exporter, still, "secret.>", json!({})),
+    ];
+    let _ = none;
+    let tokens: Vec<String> = importers
+        .iter()
+        .zip(&activations)
+        .map(|(importer, token)| {
+            let mut import =
+                json!({ "subject": "secret.a", "account": exporter.public_key(), "type": "stream" });
+            if !token.is_empty() {
+                import["token"] = token.as_str().into();
+            }
+            operator.account(importer, "I", 1, json!({ "imports": [import] }))
+        })
+        .collect();
+    let mut accounts = vec![(&exporter, exporter_token.as_str())];
+    accounts.extend(importers.iter().zip(&tokens).map(|(key, token)| (key, token.as_str())));
+    let users: Vec<Creds> = importers.iter().map(|importer| user(importer, json!({}))).collect();
+    let publisher = user(&exporter, json!({}));
+    check(
+        &operator.config(MEMORY, &accounts),
+        &vec![true, true, false, false, false, false, true],
+        |server| {
+            let mut readers: Vec<Raw> = users.iter().map(|creds| creds.log_in(server)).collect();
+            for reader in &mut readers {
+                reader.send("SUB secret.a 1\r\nSUB end 2\r\n");
+                reader.expect_silence();
+            }
+            let mut publisher = publisher.log_in(server);
+            publisher.send("PUB secret.a 1\r\nx\r\n");
+            publisher.expect_silence();
+            readers
+                .iter_mut()
+                .map(|reader| {
+                    reader.send("PUB end 0\r\n\r\n");
+                    reader.message().subject == "secret.a"
+                })
+                .collect()
+        },
+    );
+}
+
+/// Sends new claims of an account to the server.
+#[track_caller]
+fn update(asker: &mut Raw, account: &KeyPair, token: &str) {
+    let subject = format!("$SYS.REQ.ACCOUNT.{}.CLAIMS.UPDATE", account.public_key());
+    asker.send(format!("PUB {subject} answers {}\r\n{token}\r\n", token.len()));
+    let answer = asker.message();
+    assert!(answer.text().contains("\"code\":200"), "{}", answer.text());
+}
+
+fn asker(operator: &Operator, server: &Server) -> Raw {
+    let mut raw = operator.system_user().log_in(server);
+    raw.send("SUB answers 1\r\n");
+    raw.sync();
+    raw
+}
+
+fn changed_claims_close_who_may_not_be_there_any_more() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let [kept, removed, altered] = [(); 3].map(|()| KeyPair::new_account());
+    let scope = |subject: &str| {
+        json!({
+            "kind": "user_scope", "key": altered.public_key(), "role": "", "description": "",
+            "template": { "pub": { "allow": [subject] }, "subs": -1, "data": -1, "payload": -1 },
+        })
+    };
+    let keys = |all: Vec<Value>| json!({ "signing_keys": all });
+    let (kept_key, removed_key) = (json!(kept.public_key()), json!(removed.public_key()));
+    let before = keys(vec![kept_key.clone(), removed_key, scope("a")]);
+    let issued = json!({ "issuer_account": account.public_key() });
+    let users = [
+        user_with(&account, 1, json!({}), json!({})),
+        user_with(&account, 1, json!({}), json!({})),
+        user_with(&account, 1, json!({}), json!({ "bearer_token": true })),
+        user_with(&kept, 1, json!({}), issued.clone()),
+        user_with(&removed, 1, json!({}), issued),
+        scoped(&account, &altered, "s", &[]),
+    ];
+    let revoked = users[1].0.public_key();
+    let connects: Vec<Connect> = users.into_iter().map(|(key, jwt)| signed(jwt, key)).collect();
+    let mut after = keys(vec![kept_key, scope("b")]);
+    after["revocations"] = json!({ revoked: 1 });
+    after["limits"] = with(no_limits(), "disallow_bearer", json!(true));
+    let tokens = [operator.account(&account, "A", 1, before), operator.account(&account, "A", 2, after)];
+    let one = |line: &str| Some(vec![line.to_owned()]);
+    let want = vec![
+        None,
+        one("-ERR 'User Authentication Revoked'"),
+        one(VIOLATION),
+        None,
+        Some(vec![]),
+        Some(vec![]),
+    ];
+    check(&operator.config(MEMORY, &[(&account, &tokens[0])]), &want, |server| {
+        let mut clients: Vec<Raw> = connects.iter().map(|connect| log_in(server, connect)).collect();
+        update(&mut asker(&operator, server), &account, &tokens[1]);
+        let stays = |at: usize| at == 0 || at == 3;
+        let outcome = |(at, client): (usize, &mut Raw)| {
+            if stays(at) {
+                client.expect_silence();
+                return None;
+            }
+            Some(client.closed())
+        };
+        clients.iter_mut().enumerate().map(outcome).collect()
+    });
+}
+
+fn changed_claims_change_limits_and_rights_of_who_stays() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let mut limits = no_limits();
+    (limits["conn"], limits["payload"]) = (json!(2), json!(4));
+    let rights = json!({ "pub": { "deny": ["p"] }, "sub": { "deny": ["s"] } });
+    let after = json!({ "limits": limits, "default_permissions": rights });
+    let tokens = [operator.account(&account, "A", 1, json!({})), operator.account(&account, "A", 2, after)];
+    let creds = user(&account, json!({}));
+    let lines = |all: &[&str]| all.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+    let want = vec![
+        lines(&["-ERR 'maximum account active connections exceeded'"]),
+        lines(&[
+            "-ERR 'Permissions Violation for Subscription to \"s\" (sid \"1\")'",
+            "-ERR 'Permissions Violation for Publish to \"p\"'",
+        ]),
+        lines(&["-ERR 'Maximum Payload Violation'"]),
+    ];
+    check(&operator.config(MEMORY, &[(&account, &tokens[0])]), &want, |server| {
+        let [mut first, mut second, mut third] = [(); 3].map(|()| creds.log_in(server));
+        first.send("SUB s 1\r\nSUB t 2\r\n");
+        first.expect_silence();
+        update(&mut asker(&operator, server), &account, &tokens[1]);
+        let mut all = vec![third.closed()];
+        let mut news = vec![first.line()];
+        first.send("PUB p 0\r\n\r\n");
+        news.extend(first.sync());
+        all.push(news);
+        second.send("PUB a 5\r\n12345\r\n");
+        all.push(second.closed());
+        all
+    });
+}
+
+fn changed_claims_change_imports_and_mappings() {
+    let operator = Operator::new();
+    let [exporter, importer] = [(); 2].map(|()| KeyPair::new_account());
+    let key = exporter.public_key();
+    let exports = json!({ "exports": [{ "subject": "e.>", "type": "stream" }] });
+    let exporting = operator.account(&exporter, "E", 1, exports);
+    let nothing = operator.account(&exporter, "E", 2, json!({}));
+    let import = json!([{ "subject": "e.a", "account": key, "type": "stream" }]);
+    let mapping = json!({ "m": [{ "subject": "n" }] });
+    let plain = operator.account(&importer, "I", 1, json!({}));
+    let importing = operator.account(&importer, "I", 2, json!({ "imports": import, "mappings": mapping }));
+    let (publisher, reader) = (user(&exporter, json!({})), user(&importer, json!({})));
+    let config = operator.config(MEMORY, &[(&exporter, &exporting), (&importer, &plain)]);
+    let want = vec![vec!["m"], vec!["e.a", "n"], vec!["n"]];
+    let want: Vec<Vec<String>> =
+        want.into_iter().map(|all| all.into_iter().map(str::to_owned).collect()).collect();
+    check(&config, &want, |server| {
+        let mut asker = asker(&operator, server);
+        let (mut publisher, mut reader) = (publisher.log_in(server), reader.log_in(server));
+        reader.send("SUB > 1\r\n");
+        reader.expect_silence();
+        let mut seen = || {
+            publisher.send("PUB e.a 0\r\n\r\n");
+            publisher.expect_silence();
+            reader.send("PUB m 0\r\n\r\nPUB end 0\r\n\r\n");
+            let subjects =
+                std::iter::from_fn(|| Some(reader.message().subject).filter(|subject| subject != "end"));
+            subjects.collect::<Vec<_>>()
+        };
+        let mut all = vec![seen()];
+        update(&mut asker, &importer, &importing);
+        all.push(seen());
+        update(&mut asker, &exporter, &nothing);
+        all.push(seen());
+        all
+    });
+}
+
+fn exporters_may_come_later() {
+    let operator = Operator::new();
+    let [exporter, importer] = [(); 2].map(|()| KeyPair::new_account());
+    let key = exporter.public_key();
+    let import = json!([{ "subject": "e.a", "account": key, "type": "stream" }]);
+    let importing = operator.account(&importer, "I", 1, json!({ "imports": import }));
+    let exports = json!({ "exports": [{ "subject": "e.>", "type": "stream" }] });
+    let exporting = operator.account(&exporter, "E", 1, exports);
+    let (publisher, reader) = (user(&exporter, json!({})), user(&importer, json!({})));
+    let resolver = "{ type: full, dir: \"$DIR/jwt\" }";
+    check(&operator.config(resolver, &[(&importer, &importing)]), &"e.a".to_owned(), |server| {
+        let mut reader = reader.log_in(server);
+        server.wait_log(&format!("Can't locate account [{key}] for import of [e.a] stream (err="));
+        reader.send("SUB e.a 1\r\n");
+        reader.expect_silence();
+        update(&mut asker(&operator, server), &exporter, &exporting);
+        let mut publisher = publisher.log_in(server);
+        publisher.send("PUB e.a 0\r\n\r\n");
+        reader.message().subject
+    });
+}
+
+/// As `nsc` and its `generate config` leave them: an operator's file, preloaded accounts, files of credentials.
+fn a_store_of_the_nats_tools_works_unchanged() {
+    const OPERATOR: &str = include_str!("../fixtures/jwt/operator_v2.jwt");
+    const ACCOUNT: &str = include_str!("../fixtures/jwt/account_v2.jwt");
+    const CREDS: &str = include_str!("../fixtures/jwt/user_v2.creds");
+    let account = natsx::server::jwt::AccountClaims::decode(ACCOUNT.trim()).unwrap().envelope.subject;
+    for is_reference in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let decorated =
+            format!("-----BEGIN NATS OPERATOR JWT-----\n{OPERATOR}------END NATS OPERATOR JWT------\n");
+        std::fs::write(dir.path().join("operator.jwt"), decorated).unwrap();
+        std::fs::write(dir.path().join("one.creds"), CREDS).unwrap();
+        let creds = dir.path().join("one.creds");
+        // A user that was made today stands beside it.
+        let (operator, own) = (Operator::new(), KeyPair::new_account());
+        let made = operator.config(MEMORY, &[(&own, &operator.account(&own, "A", 1, json!({})))]);
+        let own_creds = dir.path().join("own.creds");
+        std::fs::write(&own_creds, user(&own, json!({})).file()).unwrap();
+        let config = format!(
+            "operator: \"$DIR/operator.jwt\"\nresolver: MEMORY\nresolver_preload: {{ {account}: {} }}\n",
+            ACCOUNT.trim()
+        );
+        let starts = [Start::config(&config).dir(dir), Start::config(&made)];
+        let servers = starts.map(|start| if is_reference { start.reference() } else { start }.start());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for (server, creds) in servers.iter().zip([creds, own_creds]) {
+            runtime.block_on(async {
+                let options = async_nats::ConnectOptions::with_credentials_file(creds).await.unwrap();
+                let client = options.connect(server.url()).await.unwrap();
+                let mut subscription = client.subscribe("a").await.unwrap();
+                client.publish("a", "hi".into()).await.unwrap();
+                let message = futures_util::StreamExt::next(&mut subscription).await.unwrap();
+                assert_eq!(&*message.payload, b"hi", "reference: {is_reference}");
+            });
+        }
+    }
+}
