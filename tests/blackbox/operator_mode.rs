@@ -26,6 +26,7 @@ trials! { Reference => [
     changed_claims_change_limits_and_rights_of_who_stays,
     changed_claims_change_imports_and_mappings,
     exporters_may_come_later,
+    a_service_of_an_account_decides_about_its_users,
     a_store_of_the_nats_tools_works_unchanged,
 ] }
 
@@ -812,6 +813,83 @@ fn exporters_may_come_later() {
         let mut publisher = publisher.log_in(server);
         publisher.send("PUB e.a 0\r\n\r\n");
         reader.message().subject
+    });
+}
+
+/// Answers one question of a server: `user` makes the user's claims of its key, or there is an error.
+fn answer_question(
+    service: &mut Raw,
+    signer: &KeyPair,
+    user: impl FnOnce(&str) -> Result<String, &'static str>,
+) {
+    let question = service.message();
+    let body = question.text().split('.').nth(1).unwrap();
+    let body = natsx::server::base::base64::Base64::Url.decode(body.as_bytes()).unwrap();
+    let claims: Value = serde_json::from_slice(&body).unwrap();
+    let (key, server) = (&claims["nats"]["user_nkey"], &claims["nats"]["server_id"]["id"]);
+    let mut nats = json!({ "type": "authorization_response", "version": 2 });
+    match user(key.as_str().unwrap()) {
+        Ok(jwt) => nats["jwt"] = jwt.into(),
+        Err(error) => nats["error"] = error.into(),
+    }
+    let answer = sign(signer, key.as_str().unwrap(), 1, json!({ "aud": server }), nats);
+    service.send(format!("PUB {} {}\r\n{answer}\r\n", question.reply.unwrap(), answer.len()));
+}
+
+fn a_service_of_an_account_decides_about_its_users() {
+    let operator = Operator::new();
+    let [own, allowed, other] = [(); 3].map(|()| KeyPair::new_account());
+    let (service, service_jwt) = user_with(&own, 1, json!({}), json!({}));
+    let authorization =
+        json!({ "auth_users": [service.public_key()], "allowed_accounts": [allowed.public_key()] });
+    let tokens = [
+        operator.account(&own, "AUTH", 1, json!({ "authorization": authorization })),
+        operator.account(
+            &allowed,
+            "B",
+            1,
+            json!({ "default_permissions": { "pub": { "deny": ["d"] }, "sub": {} } }),
+        ),
+        operator.account(&other, "C", 1, json!({})),
+    ];
+    let config = operator.config(MEMORY, &[(&own, &tokens[0]), (&allowed, &tokens[1]), (&other, &tokens[2])]);
+    let service_in = signed(service_jwt, service);
+    let (sentinel, sentinel_jwt) = user_with(&own, 1, json!({}), json!({}));
+    let asked = signed(sentinel_jwt, sentinel);
+    let made = |account: &KeyPair, key: &str| {
+        let nats = json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1 });
+        Ok(sign(account, key, 1, json!({ "name": "guest" }), nats))
+    };
+    let want = vec![
+        vec!["-ERR 'Permissions Violation for Publish to \"$SYS.REQ.USER.AUTH\"'".to_owned()],
+        vec!["-ERR 'Permissions Violation for Publish to \"d\"'".to_owned()],
+        vec![],
+        vec![VIOLATION.to_owned()],
+        vec![VIOLATION.to_owned()],
+    ];
+    check(&config, &want, |server| {
+        let mut service = log_in(server, &service_in);
+        service.send("SUB $SYS.REQ.USER.AUTH 1\r\nPUB $SYS.REQ.USER.AUTH 0\r\n\r\n");
+        let mut all = vec![service.sync()];
+        let mut ask = |signer: &KeyPair, account: Option<&KeyPair>| {
+            let mut raw = Raw::greeted(server);
+            let nonce = raw.info_field("nonce").unwrap();
+            raw.send(format!("CONNECT {}\r\n", asked(nonce.as_str().unwrap())));
+            answer_question(&mut service, signer, |key| match account {
+                Some(account) => made(account, key),
+                None => Err("no"),
+            });
+            raw
+        };
+        // An account that it may use, not in use until now, and its own.
+        for account in [&allowed, &own] {
+            let mut raw = ask(&own, Some(account));
+            raw.send("PUB d 0\r\n\r\n");
+            all.push(raw.sync());
+        }
+        all.push(ask(&own, Some(&other)).closed());
+        all.push(ask(&own, None).closed());
+        all
     });
 }
 

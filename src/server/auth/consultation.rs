@@ -3,6 +3,7 @@
 //! The server's own verdict comes first, and is not final for those whom the service is asked about: it
 //! binds the client to an account, which says whether the service is asked.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -12,21 +13,33 @@ use super::callout::{self, AskError, CALLOUT_SUBJECT, Circumstances, Question, R
 use super::decide::{Decision, Refusal, RefusalReason};
 use super::grant::Grant;
 use super::identity::Identity;
+use super::operator::granted;
 use super::permission::Permissions;
-use crate::server::account::{Account, Registry, permissions};
+use crate::server::account::{Account, Claimed, Registry, permissions};
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::{self, AuthCallout, GLOBAL_ACCOUNT, Options};
 
-/// Whom a configured service decides about.
+/// Whom a service decides about.
 #[derive(Debug)]
 pub struct Delegation {
-    described: AuthCallout,
+    scheme: Scheme,
     /// The account of the service; `None`: there is none of that name, and nobody who is asked about gets in.
     account: Option<Arc<Account>>,
-    /// Where a user may be put.
-    accounts: HashMap<Box<str>, Placement>,
     /// How long an answer may take.
     time_max: Duration,
+}
+
+/// Who wants the service asked.
+#[derive(Debug)]
+enum Scheme {
+    /// The configuration.
+    Configured {
+        described: AuthCallout,
+        /// Where a user may be put.
+        accounts: HashMap<Box<str>, Placement>,
+    },
+    /// An account, by its claims; it may put users where these say.
+    Claimed(Arc<Claimed>),
 }
 
 /// An account that a user may be put into.
@@ -62,16 +75,41 @@ impl Delegation {
         };
         Some(Arc::new(Self {
             account: accounts.find(&described.account),
-            accounts: accounts.all().into_iter().map(named).collect(),
+            scheme: Scheme::Configured {
+                accounts: accounts.all().into_iter().map(named).collect(),
+                described,
+            },
             time_max: options.auth_timeout(),
-            described,
         }))
+    }
+
+    /// The delegation of an account that has one by its claims.
+    pub fn of_account(claimed: &Arc<Claimed>, accounts: &Registry, time_max: Duration) -> Option<Arc<Self>> {
+        let claims = claimed.claims();
+        claims.nats.authorization.is_enabled().then(|| {
+            let account = accounts.find(&claims.envelope.subject);
+            Arc::new(Self { scheme: Scheme::Claimed(Arc::clone(claimed)), account, time_max })
+        })
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        match &self.scheme {
+            Scheme::Configured { described, .. } => Rules::configured(described),
+            Scheme::Claimed(claimed) => Rules::of_account(claimed.claims()),
+        }
     }
 
     /// What the server's own verdict is worth for a client that calls itself `identity` and stands in
     /// `account`. Who was refused still stands in the global one.
     pub fn standing(&self, identity: &Identity, account: &Account) -> Standing {
-        let described = &self.described;
+        let described = match &self.scheme {
+            Scheme::Configured { described, .. } => described,
+            Scheme::Claimed(claimed) => {
+                let users = &claimed.claims().nats.authorization.auth_users;
+                let is_own = users.iter().any(|user| user == identity.name());
+                return if is_own { Standing::Own } else { Standing::Delegated };
+            }
+        };
         let name: &str = account.name();
         let allowed = &described.allowed_accounts;
         if name != GLOBAL_ACCOUNT && !allowed.is_empty() && !allowed.iter().any(|one| one == name) {
@@ -105,8 +143,16 @@ impl Delegation {
         }
     }
 
-    fn target(&self, name: &str) -> Target {
-        if self.accounts.contains_key(name) { Target::Configured } else { Target::Missing }
+    /// Whether answers can be judged without looking for accounts.
+    pub const fn knows_accounts(&self) -> bool {
+        matches!(self.scheme, Scheme::Configured { .. })
+    }
+
+    fn placement(&self, name: &str) -> Option<&Placement> {
+        match &self.scheme {
+            Scheme::Configured { accounts, .. } => accounts.get(name),
+            Scheme::Claimed(_) => None,
+        }
     }
 }
 
@@ -152,31 +198,42 @@ impl Consultation {
     /// It cannot be made; the text is for the log.
     pub fn ask(&mut self, keys: &ServerKeys, now: Timestamp) -> Result<Question, AskError> {
         let about = std::mem::take(&mut self.about);
-        callout::ask(keys, &Rules::configured(&self.delegation.described), about, now)
+        callout::ask(keys, &self.delegation.rules(), about, now)
     }
 
     /// What the service's answer, `body`, decides.
     pub fn judge(self, question: &Question, keys: &ServerKeys, body: &[u8], now: Timestamp) -> Decision {
         let delegation = Arc::clone(&self.delegation);
-        let find = |name: &str| delegation.target(name);
-        let circumstances = Circumstances {
-            now,
-            proxied: self.proxy.is_some(),
-            proxy_required: self.proxy_required,
-            find: &find,
+        let find = |name: &str| match delegation.placement(name) {
+            Some(_) => Target::Configured,
+            None => Target::Missing,
         };
-        let rules = Rules::configured(&delegation.described);
-        match question.judge(keys, &rules, body, &circumstances) {
-            Ok(admitted) => self.admit(admitted),
-            Err(refusal) => {
-                let reason = if refusal.for_want_of_a_proxy {
-                    RefusalReason::ProxyRequired
-                } else {
-                    RefusalReason::Credentials
-                };
-                self.refuse(reason, refusal.reason)
-            }
+        match self.verdict(question, keys, body, now, &find) {
+            Ok(admitted) => self.admit(&admitted),
+            Err(refusal) => self.refused(refusal),
         }
+    }
+
+    fn verdict(
+        &self,
+        question: &Question,
+        keys: &ServerKeys,
+        body: &[u8],
+        now: Timestamp,
+        find: &dyn Fn(&str) -> Target,
+    ) -> Result<callout::Admitted, callout::Refusal> {
+        let circumstances =
+            Circumstances { now, proxied: self.proxy.is_some(), proxy_required: self.proxy_required, find };
+        question.judge(keys, &self.delegation.rules(), body, &circumstances)
+    }
+
+    fn refused(self, refusal: callout::Refusal) -> Decision {
+        let reason = if refusal.for_want_of_a_proxy {
+            RefusalReason::ProxyRequired
+        } else {
+            RefusalReason::Credentials
+        };
+        self.refuse(reason, refusal.reason)
     }
 
     /// What follows where nothing came in time, or nothing could be asked: with the text that the log had.
@@ -186,23 +243,91 @@ impl Consultation {
 
     fn refuse(self, reason: RefusalReason, told: impl Into<String>) -> Decision {
         let told = Some(told.into().into_boxed_str());
-        Decision::Refused(Refusal { reason, identity: self.identity, told })
+        let service = match &self.delegation.scheme {
+            Scheme::Configured { .. } => None,
+            Scheme::Claimed(claimed) => Some(Arc::clone(claimed)),
+        };
+        Decision::Refused(Refusal { reason, identity: self.identity, told, service })
     }
 
-    fn admit(self, admitted: callout::Admitted) -> Decision {
-        let user = &admitted.user;
-        let Some(place) = self.delegation.accounts.get(&*admitted.account) else {
+    fn admit(self, admitted: &callout::Admitted) -> Decision {
+        let Some(place) = self.delegation.placement(&admitted.account) else {
             return self.unanswered("");
         };
-        let identity = match &*user.envelope.name {
+        let mut grant = self.grant(admitted, &place.account);
+        let own = permissions(&admitted.user.nats.rights.permissions);
+        let own = own.map(|permissions| Arc::new(Permissions::compile(&permissions)));
+        grant.permissions = own.or_else(|| place.default_permissions.clone());
+        self.delegation.restrict(&mut grant);
+        Decision::Accepted(Box::new(grant))
+    }
+
+    fn grant(&self, admitted: &callout::Admitted, account: &Arc<Account>) -> Grant {
+        let identity = match &*admitted.user.envelope.name {
             "" => self.identity.clone(),
             name => Identity::User(name.into()),
         };
-        let mut grant = Grant::open(&place.account, identity, self.proxy.as_deref());
-        let own = permissions(&user.nats.rights.permissions);
-        let own = own.map(|permissions| Arc::new(Permissions::compile(&permissions)));
-        grant.permissions = own.or_else(|| place.default_permissions.clone());
-        grant.expires = admitted.expires;
+        Grant { expires: admitted.expires, ..Grant::open(account, identity, self.proxy.as_deref()) }
+    }
+}
+
+/// A service's answer that is judged where accounts can be found, and may have to wait for one.
+pub struct Answered {
+    consultation: Consultation,
+    question: Question,
+    body: Box<[u8]>,
+}
+
+impl fmt::Debug for Answered {
+    /// Without the body, which holds claims.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answered").field("consultation", &self.consultation).finish_non_exhaustive()
+    }
+}
+
+impl Answered {
+    /// The answer `body` to `question`.
+    pub fn new(consultation: Consultation, question: Question, body: &[u8]) -> Box<Self> {
+        Box::new(Self { consultation, question, body: body.into() })
+    }
+
+    /// What it decides. `is_last`: there is nothing more to be looked up.
+    ///
+    /// # Errors
+    /// This account has to be looked up first.
+    pub fn judge(
+        self: Box<Self>,
+        keys: &ServerKeys,
+        accounts: &Registry,
+        is_last: bool,
+        now: Timestamp,
+    ) -> Result<Decision, (Box<str>, Box<Self>)> {
+        let missing = Cell::new(None);
+        let find = |name: &str| match accounts.find(name).and_then(|account| account.claimed()) {
+            Some(claimed) => Target::Claimed(Arc::clone(claimed.claims())),
+            None => {
+                missing.set(Some(Box::from(name)));
+                Target::Missing
+            }
+        };
+        let verdict = self.consultation.verdict(&self.question, keys, &self.body, now, &find);
+        match (verdict, missing.take()) {
+            (Ok(admitted), _) => Ok(self.consultation.admit_claimed(admitted, accounts)),
+            (Err(_), Some(name)) if !is_last => Err((name, self)),
+            (Err(refusal), _) => Ok(self.consultation.refused(refusal)),
+        }
+    }
+}
+
+impl Consultation {
+    fn admit_claimed(self, admitted: callout::Admitted, accounts: &Registry) -> Decision {
+        let account = accounts.find(&admitted.account);
+        let found = account.and_then(|account| Some((account.claimed()?, account)));
+        let Some((claimed, account)) = found else { return self.unanswered("") };
+        let grant = self.grant(&admitted, &account);
+        let by_claims =
+            granted(admitted.user, &account, &claimed, grant.identity.clone(), self.proxy.as_deref());
+        let mut grant = Grant { expires: grant.expires, ..by_claims };
         self.delegation.restrict(&mut grant);
         Decision::Accepted(Box::new(grant))
     }
@@ -241,7 +366,7 @@ mod tests {
             (&["A"], "svc", "AUTH", Final),
         ] {
             let delegation = delegation(allowed);
-            let account = &delegation.accounts.get(account).unwrap().account;
+            let account = &delegation.placement(account).unwrap().account;
             let got = delegation.standing(&Identity::User(user.into()), account);
             assert_eq!(got, want, "{allowed:?} {user} {}", account.name());
         }
@@ -251,7 +376,7 @@ mod tests {
     fn nobody_in_the_services_account_may_ask_it() {
         let delegation = delegation(&[]);
         for (account, may) in [("AUTH", false), ("A", true)] {
-            let account = &delegation.accounts.get(account).unwrap().account;
+            let account = &delegation.placement(account).unwrap().account;
             let mut grant = Grant::open(account, Identity::Nobody, None);
             delegation.restrict(&mut grant);
             let allows = |permissions: Arc<Permissions>| {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::applicant::Applicant;
+use super::consultation::Answered;
 use super::embedder::Login;
 use super::grant::Grant;
 use super::identity::Identity;
@@ -10,6 +11,7 @@ use super::policy::{Policy, User};
 use super::secret::Secret;
 use super::work::Work;
 use super::{certificate, nkey, proxy};
+use crate::server::account::Claimed;
 use crate::server::base::quote::quote;
 use crate::server::protocol::error::WireError;
 
@@ -26,6 +28,8 @@ pub enum Decision {
     NeedsAccount(Box<str>),
     /// An account was looked up: it is to be decided anew.
     LookedUp(Result<(), Box<str>>),
+    /// A service outside has answered: that is to be judged.
+    Answered(Box<Answered>),
 }
 
 /// Why somebody may not connect.
@@ -35,6 +39,8 @@ pub struct Refusal {
     pub reason: RefusalReason,
     /// Who was refused.
     pub identity: Identity,
+    /// The account whose service outside may decide otherwise, or has decided.
+    pub service: Option<Arc<Claimed>>,
     /// What a service outside that decided it said; nothing where it did not answer in time.
     pub told: Option<Box<str>>,
 }
@@ -64,7 +70,7 @@ pub enum Note {
 impl Refusal {
     /// Wrong credentials.
     pub const fn violation(identity: Identity) -> Self {
-        Self { reason: RefusalReason::Credentials, identity, told: None }
+        Self { reason: RefusalReason::Credentials, identity, told: None, service: None }
     }
 
     /// What the peer is told.

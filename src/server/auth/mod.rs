@@ -22,7 +22,7 @@ mod work;
 mod decide;
 
 pub use applicant::Applicant;
-pub use consultation::{Consultation, Delegation, Standing};
+pub use consultation::{Answered, Consultation, Delegation, Standing};
 pub use decide::{Decision, Note, Refusal, RefusalReason, decide};
 pub use embedder::{Admission, Authenticator, Login};
 pub use grant::{ClaimedUser, Grant, UserLimits};

@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 use super::session::{ClientSession, Phase};
 use crate::server::account::Claimed;
 use crate::server::auth::{
-    Applicant, ClaimedUser, Consultation, Decision, Errand, Grant, Identity, Note, Permissions, Refusal,
-    RefusalReason, Standing, UserLimits, Work, decide, vouched,
+    Answered, Applicant, ClaimedUser, Consultation, Decision, Delegation, Errand, Grant, Identity, Note,
+    Permissions, Refusal, RefusalReason, Standing, UserLimits, Work, decide, vouched,
 };
 use crate::server::base::base64::Base64;
 use crate::server::base::clock::Timestamp;
@@ -51,6 +51,8 @@ struct Waiting {
     is_final: bool,
     /// To be handed to who does it.
     errand: Option<Box<Errand>>,
+    /// A service's answer that needs an account which is looked up.
+    answered: Option<Box<Answered>>,
     decision: oneshot::Receiver<Decision>,
 }
 
@@ -156,14 +158,14 @@ impl ClientSession {
         mut decision: Decision,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
-        let policy = self.context.policy.load_full();
-        let Some(delegation) = policy.delegation() else {
+        let Some(delegation) = self.delegation(&decision) else {
             return self.conclude(now, why, decision, courier);
         };
         let (identity, account) = match &decision {
             Decision::Pending(_)
             | Decision::NeedsAccount(_)
             | Decision::LookedUp(_)
+            | Decision::Answered(_)
             | Decision::Refused(Refusal { reason: RefusalReason::ProxyNotTrusted, .. }) => {
                 return self.conclude(now, why, decision, courier);
             }
@@ -173,9 +175,25 @@ impl ClientSession {
         match (delegation.standing(&identity, &account), &mut decision) {
             (Standing::Own, Decision::Accepted(grant)) => delegation.restrict(grant),
             (Standing::Final | Standing::Own, _) => {}
-            (Standing::Delegated, _) => return self.consult(now, why, decision, identity, courier),
+            (Standing::Delegated, _) => {
+                return self.consult(now, why, &delegation, decision, identity, courier);
+            }
         }
         self.conclude(now, why, decision, courier)
+    }
+
+    /// Who may decide otherwise: the configuration's service, or that of the account by its claims.
+    fn delegation(&self, decision: &Decision) -> Option<Arc<Delegation>> {
+        let policy = self.context.policy.load();
+        if let Some(delegation) = policy.delegation() {
+            return Some(Arc::clone(delegation));
+        }
+        let claimed = match decision {
+            Decision::Accepted(grant) => grant.claimed.as_ref().map(|user| &user.account),
+            Decision::Refused(refusal) => refusal.service.as_ref(),
+            _ => None,
+        }?;
+        Delegation::of_account(claimed, &self.context.accounts, policy.timeout())
     }
 
     /// Has the service asked. Meanwhile the client stands in the account that the server's own verdict
@@ -184,6 +202,7 @@ impl ClientSession {
         &mut self,
         now: Timestamp,
         why: Why,
+        delegation: &Arc<Delegation>,
         decision: Decision,
         identity: Identity,
         courier: &mut Courier,
@@ -194,10 +213,9 @@ impl ClientSession {
                 false
             }
             Decision::Refused(refusal) => refusal.reason == RefusalReason::ProxyRequired,
-            Decision::Pending(_) | Decision::NeedsAccount(_) | Decision::LookedUp(_) => false,
+            _ => false,
         };
         let policy = self.context.policy.load_full();
-        let Some(delegation) = policy.delegation() else { return Ok(()) };
         let said = self.profile.options();
         let nonce = self.access.as_ref().map(|access| access.nonce.clone()).unwrap_or_default();
         let proxy = vouched(policy.proxies(), &nonce, &said.proxy_sig).ok().flatten().map(Into::into);
@@ -209,7 +227,7 @@ impl ClientSession {
 
     fn wait_for(&mut self, why: Why, work: Work, is_final: bool) {
         let (errand, decision) = Errand::new(work);
-        let waiting = Waiting { why, is_final, errand: Some(Box::new(errand)), decision };
+        let waiting = Waiting { why, is_final, errand: Some(Box::new(errand)), answered: None, decision };
         self.access.get_or_insert_default().waiting = Some(waiting);
         self.phase = Phase::AwaitAuth;
     }
@@ -229,12 +247,10 @@ impl ClientSession {
                 Ok(())
             }
             Decision::NeedsAccount(account) => {
-                let decision = self.context.wanted.ask(account, &self.outbound);
-                let waiting = Waiting { why, is_final: false, errand: None, decision };
-                self.access.get_or_insert_default().waiting = Some(waiting);
-                self.phase = Phase::AwaitAuth;
+                self.want(why, account, None);
                 Ok(())
             }
+            Decision::Answered(answered) => self.judge_answer(now, why, answered, false, courier),
             Decision::LookedUp(result) => self.judge_with(now, why, Some(&result), courier),
             Decision::Accepted(grant) => {
                 self.enter(now, *grant, courier)?;
@@ -248,6 +264,34 @@ impl ClientSession {
                     Why::Skipped => Ok(()),
                     Why::Reload => self.keep_to_permissions(now, courier),
                 }
+            }
+        }
+    }
+
+    /// Waits for an account, to decide anew or to judge a service's answer.
+    fn want(&mut self, why: Why, account: Box<str>, answered: Option<Box<Answered>>) {
+        let decision = self.context.wanted.ask(account, &self.outbound);
+        let is_final = answered.is_some();
+        let waiting = Waiting { why, is_final, errand: None, answered, decision };
+        self.access.get_or_insert_default().waiting = Some(waiting);
+        self.phase = Phase::AwaitAuth;
+    }
+
+    /// Judges a service's answer. It may put the client into an account that has to be looked up first.
+    fn judge_answer(
+        &mut self,
+        now: Timestamp,
+        why: Why,
+        answered: Box<Answered>,
+        is_last: bool,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
+        let context = Arc::clone(&self.context);
+        match answered.judge(&context.conn.keys, &context.accounts, is_last, now) {
+            Ok(decision) => self.conclude(now, why, decision, courier),
+            Err((account, answered)) => {
+                self.want(why, account, Some(answered));
+                Ok(())
             }
         }
     }
@@ -275,6 +319,9 @@ impl ClientSession {
                 return Ok(());
             }
         };
+        if let Some(answered) = waiting.answered {
+            return self.judge_answer(now, waiting.why, answered, true, courier);
+        }
         if waiting.is_final {
             return self.conclude(now, waiting.why, decision, courier);
         }
@@ -308,8 +355,13 @@ impl ClientSession {
             self.context.conn.logger.warn(format_args!("{told}"));
         }
         let policy = self.context.policy.load();
-        if let Some(account) = policy.delegation().and_then(|delegation| delegation.account()) {
-            self.tell_account_refused(account, now, told, courier);
+        let of_claims = refusal.service.as_ref().map(|claimed| &claimed.claims().envelope.subject);
+        let account = match of_claims {
+            Some(name) => self.context.accounts.find(name),
+            None => policy.delegation().and_then(|delegation| delegation.account()).cloned(),
+        };
+        if let Some(account) = account {
+            self.tell_account_refused(&account, now, told, courier);
         }
         reason
     }
@@ -491,7 +543,7 @@ impl ClientSession {
         let proxy = self.access.as_ref()?.grant.as_ref()?.proxy.as_deref()?;
         let is_trusted = self.context.policy.load().proxies().iter().any(|key| key == proxy);
         let reason = RefusalReason::ProxyNotTrusted;
-        (!is_trusted).then(|| Refusal { reason, identity: self.identity(), told: None })
+        (!is_trusted).then(|| Refusal { reason, ..Refusal::violation(self.identity()) })
     }
 
     /// Whether the client goes by the name of a user that is no more, or belongs elsewhere now.
