@@ -22,7 +22,7 @@ use natsx::admin::bench::histogram::Histogram;
 use natsx::admin::bench::server_figures::of_process;
 use natsx::admin::bench::wire::{self, Login};
 use natsx::server::base::clock::{Clock as _, SystemClock};
-use natsx::server::jwt::{AccountClaims, Limits, OperatorClaims, UserClaims, sign};
+use natsx::server::jwt::{AccountClaims, Limits, NatsLimits, OperatorClaims, UserClaims, sign};
 use nkeys::KeyPair;
 
 use machine::Machine;
@@ -151,6 +151,7 @@ impl World {
     fn measure(&self, command: &str) -> Result<String, String> {
         let user = KeyPair::new_user();
         let mut claims = UserClaims::new(user.public_key());
+        claims.nats.rights.limits.nats = NatsLimits::NONE;
         let jwt = sign(&mut claims, &self.system, self.clock.now()).map_err(|error| error.to_string())?;
         let login = Login::Key { seed: user.seed().map_err(|error| error.to_string())?, jwt: Some(jwt) };
         let (server, started) = Server::start_as(command, login, START_MAX)?;

@@ -141,7 +141,7 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         Decision::Refused(refusal) => {
             Answer { login: Err(refusal.wire().to_string()), notes, verdicts: Vec::new() }
         }
-        Decision::Pending(_) | Decision::NeedsAccount(_) | Decision::LookedUp(_) | Decision::Answered(_) => {
+        _ => {
             return Err("the decision needs a running server".into());
         }
     })

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use natsx::server::base::base64::Base64;
 
 use crate::harness::client::soon;
-use crate::harness::operator::sign;
+use crate::harness::operator::{self, Creds, Operator, sign};
 use crate::harness::raw::Message;
 use crate::harness::trial::trials;
 use crate::harness::{Nats, Raw, Server, Start, block_on};
@@ -29,6 +29,8 @@ trials! {
         an_answer_may_expire,
         a_nonce_is_told_with_its_signature,
         what_clients_prove_themselves_with_is_not_in_the_log,
+        an_account_with_a_service_has_it_asked_about_its_users,
+        a_service_of_an_account_answers_for_those_it_may_only,
     ],
 }
 
@@ -510,6 +512,147 @@ fn what_clients_prove_themselves_with_is_not_in_the_log() {
     let log = service.server.log().join("\n");
     let token_body = token.split('.').nth(1).unwrap();
     assert!(log.contains("[CONNECT ") && !log.contains("hush-hush") && !log.contains(token_body), "{log}");
+}
+
+/// Operator mode: an account with a service, and one that this may put users into.
+struct Claimed {
+    operator: Operator,
+    auth: KeyPair,
+    service: Creds,
+    /// Whom everybody connects as who is to be asked about.
+    sentinel: Creds,
+    app: KeyPair,
+    signer: KeyPair,
+    server: Server,
+}
+
+impl Claimed {
+    #[track_caller]
+    fn start(allowed: &Value) -> Self {
+        let (operator, auth, app, signer) =
+            (Operator::new(), KeyPair::new_account(), KeyPair::new_account(), KeyPair::new_account());
+        let service = operator::user(&auth, json!({}));
+        let deny = json!({ "deny": [">"] });
+        let sentinel = operator::user(&auth, json!({ "bearer_token": true, "pub": deny, "sub": deny }));
+        let user = service.public_key();
+        let external = json!({ "auth_users": [user], "allowed_accounts": allowed });
+        let auth_jwt = operator.account(&auth, "AUTH", 1, json!({ "authorization": external }));
+        let scope = json!({
+            "kind": "user_scope", "key": signer.public_key(), "role": "guest",
+            "template": { "subs": -1, "data": -1, "payload": -1, "pub": { "allow": ["$SYS.REQ.>", "{{name()}}.>"] } },
+        });
+        let app_jwt = operator.account(&app, "APP", 1, json!({ "signing_keys": [scope] }));
+        let config = operator.config("MEMORY", &[(&auth, &auth_jwt), (&app, &app_jwt)]);
+        let server =
+            Start::config(&format!("server_name: srv\n{config}\nauthorization {{ timeout: 1 }}")).start();
+        Self { operator, auth, service, sentinel, app, signer, server }
+    }
+
+    /// The service, listening.
+    #[track_caller]
+    fn serve(&self) -> Raw {
+        let mut raw = self.service.log_in(&self.server);
+        raw.send("SUB $SYS.REQ.USER.AUTH 1\r\n");
+        raw.sync();
+        raw
+    }
+
+    /// A client with the sentinel's claims, and a name and password of its own.
+    fn ask(&self) -> Raw {
+        let mut raw = Raw::greeted(&self.server);
+        let options = json!({
+            "verbose": false, "pedantic": false, "protocol": 1, "headers": true, "no_responders": true,
+            "jwt": self.sentinel.jwt, "user": "zed", "pass": "hush",
+        });
+        raw.send(format!("CONNECT {options}\r\n"));
+        raw
+    }
+
+    /// A user of the other account, by its signing key, called `ann`.
+    fn guest(&self, question: &Question) -> String {
+        let body = json!({ "type": "user", "version": 2, "issuer_account": self.app.public_key() });
+        sign(&self.signer, question.user(), now(), json!({ "name": "ann" }), body)
+    }
+}
+
+#[track_caller]
+fn question(service: &mut Raw) -> Question {
+    let message = service.message();
+    let token = message.text().to_owned();
+    Question::of(message, &token)
+}
+
+fn reply(service: &mut Raw, question: &Question, answer: &str) {
+    let reply = question.message.reply.as_deref().expect("a reply");
+    service.send(format!("PUB {reply} {}\r\n{answer}\r\n", answer.len()));
+}
+
+fn an_account_with_a_service_has_it_asked_about_its_users() {
+    let claimed = Claimed::start(&json!(["*"]));
+    let mut service = claimed.serve();
+    service.send("PUB $SYS.REQ.USER.AUTH 1\r\nx\r\n");
+    assert_eq!(service.sync(), ["-ERR 'Permissions Violation for Publish to \"$SYS.REQ.USER.AUTH\"'"]);
+    let mut client = claimed.ask();
+    let asked = question(&mut service);
+    assert_eq!(asked.claims["sub"], claimed.auth.public_key());
+    let nats = &asked.claims["nats"];
+    assert_eq!(
+        (&nats["connect_opts"]["jwt"], &nats["connect_opts"]["user"], &nats["client_info"]["user"]),
+        (&json!(claimed.sentinel.jwt), &json!("zed"), &json!("zed"))
+    );
+    let guest = claimed.guest(&asked);
+    let answer = response(&claimed.auth, &asked, json!({ "jwt": guest }));
+    reply(&mut service, &asked, &answer);
+    client.sync();
+    let permissions = json!({ "publish": { "allow": ["$SYS.REQ.>", "ann.>"] }, "subscribe": {} });
+    let mut who = user_info(&mut client);
+    let allowed = who["permissions"]["publish"]["allow"].as_array_mut().unwrap();
+    allowed.sort_by_key(|subject| subject.to_string());
+    let app = claimed.app.public_key();
+    let want = json!({ "user": "ann", "account": app, "account_name": "APP", "permissions": permissions });
+    assert_eq!(who, want);
+}
+
+fn a_service_of_an_account_answers_for_those_it_may_only() {
+    let claimed = Claimed::start(&json!([]));
+    let mut service = claimed.serve();
+    let mut witness = claimed.operator.system_user().log_in(&claimed.server);
+    witness.send("SUB $SYS.ACCOUNT.*.CONNECT 1\r\n");
+    witness.sync();
+    service.send("SUB $SYS.ACCOUNT.CLIENT.AUTH.ERR 2\r\n");
+    let (auth, signer) = (claimed.auth.public_key(), claimed.signer.public_key());
+    let not_permitted = format!(
+        "Account \"{signer}\" not permitted as valid account option for auth callout for account \"{auth}\""
+    );
+    let cases = [
+        (&claimed.auth, true, not_permitted.as_str()),
+        (&claimed.signer, true, "Auth callout signing key is unknown"),
+        (&claimed.auth, false, "Auth callout service returned an error: no"),
+    ];
+    for (answerer, admits, reason) in cases {
+        let mut client = claimed.ask();
+        let asked = question(&mut service);
+        let nats = if admits { json!({ "jwt": claimed.guest(&asked) }) } else { json!({ "error": "no" }) };
+        reply(&mut service, &asked, &response(answerer, &asked, nats));
+        client.expect("-ERR 'Authorization Violation'");
+        assert_eq!(client.closed(), Vec::<String>::new());
+        let event: Value = serde_json::from_str(service.message().text()).expect("an event");
+        assert_eq!((&event["reason"], &event["client"]["acc"]), (&json!(reason), &json!(auth)));
+    }
+    // Its own users it may let in.
+    let mut client = claimed.ask();
+    let asked = question(&mut service);
+    let body = json!({ "type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1 });
+    let user = sign(&claimed.auth, asked.user(), now(), json!({ "name": "ann" }), body);
+    reply(&mut service, &asked, &response(&claimed.auth, &asked, json!({ "jwt": user })));
+    client.sync();
+    let event: Value = serde_json::from_str(witness.message().text()).expect("an event");
+    let told = &event["client"];
+    assert_eq!(
+        (&told["user"], &told["acc"], &told["name_tag"]),
+        (&json!("ann"), &json!(auth), &json!("AUTH"))
+    );
+    assert_eq!((&told["issuer_key"], told.get("jwt")), (&json!(auth), None));
 }
 
 /// Plays the service that `conf/auth_callout.conf` describes.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use natsx::server::auth::{Admission, Authenticator, Login};
 use natsx::server::base::clock::SystemClock;
-use natsx::server::config::options::{self, Options, PORT_RANDOM};
+use natsx::server::config::options::{self, HandshakeFirst, Options, PORT_RANDOM, Tls};
 use natsx::server::log::{Levels, Logger};
 use natsx::server::run::{Life, Server, StartError};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use crate::harness::client::soon;
+use crate::harness::pki::Authority;
 use crate::harness::trial::trials;
 use crate::harness::{Raw, block_on};
 
@@ -35,6 +36,7 @@ trials! { Nothing => [
     an_authenticator_that_panics_refuses,
     what_an_authenticator_grants_may_end,
     clients_get_a_nonce_where_the_program_wants_it,
+    inside_the_process_nobody_needs_tls,
 ] }
 
 fn options() -> Options {
@@ -391,4 +393,23 @@ fn clients_get_a_nonce_where_the_program_wants_it() {
         assert!(one.len() == 15 && one != two, "{one} {two}");
         server.stop().await;
     });
+}
+
+fn inside_the_process_nobody_needs_tls() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    Authority::new("test").server(&["localhost"]).write(dir.path(), "server");
+    let file = |name: &str| Some(dir.path().join(name));
+    for first in [HandshakeFirst::Off, HandshakeFirst::On] {
+        block_on(async {
+            let (cert_file, key_file) = (file("server.pem"), file("server.key"));
+            let tls = Tls { cert_file, key_file, handshake_first: first, ..Tls::default() };
+            let server = start(Options { tls: Some(tls), ..options() }).await;
+            let mut inside = Inside(BufReader::new(server.connect_in_process().expect("a connection")));
+            let info = inside.line().await;
+            assert!(info.contains("\"tls_available\":true") && !info.contains("tls_required"), "{info}");
+            inside.send("CONNECT {\"verbose\":false,\"pedantic\":false}\r\nPING\r\n").await;
+            assert_eq!(inside.line().await, "PONG");
+            server.stop().await;
+        });
+    }
 }

@@ -41,10 +41,11 @@ mod cost;
 mod mapping;
 mod accounts;
 mod embedded;
-mod operator_mode;
 mod callout;
+mod operator_mode;
 mod resolver;
 mod auth;
+mod certificate_users;
 
 fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
@@ -64,6 +65,7 @@ fn main() {
         proxy::trials(),
         tls::trials(),
         auth::trials(),
+        certificate_users::trials(),
         ocsp::trials(),
         examples::trials(),
         config_check::trials(),
@@ -73,8 +75,8 @@ fn main() {
         mapping::trials(),
         accounts::trials(),
         embedded::trials(),
-        operator_mode::trials(),
         callout::trials(),
+        operator_mode::trials(),
         resolver::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();

@@ -213,7 +213,7 @@ fn users_are_refused_for_what_their_claims_say() {
             (
                 "proxy",
                 of(json!({}), json!({ "proxy_required": true })),
-                "-ERR 'Proxy Required'",
+                VIOLATION,
                 "proxy connection required",
             ),
         ],

@@ -35,6 +35,15 @@ trials! {
         memory_updates_accounts_in_use,
         url_fetches_accounts_and_must_be_there_at_start,
         operators_need_their_system_account_for_a_directory,
+        resolver_tls_says_which_web_server_is_believed,
+        a_fetch_ends_with_its_timeout,
+        a_reload_brings_other_preloads,
+        a_reload_does_not_switch_to_another_kind_of_accounts,
+        a_directory_that_is_none_is_refused,
+        without_a_resolver_nobody_answers,
+    ],
+    Natsx => [
+        what_nobody_else_can_have_is_not_waited_for,
     ],
     Reference => [
         a_directory_moves_between_the_servers,
@@ -511,6 +520,152 @@ fn url_fetches_accounts_and_must_be_there_at_start() {
         "could not fetch <\"http://127.0.0.1:{nobody}/\">: Get \"http://127.0.0.1:{nobody}/\": dial tcp 127.0.0.1:{nobody}: connect: connection refused"
     );
     assert!(log.contains(&want), "{log}");
+}
+
+/// A web server behind TLS that knows one document, with the certificate that it shows.
+fn tls_web_server(documents: Vec<(String, String)>) -> (u16, String) {
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = rustls::StreamOwned::new(session, stream.unwrap());
+            let mut request = [0; 4096];
+            // Who does not believe the certificate goes away.
+            let Ok(count) = stream.read(&mut request) else { continue };
+            let request = String::from_utf8_lossy(&request[..count]).into_owned();
+            let path = request.split(' ').nth(1).unwrap_or_default();
+            let found = documents.iter().find(|(name, _)| name == path);
+            let (status, body) = found.map_or(("404 Not Found", ""), |(_, body)| ("200 OK", body));
+            let head =
+                format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(format!("{head}{body}").as_bytes());
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    });
+    (port, own.cert.pem())
+}
+
+fn resolver_tls_says_which_web_server_is_believed() {
+    let operator = Operator::new();
+    let path = format!("/accounts/{}", operator.system.public_key());
+    let (port, certificate) = tls_web_server(vec![
+        ("/accounts/".to_owned(), String::new()),
+        (path, operator.account(&operator.system, "SYS", 1, json!({}))),
+    ]);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("ca.pem"), certificate).unwrap();
+    let config = |tls: &str| {
+        format!(
+            "operator: {}\nsystem_account: {}\nresolver: URL(\"https://localhost:{port}/accounts/\")\n{tls}\n",
+            operator.jwt(),
+            operator.system.public_key()
+        )
+    };
+    let server = Start::config(&config("resolver_tls { ca_file: \"$DIR/ca.pem\" }")).dir(dir).start();
+    operator.system_user().log_in(&server);
+    let log = Start::config(&config("")).refused().unwrap().join("\n");
+    let want = format!(
+        "could not fetch <\"https://localhost:{port}/accounts/\">: Get \"https://localhost:{port}/accounts/\":"
+    );
+    assert!(log.contains(&want), "{log}");
+}
+
+fn a_fetch_ends_with_its_timeout() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let server = start(&operator, "{ type: cache, dir: \"$DIR/jwt\", timeout: \"100ms\" }", &[]);
+    let mut silent = operator.system_user().log_in(&server);
+    silent.send("SUB $SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP 1\r\n");
+    silent.sync();
+    let mut client = user(&account, json!({})).try_connect(&server);
+    assert_eq!(client.closed(), ["-ERR 'Authorization Violation'"]);
+    server.wait_log("[WRN] Account fetch failed: fetching jwt timed out");
+}
+
+/// The reference waits for its timeout where no other server is there.
+fn what_nobody_else_can_have_is_not_waited_for() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    for kind in ["full", "cache"] {
+        let server =
+            start(&operator, &format!("{{ type: {kind}, dir: \"$DIR/jwt\", timeout: \"1h\" }}"), &[]);
+        let mut client = user(&account, json!({})).try_connect(&server);
+        assert_eq!(client.closed(), ["-ERR 'Authorization Violation'"]);
+        server.wait_log("[WRN] Account fetch failed: account jwt not found");
+    }
+}
+
+fn a_reload_brings_other_preloads() {
+    let (operator, a, b) = (Operator::new(), KeyPair::new_account(), KeyPair::new_account());
+    let claims = |account: &KeyPair, issued, subs: i64| {
+        operator.account(
+            account,
+            "A",
+            issued,
+            json!({ "limits": { "subs": subs, "payload": -1, "conn": -1 } }),
+        )
+    };
+    let server = start(&operator, "MEMORY", &[(&a, &claims(&a, 1, -1))]);
+    let mut of_a = user(&a, json!({})).log_in(&server);
+    let of_b = user(&b, json!({}));
+    assert_eq!(of_b.try_connect(&server).closed(), ["-ERR 'Authorization Violation'"]);
+    server.reload(&operator.config("MEMORY", &[(&a, &claims(&a, 2, 1)), (&b, &claims(&b, 1, -1))]));
+    of_b.log_in(&server);
+    of_a.send("SUB a 1\r\nSUB b 2\r\n");
+    of_a.expect("-ERR 'maximum subscriptions exceeded'");
+    let mark = server.log_mark();
+    server.reload(&operator.config("MEMORY", &[(&b, &claims(&b, 1, -1))]));
+    server
+        .wait_log_after(mark, &format!("[INF] Reloaded: deleting account [removed]: \"{}\"", a.public_key()));
+    assert_eq!(user(&a, json!({})).try_connect(&server).closed(), ["-ERR 'Authorization Violation'"]);
+}
+
+fn a_reload_does_not_switch_to_another_kind_of_accounts() {
+    let operator = Operator::new();
+    let server = start(&operator, FULL, &[]);
+    let refusal = server.reload_refused("");
+    let want = "config reload does not support moving to or from an account resolver";
+    // Which of the changed keys is looked at first is a matter of chance.
+    let other = "config reload not supported for ";
+    assert!(refusal.contains(want) || refusal.contains(other), "{refusal}");
+    Asker::of(&operator, &server);
+}
+
+fn a_directory_that_is_none_is_refused() {
+    let operator = Operator::new();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("jwt"), "").unwrap();
+    let log = Start::config(&operator.config(FULL, &[])).dir(dir).refused().unwrap().join("\n");
+    assert!(log.contains("dir needs to point to an accessible directory"), "{log}");
+    let log = Start::config(&operator.config("{ type: full }", &[])).refused().unwrap().join("\n");
+    assert!(log.contains("dir has no value and needs to point to a directory"), "{log}");
+}
+
+fn without_a_resolver_nobody_answers() {
+    let server =
+        Server::start("accounts { SYS { users: [ { user: s, password: s } ] } }\nsystem_account: SYS");
+    let mut raw = Raw::connect_as(
+        &server,
+        r#"{"verbose":false,"headers":true,"no_responders":true,"user":"s","pass":"s"}"#,
+    );
+    raw.send("SUB answers 1\r\n");
+    for subject in ["CLAIMS.LIST", "CLAIMS.UPDATE", "CLAIMS.PACK", "CLAIMS.DELETE", "ACCOUNT.A.CLAIMS.LOOKUP"]
+    {
+        raw.send(format!("PUB $SYS.REQ.{subject} answers 0\r\n\r\n"));
+        let answer = raw.message();
+        assert!(answer.headers.starts_with(b"NATS/1.0 503\r\n"), "{subject}");
+    }
 }
 
 fn operators_need_their_system_account_for_a_directory() {

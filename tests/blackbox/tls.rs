@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use rcgen::{CustomExtension, ExtendedKeyUsagePurpose};
+use rcgen::{CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, SanType};
 use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
 
@@ -42,6 +42,7 @@ trials! {
         a_stopping_server_says_goodbye,
         many_silent_handshakes_do_not_hold_up_others,
         the_rust_client_connects_in_every_way,
+        the_certificate_says_who_the_client_is,
     ],
     Natsx => [
         suites_and_curves_that_cannot_be_used_are_named,
@@ -54,6 +55,7 @@ trials! {
     Reference => [
         every_kind_of_certificate_gets_the_answer_of_the_reference,
         every_kind_of_garbage_gets_the_answer_of_the_reference,
+        every_subject_is_shown_and_mapped_as_the_reference_does,
     ],
 }
 
@@ -569,6 +571,74 @@ fn expiry_is_told_and_warned_about() {
     assert!(line.contains("[WRN] Certificate ") && line.ends_with(", in 5 days"), "{line}");
 }
 
+const MAPPED: &str = "authorization { users: [\n\
+    { user: 'ann@example.com', permissions: { publish: mail } }\n\
+    { user: 'a.example', permissions: { publish: dns } }\n\
+    { user: 'spiffe://example/ann', permissions: { publish: uri } }\n\
+    { user: 'CN=ann,OU=people,O=ex', permissions: { publish: dn } }\n\
+    { user: 'O=ex,CN=bob,OU=people', permissions: { publish: set } }\n\
+    { user: 'CN=eve', permissions: { publish: text } }\n\
+    { user: 'CN=x\\\\,y,O=\\\\#1', permissions: { publish: odd } }\n] }";
+
+/// A certificate with this subject and these alternative names.
+fn certificate(authority: &Authority, subject: &[(DnType, &str)], names: Vec<SanType>) -> Certified {
+    let mut params = params("", names);
+    params.distinguished_name = DistinguishedName::new();
+    for (kind, value) in subject {
+        params.distinguished_name.push(kind.clone(), *value);
+    }
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    authority.sign(params, &[])
+}
+
+fn mail(address: &str) -> SanType {
+    SanType::Rfc822Name(address.try_into().expect("an ASCII address"))
+}
+
+fn uri(uri: &str) -> SanType {
+    SanType::URI(uri.try_into().expect("an ASCII address"))
+}
+
+/// CONNECT with a certificate, then a PUB to each subject that some user may publish to: the one that is
+/// not refused says who the client has become.
+fn becomes(server: &Server, certified: &Certified) -> Vec<String> {
+    let offer = Offer::new().certificate(certified);
+    let Ok(mut client) = Secure::connect(server.addr(), offer) else { return vec!["refused".into()] };
+    let subjects = ["mail", "dns", "uri", "dn", "set", "text", "odd"];
+    let publishes: String = subjects.iter().map(|subject| format!("PUB {subject} 0\r\n\r\n")).collect();
+    client.try_send(format!("CONNECT {{\"verbose\":false}}\r\n{publishes}PING\r\n"));
+    let mut left: Vec<String> = subjects.map(str::to_owned).to_vec();
+    while let Some(line) = client.try_line() {
+        match line.strip_prefix("-ERR 'Permissions Violation for Publish to \"") {
+            Some(rest) => left.retain(|subject| !rest.starts_with(&format!("{subject}\""))),
+            None if line == "PONG" => return left,
+            None => return vec![line],
+        }
+    }
+    vec!["closed".into()]
+}
+
+fn the_certificate_says_who_the_client_is() {
+    let map = "ca_file: '$DIR/ca.pem', verify_and_map: true";
+    let (server, authority) = server(map, MAPPED);
+    let cn = |name| (DnType::CommonName, name);
+    let (people, ex) = ((DnType::OrganizationalUnitName, "people"), (DnType::OrganizationName, "ex"));
+    let dns = || crate::harness::pki::san("a.example");
+    for (subject, names, want) in [
+        (vec![cn("nobody")], vec![dns(), mail("ann@example.com")], "mail"),
+        (vec![cn("nobody")], vec![mail("zoe@example.com"), dns()], "dns"),
+        (vec![cn("nobody")], vec![uri("spiffe://example/ann")], "uri"),
+        (vec![ex.clone(), people.clone(), cn("ann")], vec![], "dn"),
+        (vec![ex, people, cn("bob")], vec![], "set"),
+        (vec![cn("eve")], vec![mail("zoe@example.com")], "text"),
+        (vec![cn("nobody")], vec![], "-ERR 'Authorization Violation'"),
+    ] {
+        let certified = certificate(&authority, &subject, names.clone());
+        assert_eq!(becomes(&server, &certified), [want], "{subject:?} {names:?}");
+    }
+    server.wait_log("Using email found in cert for auth [\"ann@example.com\"]");
+}
+
 /// What a server makes of a conversation: the lines of its log from the connection's beginning, without
 /// what differs from run to run.
 struct Twins {
@@ -653,6 +723,40 @@ fn every_kind_of_certificate_gets_the_answer_of_the_reference() {
 fn leaf_as_authority(authority: &Authority) -> Certified {
     let leaf = authority.not_an_authority("leaf");
     leaf.sign(params("ann", []), &[&leaf])
+}
+
+fn every_subject_is_shown_and_mapped_as_the_reference_does() {
+    let tls = format!("ca_file: '$DIR/ca.pem', verify_and_map: true\n}}\n{MAPPED}\nfeature_flags {{");
+    let (twins, authority) = Twins::start(&tls);
+    let stranger = Authority::new("another");
+    let uid = DnType::CustomDnType(vec![0, 9, 2342, 19_200_300, 100, 1, 1]);
+    let dc = DnType::CustomDnType(vec![0, 9, 2342, 19_200_300, 100, 1, 25]);
+    let serial = DnType::CustomDnType(vec![2, 5, 4, 5]);
+    let street = DnType::CustomDnType(vec![2, 5, 4, 9]);
+    let subjects: Vec<Vec<(DnType, &str)>> = vec![
+        vec![],
+        vec![(DnType::CommonName, "x,y"), (DnType::OrganizationName, "#1")],
+        vec![(DnType::CommonName, " a+b;<c>\\\"d ")],
+        vec![(DnType::CountryName, "DE"), (DnType::LocalityName, "Köln"), (DnType::CommonName, "ann")],
+        vec![(uid, "7"), (DnType::CommonName, "ann")],
+        vec![(dc, "example"), (DnType::CommonName, "ann")],
+        vec![(serial, "12"), (street, "s"), (DnType::StateOrProvinceName, "NRW"), (DnType::CommonName, "")],
+        vec![
+            (DnType::OrganizationName, "ex"),
+            (DnType::OrganizationalUnitName, "people"),
+            (DnType::CommonName, "ann"),
+        ],
+    ];
+    for subject in subjects {
+        for signer in [&authority, &stranger] {
+            let certified = certificate(signer, &subject, vec![]);
+            twins.compare(&format!("{subject:?}"), |server| becomes(server, &certified));
+        }
+    }
+    for names in [vec![mail("a@b"), mail("ann@example.com")], vec![uri("spiffe://example/ann?x=1#y")]] {
+        let certified = certificate(&authority, &[], names.clone());
+        twins.compare(&format!("{names:?}"), |server| becomes(server, &certified));
+    }
 }
 
 fn every_kind_of_garbage_gets_the_answer_of_the_reference() {

@@ -97,7 +97,9 @@ impl Awaited {
     }
 
     fn bytes(&self) -> usize {
-        AWAITED_BYTES + self.subject.len() + self.reply.len()
+        let measured = self.measured.as_ref();
+        let documents = measured.map_or(0, |measured| measured.requestor.len() + measured.header.len());
+        AWAITED_BYTES + self.subject.len() + self.reply.len() + documents
     }
 
     /// Nothing is awaited any more; says whether it was till now.

@@ -1,6 +1,5 @@
 //! An account by its claims: what they describe, and what they say of its users (operator mode).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::trust::Trust;
@@ -18,7 +17,7 @@ const SECOND_NANOS: u64 = 1_000_000_000;
 /// The claims that an account in use was made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
-    claims: Arc<AccountClaims>,
+    claims: AccountClaims,
     token: Box<str>,
     is_strict: bool,
 }
@@ -28,12 +27,12 @@ impl Claimed {
     #[must_use]
     pub fn new(claims: AccountClaims, token: &str, trust: &Trust) -> Self {
         let is_strict = trust.is_strict(&claims.envelope.issuer);
-        Self { claims: Arc::new(claims), token: token.into(), is_strict }
+        Self { claims, token: token.into(), is_strict }
     }
 
     /// What was claimed.
     #[must_use]
-    pub const fn claims(&self) -> &Arc<AccountClaims> {
+    pub const fn claims(&self) -> &AccountClaims {
         &self.claims
     }
 
@@ -304,7 +303,7 @@ mod tests {
         let mut claims = AccountClaims::unlimited(account.public_key());
         claims.nats.signing_keys.add(signer.public_key());
         for is_strict in [false, true] {
-            let claimed = Claimed { claims: Arc::new(claims.clone()), token: "".into(), is_strict };
+            let claimed = Claimed { claims: claims.clone(), token: "".into(), is_strict };
             for (key, want) in [(&account, !is_strict), (&signer, true), (&other, false)] {
                 assert_eq!(claimed.signer(&key.public_key()).is_some(), want, "{is_strict}");
             }

@@ -12,7 +12,6 @@ use crate::server::outbound::Tally;
 pub struct Figures {
     received: Tally,
     sent: Arc<Tally>,
-    slow_consumers: AtomicU64,
     /// When its connections were last told of; nanoseconds, 0 where they are not told of again.
     announced: AtomicU64,
     /// It stands in the queue of accounts that are told of again.
@@ -30,14 +29,9 @@ impl Figures {
         &self.sent
     }
 
-    /// A connection did not keep up.
-    pub fn count_slow_consumer(&self) {
-        self.slow_consumers.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Connections that did not keep up.
     pub fn slow_consumers(&self) -> u64 {
-        self.slow_consumers.load(Ordering::Relaxed)
+        self.sent.slow_consumers()
     }
 
     /// The account's connections were told of `now`; says whether it is to be put into the queue of

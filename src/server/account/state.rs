@@ -285,6 +285,12 @@ impl Account {
         self.is_mapped.load(Ordering::Acquire)
     }
 
+    /// What it calls itself: the name in its claims, or the one that it goes by.
+    pub fn name_tag(&self) -> String {
+        let named = self.claimed().map(|claimed| claimed.claims().envelope.name.clone());
+        named.filter(|name| !name.is_empty()).unwrap_or_else(|| self.name.to_string())
+    }
+
     /// What is counted for it.
     pub fn figures(&self) -> &Figures {
         &self.figures

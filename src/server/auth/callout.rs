@@ -1,10 +1,10 @@
 //! Authorization by a service outside: what it is asked about a client, and what its answer is worth.
 //!
-//! A machine of two steps: [`ask`] makes a sealed question, [`Question::judge`] reads the answer,
+//! A machine of two steps: [`ask`] makes a sealed question, [`Question::open`] and [`Question::admit`] read the answer,
 //! in the reference's order and with its texts. Who carries both is for others.
 //!
 //! ```text
-//! ask --answer--> judge: Admitted, or a Refusal with the reason that the log and an event tell
+//! ask --answer--> open, admit: Admitted, or a Refusal with the reason that the log and an event tell
 //!   '--nothing in time--> refused without a reason
 //! ```
 
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use nkeys::{KeyPair, XKey};
 
+use crate::server::account::Claimed;
 use crate::server::base::clock::Timestamp;
 use crate::server::base::quote::quote;
 use crate::server::config::options::{AuthCallout, ConnectionType};
@@ -63,7 +64,7 @@ pub enum Trust<'a> {
     /// The configured issuer's; the audience of the user's claims names its account.
     Issuer(&'a str),
     /// The account's own and its signing keys'; users are of accounts that it may speak for.
-    Account(&'a jwt::AccountClaims),
+    Account(&'a Claimed),
 }
 
 impl<'a> Rules<'a> {
@@ -77,12 +78,13 @@ impl<'a> Rules<'a> {
     }
 
     /// The rules of an account that has its own service.
-    pub fn of_account(claims: &'a jwt::AccountClaims) -> Self {
+    pub fn of_account(account: &'a Claimed) -> Self {
+        let claims = account.claims();
         let xkey = &claims.nats.authorization.xkey;
         Self {
             account: &claims.envelope.subject,
             xkey: Some(xkey.as_str()).filter(|key| !key.is_empty()),
-            trust: Trust::Account(claims),
+            trust: Trust::Account(account),
         }
     }
 }
@@ -147,13 +149,22 @@ pub enum AskError {
 pub struct Refusal {
     /// What the log and the account's event say.
     pub reason: String,
+    /// What was missing, where something was.
+    pub missing: Option<Missing>,
+}
+
+/// What an admission lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
     /// The connection should have come from a trusted proxy.
-    pub for_want_of_a_proxy: bool,
+    Proxy,
+    /// There is no account of this name, or it is not in use yet.
+    Account(String),
 }
 
 impl Refusal {
     fn new(reason: impl Into<String>) -> Self {
-        Self { reason: title_case(&reason.into()), for_want_of_a_proxy: false }
+        Self { reason: title_case(&reason.into()), missing: None }
     }
 }
 
@@ -190,7 +201,7 @@ pub enum Target {
     /// It is configured.
     Configured,
     /// It has claims.
-    Claimed(Arc<jwt::AccountClaims>),
+    Claimed(Arc<Claimed>),
 }
 
 /// Makes the question whether a client may be let in.
@@ -234,22 +245,20 @@ pub fn ask(keys: &ServerKeys, rules: &Rules<'_>, about: About, now: Timestamp) -
 }
 
 impl Question {
-    /// What the answer, `body`, is worth.
+    /// Whether the user in an answer, opened, is let in, and as what.
     ///
     /// # Errors
     /// The client is refused.
-    pub fn judge(
+    pub fn admit(
         &self,
-        keys: &ServerKeys,
         rules: &Rules<'_>,
-        body: &[u8],
+        mut user: UserClaims,
         circumstances: &Circumstances<'_>,
     ) -> Result<Admitted, Refusal> {
         let now = circumstances.now;
-        let mut user = self.open(keys, rules, body, now).map_err(Refusal::new)?;
         if (circumstances.proxy_required || user.nats.rights.proxy_required) && !circumstances.proxied {
             let reason = "Proxy connection required".to_owned();
-            return Err(Refusal { reason, for_want_of_a_proxy: true });
+            return Err(Refusal { reason, missing: Some(Missing::Proxy) });
         }
         if let Some(finding) = user.validate(now).iter().next() {
             return Err(Refusal::new(format!("Error validating user JWT: {}", finding.text)));
@@ -276,13 +285,27 @@ impl Question {
             let account = quote(rules.account);
             Refusal::new(format!("authorized user on account {account} using invalid connection type"))
         })?;
-        let account = place(rules, &mut user, circumstances.find).map_err(Refusal::new)?;
+        let account = place(rules, &mut user, circumstances.find)?;
         let expires = expiry(&user, left, now);
         Ok(Admitted { account, user, connection_types, expires })
     }
 
-    /// The user's claims in an answer that is one.
-    fn open(
+    /// The user's claims in the answer `body`, if it is one. Opens seals and proves signatures, which takes
+    /// a while.
+    ///
+    /// # Errors
+    /// The client is refused.
+    pub fn open(
+        &self,
+        keys: &ServerKeys,
+        rules: &Rules<'_>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<UserClaims, Refusal> {
+        self.user_in(keys, rules, body, now).map_err(Refusal::new)
+    }
+
+    fn user_in(
         &self,
         keys: &ServerKeys,
         rules: &Rules<'_>,
@@ -325,7 +348,7 @@ impl Question {
         {
             let issuer = &response.issuer_account;
             let signer = if issuer.is_empty() { &claims.envelope.issuer } else { issuer };
-            if *signer != own.envelope.subject && own.nats.signing_keys.get(signer).is_none() {
+            if *signer != own.claims().envelope.subject && own.signer(signer).is_none() {
                 return Err("auth callout signing key is unknown".to_owned());
             }
         }
@@ -334,59 +357,55 @@ impl Question {
 }
 
 /// The account that a user is put into, if its issuer may put it there.
-fn place(rules: &Rules<'_>, user: &mut UserClaims, find: &dyn Fn(&str) -> Target) -> Result<String, String> {
+fn place(rules: &Rules<'_>, user: &mut UserClaims, find: &dyn Fn(&str) -> Target) -> Result<String, Refusal> {
     let asked = quote(rules.account);
-    let missing = |name: &str| {
-        format!(
-            "no valid account {} for auth callout response on account {asked}: account missing",
-            quote(name)
-        )
+    let missing = |name: String| {
+        let named = quote(&name);
+        let text =
+            format!("No valid account {named} for auth callout response on account {asked}: account missing");
+        Refusal { reason: text, missing: Some(Missing::Account(name)) }
     };
     match rules.trust {
         Trust::Issuer(issuer) => {
             if !user.nats.issuer_account.is_empty() {
-                return Err(format!(
-                    "error non operator mode account {asked}: attempted to use issuer_account"
-                ));
+                let text =
+                    format!("error non operator mode account {asked}: attempted to use issuer_account");
+                return Err(Refusal::new(text));
             }
             if user.envelope.issuer != issuer {
-                return Err(format!(
+                return Err(Refusal::new(format!(
                     "wrong issuer for auth callout response on account {asked}, expected {} got {}",
                     quote(issuer),
                     quote(&user.envelope.issuer)
-                ));
+                )));
             }
             let name = user.envelope.audience.clone();
-            if matches!(find(&name), Target::Missing) { Err(missing(&name)) } else { Ok(name) }
+            if matches!(find(&name), Target::Missing) { Err(missing(name)) } else { Ok(name) }
         }
         Trust::Account(own) => {
-            let name = user.account().to_owned();
+            let (name, own) = (user.account().to_owned(), own.claims());
             let allowed = &own.nats.authorization.allowed_accounts;
             let may = name == own.envelope.subject
                 || allowed.iter().any(|one| *one == name || one == jwt::EVERYBODY);
             if !may {
-                return Err(format!(
+                return Err(Refusal::new(format!(
                     "account {} not permitted as valid account option for auth callout for account {asked}",
                     quote(&user.envelope.issuer)
-                ));
+                )));
             }
-            let Target::Claimed(claims) = find(&name) else { return Err(missing(&name)) };
-            take_scope(user, &claims)?;
+            let Target::Claimed(account) = find(&name) else { return Err(missing(name)) };
+            take_scope(user, &account).map_err(Refusal::new)?;
             Ok(name)
         }
     }
 }
 
 /// Gives a user what the scope of its signing key says, where there is one.
-fn take_scope(user: &mut UserClaims, account: &jwt::AccountClaims) -> Result<(), String> {
+fn take_scope(user: &mut UserClaims, account: &Claimed) -> Result<(), String> {
     let issuer = &user.envelope.issuer;
-    if *issuer == account.envelope.subject {
-        return Ok(());
-    }
-    let Some(scope) = account.nats.signing_keys.get(issuer) else {
-        return Err(format!("user JWT issuer {} is not known", quote(issuer)));
-    };
-    let Some(scope) = scope else { return Ok(()) };
+    let scope =
+        account.signer(issuer).ok_or_else(|| format!("user JWT issuer {} is not known", quote(issuer)))?;
+    let (Some(scope), account) = (scope, account.claims()) else { return Ok(()) };
     scope.check(user).map_err(|error| format!("user JWT is not valid: {error}"))?;
     let values = TemplateValues {
         name: &user.envelope.name,

@@ -58,7 +58,8 @@ impl Bench {
     fn judge(&self, question: &Question, rules: &Rules<'_>, answer: &[u8]) -> Result<Admitted, Refusal> {
         let find = |name: &str| if name == "A" { Target::Configured } else { Target::Missing };
         let circumstances = Circumstances { now: NOW, proxied: false, proxy_required: false, find: &find };
-        question.judge(&self.keys, rules, answer, &circumstances)
+        let user = question.open(&self.keys, rules, answer, NOW)?;
+        question.admit(rules, user, &circumstances)
     }
 }
 
@@ -84,7 +85,7 @@ fn refused_answer(change: impl FnOnce(&mut AuthorizationResponseClaims), want: &
     let question = bench.ask(&rules);
     let answer = bench.answer(&question, change);
     let refusal = bench.judge(&question, &rules, answer.as_bytes()).unwrap_err();
-    assert_eq!((refusal.reason.as_str(), refusal.for_want_of_a_proxy), (want, false));
+    assert_eq!((refusal.reason.as_str(), refusal.missing), (want, None));
 }
 
 #[test]
@@ -253,10 +254,11 @@ fn proxy_that_is_missing_is_a_reason_of_its_own() {
     let user = bench.user(&question, |user| user.nats.rights.proxy_required = true);
     let answer = bench.answer(&question, |claims| claims.nats.jwt = user);
     let refusal = bench.judge(&question, &rules, answer.as_bytes()).unwrap_err();
-    assert_eq!((&*refusal.reason, refusal.for_want_of_a_proxy), ("Proxy connection required", true));
+    assert_eq!((&*refusal.reason, refusal.missing), ("Proxy connection required", Some(Missing::Proxy)));
     let find = |_: &str| Target::Configured;
     let circumstances = Circumstances { now: NOW, proxied: true, proxy_required: true, find: &find };
-    assert!(question.judge(&bench.keys, &rules, answer.as_bytes(), &circumstances).is_ok());
+    let user = question.open(&bench.keys, &rules, answer.as_bytes(), NOW).unwrap();
+    assert!(question.admit(&rules, user, &circumstances).is_ok());
 }
 
 /// An account that has its own service, and another one that it may speak for.
@@ -270,8 +272,10 @@ fn service_of_an_account_speaks_for_it_and_for_those_it_is_allowed_to() {
     let mut scope = UserScope::new(signer.public_key());
     scope.template.permissions.publish.allow = vec!["hello.{{name()}}".to_owned()];
     other_claims.nats.signing_keys.add_scope(scope);
-    let other_claims = Arc::new(other_claims);
-    let rules = Rules::of_account(&claims);
+    let trust = crate::server::account::Trust::default();
+    let other_claims = Arc::new(Claimed::new(other_claims, "", &trust));
+    let claimed = Claimed::new(claims, "", &trust);
+    let rules = Rules::of_account(&claimed);
     let question = bench.ask(&rules);
     let judge = |user: String, answerer: &KeyPair| {
         let mut answer = AuthorizationResponseClaims::new(question.user.clone());
@@ -285,7 +289,8 @@ fn service_of_an_account_speaks_for_it_and_for_those_it_is_allowed_to() {
             }
         };
         let circumstances = Circumstances { now: NOW, proxied: false, proxy_required: false, find: &find };
-        question.judge(&bench.keys, &rules, signed(answer, answerer).as_bytes(), &circumstances)
+        let user = question.open(&bench.keys, &rules, signed(answer, answerer).as_bytes(), NOW)?;
+        question.admit(&rules, user, &circumstances)
     };
     let scoped = |change: &dyn Fn(&mut UserClaims)| {
         let mut user = UserClaims::new(question.user.clone());

@@ -3,51 +3,42 @@
 //! The server's own verdict comes first, and is not final for those whom the service is asked about: it
 //! binds the client to an account, which says whether the service is asked.
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::callout::{self, AskError, CALLOUT_SUBJECT, Circumstances, Question, Rules, ServerKeys, Target};
-use super::decide::{Decision, Refusal, RefusalReason};
-use super::grant::Grant;
+use super::callout::{
+    self, AskError, CALLOUT_SUBJECT, Circumstances, Missing, Question, Rules, ServerKeys, Target,
+};
+use super::decide::{Decision, Refusal, RefusalReason, Told};
+use super::grant::{Grant, Labels};
 use super::identity::Identity;
-use super::operator::granted;
 use super::permission::Permissions;
 use crate::server::account::{Account, Claimed, Registry, permissions};
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::{self, AuthCallout, GLOBAL_ACCOUNT, Options};
+use crate::server::jwt::UserClaims;
 
-/// Whom a service decides about.
+/// A service that decides about clients.
 #[derive(Debug)]
 pub struct Delegation {
-    scheme: Scheme,
+    rule: Rule,
     /// The account of the service; `None`: there is none of that name, and nobody who is asked about gets in.
     account: Option<Arc<Account>>,
     /// How long an answer may take.
     time_max: Duration,
+    /// Permissions of users that bring none, by account.
+    default_permissions: HashMap<Box<str>, Arc<Permissions>>,
 }
 
-/// Who wants the service asked.
+/// Who said that it decides.
 #[derive(Debug)]
-enum Scheme {
-    /// The configuration.
-    Configured {
-        described: AuthCallout,
-        /// Where a user may be put.
-        accounts: HashMap<Box<str>, Placement>,
-    },
-    /// An account, by its claims; it may put users where these say.
+enum Rule {
+    /// The configuration, about everybody.
+    Configured(AuthCallout),
+    /// An account, about its own users.
     Claimed(Arc<Claimed>),
-}
-
-/// An account that a user may be put into.
-#[derive(Debug)]
-struct Placement {
-    account: Arc<Account>,
-    /// Those of its users that bring none.
-    default_permissions: Option<Arc<Permissions>>,
 }
 
 /// What the server's own verdict is worth.
@@ -63,62 +54,56 @@ pub enum Standing {
 
 impl Delegation {
     /// The delegation of a configuration that has one.
-    pub fn new(options: &Options, accounts: &Registry) -> Option<Arc<Self>> {
+    pub fn configured(options: &Options, accounts: &Registry) -> Option<Arc<Self>> {
         let described = options.authorization.auth_callout.clone()?;
-        let default_permissions = |name: &str| {
-            let described = options.accounts.iter().find(|account| account.name == name)?;
-            Some(Arc::new(Permissions::compile(described.default_permissions.as_ref()?)))
-        };
-        let named = |account: Arc<Account>| {
-            let default_permissions = default_permissions(account.name());
-            (Box::from(&**account.name()), Placement { account, default_permissions })
-        };
+        let default_permissions = options.accounts.iter().filter_map(|account| {
+            let permissions = Permissions::compile(account.default_permissions.as_ref()?);
+            Some((Box::from(account.name.as_str()), Arc::new(permissions)))
+        });
         Some(Arc::new(Self {
             account: accounts.find(&described.account),
-            scheme: Scheme::Configured {
-                accounts: accounts.all().into_iter().map(named).collect(),
-                described,
-            },
             time_max: options.auth_timeout(),
+            default_permissions: default_permissions.collect(),
+            rule: Rule::Configured(described),
         }))
     }
 
-    /// The delegation of an account that has one by its claims.
-    pub fn of_account(claimed: &Arc<Claimed>, accounts: &Registry, time_max: Duration) -> Option<Arc<Self>> {
-        let claims = claimed.claims();
-        claims.nats.authorization.is_enabled().then(|| {
-            let account = accounts.find(&claims.envelope.subject);
-            Arc::new(Self { scheme: Scheme::Claimed(Arc::clone(claimed)), account, time_max })
+    /// The delegation of an account that has its own service.
+    pub fn claimed(account: &Arc<Account>, time_max: Duration) -> Option<Arc<Self>> {
+        let claimed = account.claimed()?;
+        let is_enabled = claimed.claims().nats.authorization.is_enabled();
+        is_enabled.then(|| {
+            Arc::new(Self {
+                rule: Rule::Claimed(claimed),
+                account: Some(Arc::clone(account)),
+                time_max,
+                default_permissions: HashMap::new(),
+            })
         })
     }
 
     fn rules(&self) -> Rules<'_> {
-        match &self.scheme {
-            Scheme::Configured { described, .. } => Rules::configured(described),
-            Scheme::Claimed(claimed) => Rules::of_account(claimed.claims()),
+        match &self.rule {
+            Rule::Configured(described) => Rules::configured(described),
+            Rule::Claimed(claimed) => Rules::of_account(claimed),
         }
     }
 
     /// What the server's own verdict is worth for a client that calls itself `identity` and stands in
     /// `account`. Who was refused still stands in the global one.
     pub fn standing(&self, identity: &Identity, account: &Account) -> Standing {
-        let described = match &self.scheme {
-            Scheme::Configured { described, .. } => described,
-            Scheme::Claimed(claimed) => {
-                let users = &claimed.claims().nats.authorization.auth_users;
-                let is_own = users.iter().any(|user| user == identity.name());
-                return if is_own { Standing::Own } else { Standing::Delegated };
+        let own_users = match &self.rule {
+            Rule::Configured(described) => {
+                let name: &str = account.name();
+                let allowed = &described.allowed_accounts;
+                if name != GLOBAL_ACCOUNT && !allowed.is_empty() && !allowed.iter().any(|one| one == name) {
+                    return Standing::Final;
+                }
+                &described.auth_users
             }
+            Rule::Claimed(claimed) => &claimed.claims().nats.authorization.auth_users,
         };
-        let name: &str = account.name();
-        let allowed = &described.allowed_accounts;
-        if name != GLOBAL_ACCOUNT && !allowed.is_empty() && !allowed.iter().any(|one| one == name) {
-            return Standing::Final;
-        }
-        if described.auth_users.iter().any(|user| user == identity.name()) {
-            return Standing::Own;
-        }
-        Standing::Delegated
+        if own_users.iter().any(|user| user == identity.name()) { Standing::Own } else { Standing::Delegated }
     }
 
     /// The account of the service.
@@ -142,18 +127,6 @@ impl Delegation {
             grant.permissions = Some(Arc::new(permissions));
         }
     }
-
-    /// Whether answers can be judged without looking for accounts.
-    pub const fn knows_accounts(&self) -> bool {
-        matches!(self.scheme, Scheme::Configured { .. })
-    }
-
-    fn placement(&self, name: &str) -> Option<&Placement> {
-        match &self.scheme {
-            Scheme::Configured { accounts, .. } => accounts.get(name),
-            Scheme::Claimed(_) => None,
-        }
-    }
 }
 
 /// A service's decision that is awaited about one client.
@@ -166,6 +139,8 @@ pub struct Consultation {
     proxy: Option<Box<str>>,
     /// It has to come from one, whatever the service says.
     proxy_required: bool,
+    /// What the claims call the client that it shows, if it shows some, and their labels.
+    labels: Labels,
 }
 
 impl fmt::Debug for Consultation {
@@ -184,7 +159,9 @@ impl Consultation {
         proxy: Option<Box<str>>,
         proxy_required: bool,
     ) -> Self {
-        Self { delegation: Arc::clone(delegation), about, identity, proxy, proxy_required }
+        let labels =
+            Labels { name: about.client.name_tag.as_str().into(), tags: about.client.tags.clone().into() };
+        Self { delegation: Arc::clone(delegation), about, identity, proxy, proxy_required, labels }
     }
 
     /// Whom it asks.
@@ -201,136 +178,110 @@ impl Consultation {
         callout::ask(keys, &self.delegation.rules(), about, now)
     }
 
-    /// What the service's answer, `body`, decides.
-    pub fn judge(self, question: &Question, keys: &ServerKeys, body: &[u8], now: Timestamp) -> Decision {
-        let delegation = Arc::clone(&self.delegation);
-        let find = |name: &str| match delegation.placement(name) {
-            Some(_) => Target::Configured,
-            None => Target::Missing,
-        };
-        match self.verdict(question, keys, body, now, &find) {
-            Ok(admitted) => self.admit(&admitted),
-            Err(refusal) => self.refused(refusal),
-        }
-    }
-
-    fn verdict(
-        &self,
-        question: &Question,
-        keys: &ServerKeys,
-        body: &[u8],
-        now: Timestamp,
-        find: &dyn Fn(&str) -> Target,
-    ) -> Result<callout::Admitted, callout::Refusal> {
-        let circumstances =
-            Circumstances { now, proxied: self.proxy.is_some(), proxy_required: self.proxy_required, find };
-        question.judge(keys, &self.delegation.rules(), body, &circumstances)
-    }
-
-    fn refused(self, refusal: callout::Refusal) -> Decision {
-        let reason = if refusal.for_want_of_a_proxy {
-            RefusalReason::ProxyRequired
-        } else {
-            RefusalReason::Credentials
-        };
-        self.refuse(reason, refusal.reason)
-    }
-
     /// What follows where nothing came in time, or nothing could be asked: with the text that the log had.
     pub fn unanswered(self, text: impl Into<String>) -> Decision {
         self.refuse(RefusalReason::Credentials, text)
     }
 
     fn refuse(self, reason: RefusalReason, told: impl Into<String>) -> Decision {
-        let told = Some(told.into().into_boxed_str());
-        let service = match &self.delegation.scheme {
-            Scheme::Configured { .. } => None,
-            Scheme::Claimed(claimed) => Some(Arc::clone(claimed)),
-        };
-        Decision::Refused(Refusal { reason, identity: self.identity, told, service })
+        let told = Some(Told { text: told.into().into(), account: self.delegation.account.clone() });
+        Decision::Refused(Refusal { reason, identity: self.identity, told })
     }
 
-    fn admit(self, admitted: &callout::Admitted) -> Decision {
-        let Some(place) = self.delegation.placement(&admitted.account) else {
-            return self.unanswered("");
-        };
-        let mut grant = self.grant(admitted, &place.account);
-        let own = permissions(&admitted.user.nats.rights.permissions);
-        let own = own.map(|permissions| Arc::new(Permissions::compile(&permissions)));
-        grant.permissions = own.or_else(|| place.default_permissions.clone());
-        self.delegation.restrict(&mut grant);
-        Decision::Accepted(Box::new(grant))
-    }
-
-    fn grant(&self, admitted: &callout::Admitted, account: &Arc<Account>) -> Grant {
-        let identity = match &*admitted.user.envelope.name {
+    fn admit(self, admitted: &callout::Admitted, account: &Arc<Account>) -> Decision {
+        let delegation = Arc::clone(&self.delegation);
+        let user = &admitted.user;
+        let identity = match &*user.envelope.name {
             "" => self.identity.clone(),
             name => Identity::User(name.into()),
         };
-        Grant { expires: admitted.expires, ..Grant::open(account, identity, self.proxy.as_deref()) }
+        let mut grant = Grant::open(account, identity, self.proxy.as_deref());
+        let own = permissions(&user.nats.rights.permissions);
+        let described = own.or_else(|| account.claimed()?.default_permissions());
+        grant.permissions = match described {
+            Some(described) => Some(Arc::new(Permissions::compile(&described))),
+            None => delegation.default_permissions.get(&**account.name()).cloned(),
+        };
+        grant.expires = admitted.expires;
+        let is_by_signing_key = !user.nats.issuer_account.is_empty();
+        let signer = if is_by_signing_key { &user.envelope.issuer } else { &**account.name() };
+        grant.signed_by = Some(signer.into());
+        // As in the reference those of the claims that it came with stay.
+        grant.labels = Some(Box::new(self.labels)).filter(|labels| !labels.name.is_empty());
+        delegation.restrict(&mut grant);
+        Decision::Accepted(Box::new(grant))
     }
 }
 
-/// A service's answer that is judged where accounts can be found, and may have to wait for one.
+/// A service's answer, opened, that is to be judged.
+#[derive(Debug)]
 pub struct Answered {
     consultation: Consultation,
     question: Question,
-    body: Box<[u8]>,
-}
-
-impl fmt::Debug for Answered {
-    /// Without the body, which holds claims.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answered").field("consultation", &self.consultation).finish_non_exhaustive()
-    }
+    user: Result<UserClaims, callout::Refusal>,
 }
 
 impl Answered {
-    /// The answer `body` to `question`.
-    pub fn new(consultation: Consultation, question: Question, body: &[u8]) -> Box<Self> {
-        Box::new(Self { consultation, question, body: body.into() })
+    /// Opens the `answer` to a question of this consultation, which takes a while.
+    pub fn open(
+        consultation: Consultation,
+        question: Question,
+        answer: &[u8],
+        keys: &ServerKeys,
+        now: Timestamp,
+    ) -> Self {
+        let user = question.open(keys, &consultation.delegation.rules(), answer, now);
+        Self { consultation, question, user }
     }
 
-    /// What it decides. `is_last`: there is nothing more to be looked up.
-    ///
-    /// # Errors
-    /// This account has to be looked up first.
+    /// What it decides; an account that a user is put into may have to be looked up before. `found` says
+    /// what came of that.
     pub fn judge(
         self: Box<Self>,
-        keys: &ServerKeys,
         accounts: &Registry,
-        is_last: bool,
+        found: Option<Result<(), Box<str>>>,
         now: Timestamp,
-    ) -> Result<Decision, (Box<str>, Box<Self>)> {
-        let missing = Cell::new(None);
-        let find = |name: &str| match accounts.find(name).and_then(|account| account.claimed()) {
-            Some(claimed) => Target::Claimed(Arc::clone(claimed.claims())),
-            None => {
-                missing.set(Some(Box::from(name)));
-                Target::Missing
-            }
+    ) -> Verdict {
+        let consultation = &self.consultation;
+        let delegation = Arc::clone(&consultation.delegation);
+        let find = |name: &str| match accounts.find(name) {
+            None => Target::Missing,
+            Some(account) => account.claimed().map_or(Target::Configured, Target::Claimed),
         };
-        let verdict = self.consultation.verdict(&self.question, keys, &self.body, now, &find);
-        match (verdict, missing.take()) {
-            (Ok(admitted), _) => Ok(self.consultation.admit_claimed(admitted, accounts)),
-            (Err(_), Some(name)) if !is_last => Err((name, self)),
-            (Err(refusal), _) => Ok(self.consultation.refused(refusal)),
+        let circumstances = Circumstances {
+            now,
+            proxied: consultation.proxy.is_some(),
+            proxy_required: consultation.proxy_required,
+            find: &find,
+        };
+        let rules = delegation.rules();
+        let judged = self.user.clone().and_then(|user| self.question.admit(&rules, user, &circumstances));
+        let refusal = match judged {
+            Ok(admitted) => match accounts.find(&admitted.account) {
+                Some(account) => return Verdict::Decided(self.consultation.admit(&admitted, &account)),
+                // It went away just now.
+                None => return Verdict::Decided(self.consultation.unanswered("")),
+            },
+            Err(refusal) => refusal,
+        };
+        let may_be_found = matches!(delegation.rule, Rule::Claimed(_)) && found.is_none();
+        match refusal.missing {
+            Some(Missing::Account(name)) if may_be_found => Verdict::NeedsAccount(name.into(), self),
+            Some(Missing::Proxy) => {
+                Verdict::Decided(self.consultation.refuse(RefusalReason::ProxyRequired, refusal.reason))
+            }
+            _ => Verdict::Decided(self.consultation.refuse(RefusalReason::Credentials, refusal.reason)),
         }
     }
 }
 
-impl Consultation {
-    fn admit_claimed(self, admitted: callout::Admitted, accounts: &Registry) -> Decision {
-        let account = accounts.find(&admitted.account);
-        let found = account.and_then(|account| Some((account.claimed()?, account)));
-        let Some((claimed, account)) = found else { return self.unanswered("") };
-        let grant = self.grant(&admitted, &account);
-        let by_claims =
-            granted(admitted.user, &account, &claimed, grant.identity.clone(), self.proxy.as_deref());
-        let mut grant = Grant { expires: grant.expires, ..by_claims };
-        self.delegation.restrict(&mut grant);
-        Decision::Accepted(Box::new(grant))
-    }
+/// What an answer comes to.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The client is let in or not.
+    Decided(Decision),
+    /// This account is to be looked up, and the answer judged again.
+    NeedsAccount(Box<str>, Box<Answered>),
 }
 
 #[cfg(test)]
@@ -338,7 +289,7 @@ mod tests {
     use super::*;
     use crate::server::base::clock::SystemClock;
 
-    fn delegation(allowed: &[&str]) -> Arc<Delegation> {
+    fn delegation(allowed: &[&str]) -> (Arc<Delegation>, Registry) {
         let mut options = Options::default();
         let account = |name: &str| options::Account { name: name.to_owned(), ..options::Account::default() };
         options.accounts = vec![account("AUTH"), account("A"), account("B")];
@@ -349,7 +300,7 @@ mod tests {
             ..AuthCallout::default()
         });
         let accounts = Registry::new(&options, Arc::new(SystemClock::new())).unwrap();
-        Delegation::new(&options, &accounts).unwrap()
+        (Delegation::configured(&options, &accounts).unwrap(), accounts)
     }
 
     #[test]
@@ -365,19 +316,19 @@ mod tests {
             // Its own account not being listed, even its users stand as they are.
             (&["A"], "svc", "AUTH", Final),
         ] {
-            let delegation = delegation(allowed);
-            let account = &delegation.placement(account).unwrap().account;
-            let got = delegation.standing(&Identity::User(user.into()), account);
+            let (delegation, accounts) = delegation(allowed);
+            let account = accounts.find(account).unwrap();
+            let got = delegation.standing(&Identity::User(user.into()), &account);
             assert_eq!(got, want, "{allowed:?} {user} {}", account.name());
         }
     }
 
     #[test]
     fn nobody_in_the_services_account_may_ask_it() {
-        let delegation = delegation(&[]);
+        let (delegation, accounts) = delegation(&[]);
         for (account, may) in [("AUTH", false), ("A", true)] {
-            let account = &delegation.placement(account).unwrap().account;
-            let mut grant = Grant::open(account, Identity::Nobody, None);
+            let account = accounts.find(account).unwrap();
+            let mut grant = Grant::open(&account, Identity::Nobody, None);
             delegation.restrict(&mut grant);
             let allows = |permissions: Arc<Permissions>| {
                 permissions.publish().allow_publish(CALLOUT_SUBJECT.as_bytes())

@@ -8,10 +8,10 @@ use super::embedder::Login;
 use super::grant::Grant;
 use super::identity::Identity;
 use super::policy::{Policy, User};
-use super::secret::Secret;
+use super::secret::{Given, Secret};
 use super::work::Work;
 use super::{certificate, nkey, proxy};
-use crate::server::account::Claimed;
+use crate::server::account::Account;
 use crate::server::base::quote::quote;
 use crate::server::protocol::error::WireError;
 
@@ -39,11 +39,26 @@ pub struct Refusal {
     pub reason: RefusalReason,
     /// Who was refused.
     pub identity: Identity,
-    /// The account whose service outside may decide otherwise, or has decided.
-    pub service: Option<Arc<Claimed>>,
-    /// What a service outside that decided it said; nothing where it did not answer in time.
-    pub told: Option<Box<str>>,
+    /// What a service outside that decided it said.
+    pub told: Option<Told>,
 }
+
+/// Why a service outside refused somebody.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The reason; empty where it did not answer in time.
+    pub text: Box<str>,
+    /// The service's account.
+    pub account: Option<Arc<Account>>,
+}
+
+impl PartialEq for Told {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Told {}
 
 /// What is wrong with a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +85,7 @@ pub enum Note {
 impl Refusal {
     /// Wrong credentials.
     pub const fn violation(identity: Identity) -> Self {
-        Self { reason: RefusalReason::Credentials, identity, told: None, service: None }
+        Self { reason: RefusalReason::Credentials, identity, told: None }
     }
 
     /// What the peer is told.
@@ -292,7 +307,7 @@ impl<'a> Inquiry<'a> {
             Secret::Plain(_) if secret.matches(given) => Ok(accepted(grant)),
             Secret::Plain(_) => Err(Refusal::violation(grant.identity)),
             Secret::Hash(_) => {
-                let (secret, given) = (Secret::clone(secret), given.into());
+                let (secret, given) = (Secret::clone(secret), Given(given.into()));
                 Ok(Decision::Pending(Work::Compare { secret, given, grant: Box::new(grant) }))
             }
         }

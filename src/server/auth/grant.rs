@@ -25,8 +25,21 @@ pub struct Grant {
     pub proxy: Option<Box<str>>,
     /// The configured user that it has become, if it is one.
     pub user: Option<Arc<User>>,
+    /// The key that stands for it in events, where that is not its claims': of the account, mostly.
+    pub signed_by: Option<Box<str>>,
+    /// What claims called it that no longer count.
+    pub labels: Option<Box<Labels>>,
     /// The user that claims made of it, if they did.
     pub claimed: Option<Box<ClaimedUser>>,
+}
+
+/// What claims call a user.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Labels {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its tags.
+    pub tags: Box<[String]>,
 }
 
 /// What stays known of a user that showed claims.
@@ -70,6 +83,8 @@ impl Grant {
             expires: None,
             proxy: proxy.map(Into::into),
             user: None,
+            signed_by: None,
+            labels: None,
             claimed: None,
         }
     }

@@ -22,8 +22,8 @@ mod work;
 mod decide;
 
 pub use applicant::Applicant;
-pub use consultation::{Answered, Consultation, Delegation, Standing};
-pub use decide::{Decision, Note, Refusal, RefusalReason, decide};
+pub use consultation::{Answered, Consultation, Delegation, Standing, Verdict};
+pub use decide::{Decision, Note, Refusal, RefusalReason, Told, decide};
 pub use embedder::{Admission, Authenticator, Login};
 pub use grant::{ClaimedUser, Grant, UserLimits};
 pub use identity::Identity;
@@ -31,6 +31,6 @@ pub use permission::Permissions;
 pub use policy::{Policy, PolicyBuilder, User};
 pub use proxy::vouched;
 pub use publish_cache::PublishCache;
-pub use secret::{Secret, is_hash};
+pub use secret::{Given, Secret, is_hash};
 pub use wanted::{Wanted, WantedAccounts};
 pub use work::{Errand, Work};

@@ -45,35 +45,19 @@ impl Inquiry<'_> {
     }
 
     fn claimed_user(&mut self, trust: &Trust, proxy: Option<&str>) -> Result<Grant, Stop> {
-        let user = self.shown_claims()?;
+        let mut user = self.shown_claims()?;
         self.check_proxy(user.nats.rights.proxy_required, proxy)?;
         let now = self.applicant.now;
         let findings = user.validate(now);
         if findings.is_blocking(true) {
-            return Err(self.stop(format!("User JWT no longer valid: {findings}")).into());
+            return Err(self.stop(format!("User JWT no longer valid: {findings}")));
         }
         let (account, claimed) = self.account_of(&user, trust)?;
-        let service = claimed.claims().nats.authorization.is_enabled().then(|| Arc::clone(&claimed));
-        self.by_account(trust, user, &account, &claimed, proxy).map_err(|refusal| {
-            // Where there is a service outside, it may decide otherwise.
-            Stop::Refused(Refusal { service, ..refusal })
-        })
-    }
-
-    fn by_account(
-        &mut self,
-        trust: &Trust,
-        mut user: UserClaims,
-        account: &Arc<Account>,
-        claimed: &Arc<Claimed>,
-        proxy: Option<&str>,
-    ) -> Result<Grant, Refusal> {
-        let now = self.applicant.now;
         let issuer = &claimed.claims().envelope.issuer;
         if !trust.is_trusted(issuer) {
             return Err(self.stop("Account JWT not signed by trusted operator"));
         }
-        take_scope(&mut user, claimed).map_err(|reason| self.stop(reason))?;
+        take_scope(&mut user, &claimed).map_err(|reason| self.stop(reason))?;
         if claimed.is_expired(now) {
             return Err(self.stop("Account JWT has expired"));
         }
@@ -101,26 +85,26 @@ impl Inquiry<'_> {
             Window::Open(left) => Some(left),
             Window::Closed => return Err(self.stop_with(Note::Error("Outside connect times".into()))),
         };
-        self.note(authenticated(&user, account, claimed));
+        self.note(authenticated(&user, &account, &claimed));
         let identity = match self.said() {
             said @ (Identity::Nkey(_) | Identity::User(_)) => said,
             Identity::Jwt(_) | Identity::Token | Identity::Nobody => Identity::Jwt(key.as_str().into()),
         };
         let expires = expiry(&user, left, now);
-        Ok(Grant { expires, ..granted(user, account, claimed, identity, proxy) })
+        Ok(Grant { expires, ..granted(user, &account, &claimed, identity, proxy) })
     }
 
-    fn stop(&mut self, text: impl Into<String>) -> Refusal {
+    fn stop(&mut self, text: impl Into<String>) -> Stop {
         self.stop_with(Note::Debug(text.into()))
     }
 
-    fn stop_with(&mut self, note: Note) -> Refusal {
+    fn stop_with(&mut self, note: Note) -> Stop {
         self.notes.push(note);
-        self.refused()
+        self.refused().into()
     }
 
     /// The claims that CONNECT brought, or those of the user that stands in for whoever brings none.
-    fn shown_claims(&mut self) -> Result<UserClaims, Refusal> {
+    fn shown_claims(&mut self) -> Result<UserClaims, Stop> {
         if let Ok(user) = UserClaims::decode(&self.applicant.said.jwt) {
             return Ok(user);
         }
@@ -134,26 +118,26 @@ impl Inquiry<'_> {
     fn account_of(&mut self, user: &UserClaims, trust: &Trust) -> Result<(Arc<Account>, Arc<Claimed>), Stop> {
         let name = user.account();
         if !trust.admits(name) {
-            return Err(self.stop(format!("Account {name} not listed as operator pinned account")).into());
+            return Err(self.stop(format!("Account {name} not listed as operator pinned account")));
         }
         let in_use = self.applicant.accounts.find(name).and_then(|account| {
             let claimed = account.claimed()?;
             Some((account, claimed))
         });
         match (in_use, self.applicant.looked_up) {
-            (_, Some(Err(reason))) => Err(self.stop(format!("Account JWT lookup error: {reason}")).into()),
+            (_, Some(Err(reason))) => Err(self.stop(format!("Account JWT lookup error: {reason}"))),
             (Some((account, claimed)), Some(Ok(()))) => Ok((account, claimed)),
             (Some((account, claimed)), None) if !claimed.is_expired(self.applicant.now) => {
                 Ok((account, claimed))
             }
             // It went away again.
-            (None, Some(Ok(()))) => Err(self.stop("Account JWT lookup error: account missing").into()),
+            (None, Some(Ok(()))) => Err(self.stop("Account JWT lookup error: account missing")),
             (_, None) => Err(Stop::Account(name.into())),
         }
     }
 
     /// Names of connection types that are not known do no harm as long as one is.
-    fn check_connection(&mut self, names: &[String]) -> Result<(), Refusal> {
+    fn check_connection(&mut self, names: &[String]) -> Result<(), Stop> {
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for name in names {
             match ConnectionType::parse(name) {
@@ -164,7 +148,7 @@ impl Inquiry<'_> {
         if !unknown.is_empty() {
             self.note(format!("invalid connection types [{}]", unknown.join(" ")));
             if known.is_empty() {
-                return Err(self.refused());
+                return Err(self.refused().into());
             }
         }
         if !known.is_empty() && !known.contains(&self.applicant.connection) {
@@ -194,7 +178,7 @@ fn take_scope(user: &mut UserClaims, account: &Claimed) -> Result<(), String> {
 }
 
 /// What a user becomes whose claims are good.
-pub(super) fn granted(
+fn granted(
     user: UserClaims,
     account: &Arc<Account>,
     claimed: &Arc<Claimed>,

@@ -9,7 +9,9 @@ use super::embedder::{Authenticator, Custom};
 use super::permission::Permissions;
 use super::secret::Secret;
 use crate::server::account::{Account, Registry, Trust};
+use crate::server::base::clock::Timestamp;
 use crate::server::config::options::{self, ConnectionType, Options, UserIdentity};
+use crate::server::jwt::UserClaims;
 use crate::server::net::DistinguishedName;
 
 /// One configured user.
@@ -88,11 +90,11 @@ pub struct Policy {
     /// Those that an embedder may name.
     accounts: HashMap<Box<str>, Arc<Account>>,
     custom: Option<Custom>,
+    delegation: Option<Arc<Delegation>>,
     /// Whose claims make accounts; `None`: nobody shows claims.
     trust: Option<Trust>,
     /// Claims of the user that stands in for whoever shows none.
     sentinel: Option<Box<str>>,
-    delegation: Option<Arc<Delegation>>,
 }
 
 /// What an embedder wants beyond the options, and what stays from one policy to the next.
@@ -140,9 +142,9 @@ impl PolicyBuilder {
             global: Arc::clone(global),
             accounts: HashMap::new(),
             custom: self.custom.clone(),
+            delegation: Delegation::configured(options, accounts).filter(|_| self.custom.is_none()),
             trust: Trust::of(options),
             sentinel: options.default_sentinel.as_deref().filter(|token| !token.is_empty()).map(Into::into),
-            delegation: Delegation::new(options, accounts).filter(|_| self.custom.is_none()),
         };
         for user in &options.users {
             // An account that is named and not there: the reader of the file refuses that.
@@ -256,6 +258,25 @@ impl Policy {
     /// The service outside that decides about clients.
     pub const fn delegation(&self) -> Option<&Arc<Delegation>> {
         self.delegation.as_ref()
+    }
+
+    /// The token that a client shows where claims are asked for: what it said, or that of the user who
+    /// stands in for whoever says nothing.
+    pub fn shown_token<'a>(&'a self, said: &'a str) -> &'a str {
+        match &self.trust {
+            None => "",
+            Some(_) if UserClaims::decode(said).is_ok() => said,
+            Some(_) => self.sentinel.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The account of a client that shows claims, where they are good and the account is in use.
+    pub fn account_by_claims(&self, said: &str, accounts: &Registry, now: Timestamp) -> Option<Arc<Account>> {
+        let user = UserClaims::decode(self.shown_token(said)).ok()?;
+        if user.validate(now).is_blocking(true) {
+            return None;
+        }
+        accounts.find(user.account())
     }
 
     /// Whether clients are told so when they are greeted: not where everybody is let in.

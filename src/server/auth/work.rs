@@ -12,7 +12,7 @@ use super::grant::Grant;
 use super::identity::Identity;
 use super::permission::Permissions;
 use super::policy::Policy;
-use super::secret::Secret;
+use super::secret::{Given, Secret};
 use crate::server::base::clock::Timestamp;
 
 /// Work between a CONNECT and its decision.
@@ -23,7 +23,7 @@ pub enum Work {
         /// What it has to match.
         secret: Secret,
         /// What was given.
-        given: Box<str>,
+        given: Given,
         /// What follows if it does.
         grant: Box<Grant>,
     },
@@ -42,7 +42,7 @@ impl Work {
     /// Does it, on a thread that may be kept busy.
     pub fn run(self) -> Decision {
         match self {
-            Self::Compare { secret, given, grant } if secret.matches(&given) => Decision::Accepted(grant),
+            Self::Compare { secret, given, grant } if secret.matches(&given.0) => Decision::Accepted(grant),
             Self::Compare { grant, .. } => Decision::Refused(Refusal::violation(grant.identity)),
             Self::Ask { policy, login } => ask(&policy, &login),
             // Whoever could ask it did not.

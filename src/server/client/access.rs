@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 use super::session::{ClientSession, Phase};
 use crate::server::account::Claimed;
 use crate::server::auth::{
-    Answered, Applicant, ClaimedUser, Consultation, Decision, Delegation, Errand, Grant, Identity, Note,
-    Permissions, Refusal, RefusalReason, Standing, UserLimits, Work, decide, vouched,
+    Answered, Applicant, ClaimedUser, Decision, Errand, Grant, Identity, Note, Permissions, Refusal,
+    RefusalReason, UserLimits, Work, decide,
 };
 use crate::server::base::base64::Base64;
 use crate::server::base::clock::Timestamp;
@@ -45,15 +45,15 @@ pub(super) struct Access {
 
 /// A decision that is not there yet.
 #[derive(Debug)]
-struct Waiting {
-    why: Why,
+pub(super) struct Waiting {
+    pub(super) why: Why,
     /// It is the last word.
-    is_final: bool,
+    pub(super) is_final: bool,
+    /// The answer that the decision is for.
+    pub(super) answered: Option<Box<Answered>>,
     /// To be handed to who does it.
-    errand: Option<Box<Errand>>,
-    /// A service's answer that needs an account which is looked up.
-    answered: Option<Box<Answered>>,
-    decision: oneshot::Receiver<Decision>,
+    pub(super) errand: Option<Box<Errand>>,
+    pub(super) decision: oneshot::Receiver<Decision>,
 }
 
 /// What made the client be judged, and so what follows.
@@ -65,6 +65,13 @@ pub(super) enum Why {
     Skipped,
     /// The options have changed.
     Reload,
+}
+
+impl Waiting {
+    pub(super) fn for_work(why: Why, is_final: bool, work: Work) -> Self {
+        let (errand, decision) = Errand::new(work);
+        Self { why, is_final, answered: None, errand: Some(Box::new(errand)), decision }
+    }
 }
 
 impl Access {
@@ -150,90 +157,13 @@ impl ClientSession {
         }
     }
 
-    /// Puts the server's own verdict before a service outside, where one has a say; else it stands.
-    fn proceed(
-        &mut self,
-        now: Timestamp,
-        why: Why,
-        mut decision: Decision,
-        courier: &mut Courier,
-    ) -> Result<(), CloseReason> {
-        let Some(delegation) = self.delegation(&decision) else {
-            return self.conclude(now, why, decision, courier);
-        };
-        let (identity, account) = match &decision {
-            Decision::Pending(_)
-            | Decision::NeedsAccount(_)
-            | Decision::LookedUp(_)
-            | Decision::Answered(_)
-            | Decision::Refused(Refusal { reason: RefusalReason::ProxyNotTrusted, .. }) => {
-                return self.conclude(now, why, decision, courier);
-            }
-            Decision::Refused(refusal) => (refusal.identity.clone(), Arc::clone(&self.account)),
-            Decision::Accepted(grant) => (grant.identity.clone(), Arc::clone(&grant.account)),
-        };
-        match (delegation.standing(&identity, &account), &mut decision) {
-            (Standing::Own, Decision::Accepted(grant)) => delegation.restrict(grant),
-            (Standing::Final | Standing::Own, _) => {}
-            (Standing::Delegated, _) => {
-                return self.consult(now, why, &delegation, decision, identity, courier);
-            }
-        }
-        self.conclude(now, why, decision, courier)
-    }
-
-    /// Who may decide otherwise: the configuration's service, or that of the account by its claims.
-    fn delegation(&self, decision: &Decision) -> Option<Arc<Delegation>> {
-        let policy = self.context.policy.load();
-        if let Some(delegation) = policy.delegation() {
-            return Some(Arc::clone(delegation));
-        }
-        let claimed = match decision {
-            Decision::Accepted(grant) => grant.claimed.as_ref().map(|user| &user.account),
-            Decision::Refused(refusal) => refusal.service.as_ref(),
-            _ => None,
-        }?;
-        Delegation::of_account(claimed, &self.context.accounts, policy.timeout())
-    }
-
-    /// Has the service asked. Meanwhile the client stands in the account that the server's own verdict
-    /// gave it.
-    fn consult(
-        &mut self,
-        now: Timestamp,
-        why: Why,
-        delegation: &Arc<Delegation>,
-        decision: Decision,
-        identity: Identity,
-        courier: &mut Courier,
-    ) -> Result<(), CloseReason> {
-        let proxy_required = match decision {
-            Decision::Accepted(grant) => {
-                self.enter(now, *grant, courier)?;
-                false
-            }
-            Decision::Refused(refusal) => refusal.reason == RefusalReason::ProxyRequired,
-            _ => false,
-        };
-        let policy = self.context.policy.load_full();
-        let said = self.profile.options();
-        let nonce = self.access.as_ref().map(|access| access.nonce.clone()).unwrap_or_default();
-        let proxy = vouched(policy.proxies(), &nonce, &said.proxy_sig).ok().flatten().map(Into::into);
-        let about = self.about(&identity, said, &nonce, delegation.time_max());
-        let consultation = Consultation::new(delegation, about, identity, proxy, proxy_required);
-        self.wait_for(why, Work::Consult(Box::new(consultation)), true);
-        Ok(())
-    }
-
-    fn wait_for(&mut self, why: Why, work: Work, is_final: bool) {
-        let (errand, decision) = Errand::new(work);
-        let waiting = Waiting { why, is_final, errand: Some(Box::new(errand)), answered: None, decision };
+    pub(super) fn wait_for(&mut self, waiting: Waiting) {
         self.access.get_or_insert_default().waiting = Some(waiting);
         self.phase = Phase::AwaitAuth;
     }
 
     /// Does what follows from a verdict that stands.
-    fn conclude(
+    pub(super) fn conclude(
         &mut self,
         now: Timestamp,
         why: Why,
@@ -243,15 +173,16 @@ impl ClientSession {
         match decision {
             Decision::Refused(refusal) => Err(self.refuse_login(now, &refusal, courier)),
             Decision::Pending(work) => {
-                self.wait_for(why, work, false);
+                self.wait_for(Waiting::for_work(why, false, work));
                 Ok(())
             }
             Decision::NeedsAccount(account) => {
-                self.want(why, account, None);
+                let decision = self.context.wanted.ask(account, &self.outbound);
+                self.wait_for(Waiting { why, is_final: false, answered: None, errand: None, decision });
                 Ok(())
             }
-            Decision::Answered(answered) => self.judge_answer(now, why, answered, false, courier),
             Decision::LookedUp(result) => self.judge_with(now, why, Some(&result), courier),
+            Decision::Answered(answered) => self.weigh(now, why, answered, None, courier),
             Decision::Accepted(grant) => {
                 self.enter(now, *grant, courier)?;
                 self.phase = Phase::Active;
@@ -264,34 +195,6 @@ impl ClientSession {
                     Why::Skipped => Ok(()),
                     Why::Reload => self.keep_to_permissions(now, courier),
                 }
-            }
-        }
-    }
-
-    /// Waits for an account, to decide anew or to judge a service's answer.
-    fn want(&mut self, why: Why, account: Box<str>, answered: Option<Box<Answered>>) {
-        let decision = self.context.wanted.ask(account, &self.outbound);
-        let is_final = answered.is_some();
-        let waiting = Waiting { why, is_final, errand: None, answered, decision };
-        self.access.get_or_insert_default().waiting = Some(waiting);
-        self.phase = Phase::AwaitAuth;
-    }
-
-    /// Judges a service's answer. It may put the client into an account that has to be looked up first.
-    fn judge_answer(
-        &mut self,
-        now: Timestamp,
-        why: Why,
-        answered: Box<Answered>,
-        is_last: bool,
-        courier: &mut Courier,
-    ) -> Result<(), CloseReason> {
-        let context = Arc::clone(&self.context);
-        match answered.judge(&context.conn.keys, &context.accounts, is_last, now) {
-            Ok(decision) => self.conclude(now, why, decision, courier),
-            Err((account, answered)) => {
-                self.want(why, account, Some(answered));
-                Ok(())
             }
         }
     }
@@ -319,13 +222,14 @@ impl ClientSession {
                 return Ok(());
             }
         };
-        if let Some(answered) = waiting.answered {
-            return self.judge_answer(now, waiting.why, answered, true, courier);
+        let why = waiting.why;
+        match (waiting.answered, decision) {
+            (Some(answered), Decision::LookedUp(found)) => {
+                self.weigh(now, why, answered, Some(found), courier)
+            }
+            (_, decision) if waiting.is_final => self.conclude(now, why, decision, courier),
+            (_, decision) => self.proceed(now, why, decision, courier),
         }
-        if waiting.is_final {
-            return self.conclude(now, waiting.why, decision, courier);
-        }
-        self.proceed(now, waiting.why, decision, courier)
     }
 
     /// The client sent something else than CONNECT where it has to authenticate: it is let in as the user
@@ -351,17 +255,11 @@ impl ClientSession {
             return self.violation(now, refusal, courier);
         };
         let reason = self.violation(now, refusal, courier);
-        if !told.is_empty() {
-            self.context.conn.logger.warn(format_args!("{told}"));
+        if !told.text.is_empty() {
+            self.context.conn.logger.warn(format_args!("{}", told.text));
         }
-        let policy = self.context.policy.load();
-        let of_claims = refusal.service.as_ref().map(|claimed| &claimed.claims().envelope.subject);
-        let account = match of_claims {
-            Some(name) => self.context.accounts.find(name),
-            None => policy.delegation().and_then(|delegation| delegation.account()).cloned(),
-        };
-        if let Some(account) = account {
-            self.tell_account_refused(&account, now, told, courier);
+        if let Some(account) = &told.account {
+            self.tell_account_refused(account, now, &told.text, courier);
         }
         reason
     }
@@ -402,7 +300,12 @@ impl ClientSession {
     }
 
     /// Becomes what was granted.
-    fn enter(&mut self, now: Timestamp, grant: Grant, courier: &mut Courier) -> Result<(), CloseReason> {
+    pub(super) fn enter(
+        &mut self,
+        now: Timestamp,
+        grant: Grant,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
         let left = Arc::clone(&self.account);
         if self.account.move_to(&grant.account).is_err() {
             let error = WireError::AccountConnectionsExceeded;
@@ -543,7 +446,7 @@ impl ClientSession {
         let proxy = self.access.as_ref()?.grant.as_ref()?.proxy.as_deref()?;
         let is_trusted = self.context.policy.load().proxies().iter().any(|key| key == proxy);
         let reason = RefusalReason::ProxyNotTrusted;
-        (!is_trusted).then(|| Refusal { reason, ..Refusal::violation(self.identity()) })
+        (!is_trusted).then(|| Refusal { reason, identity: self.identity(), told: None })
     }
 
     /// Whether the client goes by the name of a user that is no more, or belongs elsewhere now.

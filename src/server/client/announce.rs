@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::profile::Names;
 use super::session::ClientSession;
 use crate::server::account::Account;
-use crate::server::auth::{Identity, callout};
+use crate::server::auth::{Grant, Identity, callout};
 use crate::server::base::clock::Timestamp;
 use crate::server::delivery::{Courier, Occasion};
 use crate::server::events::{
@@ -34,9 +34,15 @@ pub(super) enum Asked {
 }
 
 impl ClientSession {
-    /// Counts what is sent from now on for the account that it is in.
+    /// Counts what is sent from now on for the account that it is in. Nobody is told what the global
+    /// account sends and receives: who uses no accounts pays nothing for their figures.
     pub(super) fn count_sent(&self) {
-        self.outbound.set_tally(Arc::clone(self.account.figures().sent()));
+        let tally = (!self.is_in_global()).then(|| Arc::clone(self.account.figures().sent()));
+        self.outbound.set_tally(tally);
+    }
+
+    fn is_in_global(&self) -> bool {
+        Arc::ptr_eq(&self.account, self.context.accounts.global())
     }
 
     /// The client has left an account for the one that it is in.
@@ -50,6 +56,9 @@ impl ClientSession {
 
     /// Counts what came in since the client had sent `before`.
     pub(super) fn count_received(&self, before: (u64, u64)) {
+        if self.is_in_global() {
+            return;
+        }
         let (messages, bytes) = self.stats.totals();
         self.account.figures().received().add(messages - before.0, bytes - before.1);
     }
@@ -116,6 +125,7 @@ impl ClientSession {
         time_max: Duration,
     ) -> callout::About {
         let (info, options) = (self.context.info.load(), self.context.conn.options());
+        let claimed = self.grant().and_then(|grant| grant.claimed.as_deref());
         let server = jwt::ServerInfo {
             name: info.server_name.clone(),
             host: info.host.clone(),
@@ -130,14 +140,15 @@ impl ClientSession {
             id: self.outbound.id(),
             user: identity.name().to_owned(),
             name: said.name.clone(),
+            tags: claimed.map(|user| user.tags.to_vec()).unwrap_or_default(),
+            name_tag: claimed.map(|user| user.name.to_string()).unwrap_or_default(),
             kind: KIND.to_owned(),
             client_type: CLIENT_TYPE.to_owned(),
             nonce: nonce.to_owned(),
             ..jwt::ClientInfo::default()
         };
         let connect = jwt::ConnectInfo {
-            // Claims mean nothing where they are not asked for.
-            jwt: String::new(),
+            jwt: said.jwt,
             nkey: said.nkey,
             signature: said.sig,
             token: said.auth_token,
@@ -156,11 +167,14 @@ impl ClientSession {
     pub(super) fn answer_user_info(&self, asked: Asked, now: Timestamp, reply: &[u8], courier: &mut Courier) {
         let identity = self.identity();
         let permissions = self.permissions.as_ref().map(|permissions| permissions.described());
+        let (user_name, _) = self.labels();
+        let account_name = self.account.name_tag();
         let info = match asked {
             Asked::ByUser => UserInfo {
                 user: identity.name(),
                 account: self.account.name(),
-                account_name: self.account.name(),
+                account_name: &account_name,
+                user_name,
                 permissions,
                 expires: self.expires().map(|at| at.since(now)),
                 ..UserInfo::default()
@@ -196,11 +210,19 @@ impl ClientSession {
 
     /// Lends what there is to say of this client to `tell`.
     pub(super) fn describe_fully(&self, tell: impl FnOnce(&ClientInfo<'_>)) {
-        let host =
-            self.peer.map_or_else(|| IN_PROCESS_HOST.to_owned(), |peer| peer.ip().to_canonical().to_string());
+        let host = self.host();
         let Names { name, lang, version } = self.profile.names();
         let identity = self.identity();
+        let grant = self.grant();
+        let claimed = grant.and_then(|grant| grant.claimed.as_deref());
+        let claims = if claimed.is_some() { self.profile.options().jwt } else { String::new() };
+        let issuer_key = grant.map(issuer_key).unwrap_or_default();
+        let (_, tags) = self.labels();
+        let name_tag = self.account.name_tag();
         tell(&ClientInfo {
+            jwt: &claims,
+            issuer_key,
+            tags,
             start: Some(self.accepted),
             host: &host,
             id: self.outbound.id(),
@@ -210,11 +232,25 @@ impl ClientSession {
             lang: &lang,
             version: &version,
             round_trip: self.ping.round_trip(),
-            name_tag: self.account.name(),
+            name_tag: &name_tag,
             kind: KIND,
             client_type: CLIENT_TYPE,
             ..ClientInfo::default()
         });
+    }
+
+    /// What claims call the client: its name, and its tags.
+    fn labels(&self) -> (&str, &[String]) {
+        let Some(grant) = self.grant() else { return Default::default() };
+        match (&grant.claimed, &grant.labels) {
+            (Some(claimed), _) => (&claimed.name, &claimed.tags),
+            (None, Some(labels)) => (&labels.name, &labels.tags),
+            (None, None) => Default::default(),
+        }
+    }
+
+    fn grant(&self) -> Option<&Grant> {
+        self.access.as_ref()?.grant.as_ref()
     }
 
     fn host(&self) -> String {
@@ -223,5 +259,20 @@ impl ClientSession {
 
     fn occasion<'a>(&'a self, now: Timestamp, courier: &'a mut Courier) -> Occasion<'a> {
         Occasion { now, courier, log: self.trace.as_deref() }
+    }
+}
+
+/// The key that stands for a client in events: what signed its claims, or the account of one with a key.
+fn issuer_key(grant: &Grant) -> &str {
+    if let Some(key) = &grant.signed_by {
+        return key;
+    }
+    let by_claims = grant.claimed.as_ref().map(|user| user.signing_key.as_deref());
+    let by_key = grant.user.as_ref().is_some_and(|user| user.secret().is_none());
+    match by_claims {
+        Some(Some(signer)) => signer,
+        Some(None) => grant.account.name(),
+        None if by_key => grant.account.name(),
+        None => "",
     }
 }

@@ -7,6 +7,7 @@ mod profile;
 mod session;
 mod connect;
 mod access;
+mod consult;
 mod claims;
 mod subscribe;
 mod publish;

@@ -536,7 +536,7 @@ mod tests {
     use crate::server::base::rng::Rng;
     use crate::server::base::timers::Timers;
     use crate::server::config::shared::Shared;
-    use crate::server::conn::{Context, SlowConsumers, Table, Verifiers};
+    use crate::server::conn::{Consultations, Context, SlowConsumers, Table, Verifiers};
     use crate::server::delivery::Herald;
     use crate::server::events::ServerInfo;
     use crate::server::log::{Levels, Logger, Recorder};
@@ -556,6 +556,7 @@ mod tests {
             table: Table::default(),
             slow: SlowConsumers::default(),
             verifiers: Verifiers::default(),
+            consultations: Consultations::default(),
         };
         let options = conn.options.get();
         let accounts = Registry::new(&options, Arc::new(conn.clock.clone())).unwrap();

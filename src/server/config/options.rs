@@ -422,3 +422,33 @@ pub(crate) fn default_if_zero<T: PartialEq + Default>(value: &mut T, default: T)
         *value = default;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_to_authenticate_is_two_seconds_or_that_of_tls_and_one_more() {
+        let seconds = Duration::from_secs;
+        let tls = Tls { timeout: seconds(5), ..Tls::default() };
+        for (configured, tls, want) in [
+            (None, None, 2),
+            (Some(Duration::ZERO), None, 2),
+            (Some(seconds(7)), None, 7),
+            (None, Some(&tls), 6),
+            (Some(seconds(7)), Some(&tls), 7),
+        ] {
+            assert_eq!(auth_timeout(configured, tls), seconds(want));
+        }
+    }
+
+    #[test]
+    fn passwords_and_tokens_are_not_shown() {
+        let mut options = Options::default();
+        options.authorization.password = Some("hush".into());
+        options.authorization.token = Some("hush".into());
+        let identity = UserIdentity::Password { username: "ann".into(), password: "hush".into() };
+        let shown = format!("{options:?} {identity:?}");
+        assert!(shown.contains("ann") && !shown.contains("hush"), "{shown}");
+    }
+}

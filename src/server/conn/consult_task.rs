@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::context::Context;
 use super::worker::lend_courier;
 use crate::server::account::Account;
 use crate::server::auth::callout::{CALLOUT_SUBJECT, Question};
-use crate::server::auth::{Answered, Consultation, Decision};
+use crate::server::auth::{Answered, Consultation, Decision, Identity, Refusal};
 use crate::server::base::clock::Clock;
 use crate::server::base::inbox::Inbox;
 use crate::server::base::quote::quote;
@@ -26,51 +26,91 @@ const INBOX_PREFIX: &str = "$SYS._INBOX.";
 /// Characters of each of the two tokens behind it.
 const INBOX_TOKEN_LENGTH: usize = 8;
 
+/// Clients that a service is asked about at once; the others wait their turn. After a reload it is asked
+/// about all of its clients, and answers no faster for being asked all at once.
+const CONSULTATIONS_MAX: usize = 256;
+
+/// The turns of consultations. First come, first served.
+#[derive(Debug)]
+pub struct Consultations {
+    turns: Semaphore,
+}
+
+impl Default for Consultations {
+    fn default() -> Self {
+        Self { turns: Semaphore::new(CONSULTATIONS_MAX) }
+    }
+}
+
 /// Consults, then tells `owner`. Nobody is asked any more once `answer` is closed.
 #[expect(clippy::disallowed_methods, reason = "the place where consultations start")]
 pub(super) fn start(
     consultation: Consultation,
-    mut answer: oneshot::Sender<Decision>,
+    answer: oneshot::Sender<Decision>,
     owner: Arc<Outbound>,
     context: Arc<Context>,
 ) {
     tokio::spawn(async move {
+        // Dropped after the way back: whoever is told finds the decision there, or the way closed by a panic.
+        let _told_in_the_end = Told(owner);
+        let mut answer = answer;
         let decision = tokio::select! {
             decision = consult(consultation, &context) => decision,
             () = answer.closed() => return,
         };
         // An error says that nobody waits any more.
         let _ = answer.send(decision);
-        owner.notify(Notices::DECISION);
     });
+}
+
+/// Tells the owner when it is dropped.
+struct Told(Arc<Outbound>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.notify(Notices::DECISION);
+    }
 }
 
 async fn consult(mut consultation: Consultation, context: &Arc<Context>) -> Decision {
     let logger = &context.logger;
+    let time_max = consultation.delegation().time_max();
     let Some(account) = consultation.delegation().account().cloned() else {
         return consultation.unanswered("");
     };
-    let question = match consultation.ask(&context.keys, context.clock.now()) {
-        Ok(question) => question,
-        Err(error) => {
+    let late = |consultation: Consultation| {
+        let account = quote(account.name().as_bytes());
+        logger
+            .debug(format_args!("Authorization callout response not received in time on account {account}"));
+        consultation.unanswered("")
+    };
+    // Held until the answer is there. An error inside would say that there are no turns, which never is.
+    let Ok(_turn) = timeout(time_max, context.consultations.turns.acquire()).await else {
+        return late(consultation);
+    };
+    let (asking, at) = (Arc::clone(context), context.clock.now());
+    let asked = context.verifiers.compute(move || {
+        let question = consultation.ask(&asking.keys, at);
+        (consultation, question)
+    });
+    let (consultation, question) = match asked.await {
+        Some((consultation, Ok(question))) => (consultation, question),
+        Some((consultation, Err(error))) => {
             logger.warn(format_args!("{error}"));
             return consultation.unanswered(error.to_string());
         }
+        None => return Decision::Refused(Refusal::violation(Identity::Nobody)),
     };
     let place = AnswerPlace::new(&account);
     send(context, &account, &question, place.subscription.subject());
-    match timeout(consultation.delegation().time_max(), place.inbox.pop()).await {
-        Ok(letter) if !consultation.delegation().knows_accounts() => {
-            Decision::Answered(Answered::new(consultation, question, letter.body()))
-        }
-        Ok(letter) => consultation.judge(&question, &context.keys, letter.body(), context.clock.now()),
-        Err(_) => {
-            logger.debug(format_args!(
-                "Authorization callout response not received in time on account {}",
-                quote(account.name().as_bytes())
-            ));
-            consultation.unanswered("")
-        }
+    let Ok(answer) = timeout(time_max, place.inbox.pop()).await else { return late(consultation) };
+    let (opening, at) = (Arc::clone(context), context.clock.now());
+    let opened = context
+        .verifiers
+        .compute(move || Answered::open(consultation, question, answer.body(), &opening.keys, at));
+    match opened.await {
+        Some(answered) => Decision::Answered(Box::new(answered)),
+        None => Decision::Refused(Refusal::violation(Identity::Nobody)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::consult_task::Consultations;
 use super::slow::SlowConsumers;
 use super::table::Table;
 use super::verify_task::Verifiers;
@@ -34,6 +35,8 @@ pub struct Context {
     pub herald: Herald,
     /// Who does what takes long before a connection is let in.
     pub verifiers: Verifiers,
+    /// Turns to ask a service outside about clients.
+    pub consultations: Consultations,
 }
 
 impl Context {

@@ -16,6 +16,7 @@ mod write_task;
 mod verify_task;
 mod consult_task;
 
+pub use consult_task::Consultations;
 pub use context::Context;
 pub use ping::{Ping, PingAction, PingRules};
 pub use session::{Consumed, Session};

@@ -4,6 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
+use super::super::consult_task::Consultations;
 use super::super::session::Consumed;
 use super::super::slow::SlowConsumers;
 use super::super::table::Table;
@@ -109,6 +110,7 @@ impl Bench {
             table: Table::default(),
             slow: SlowConsumers::default(),
             verifiers: Verifiers::default(),
+            consultations: Consultations::default(),
         });
         Self { context, log }
     }

@@ -44,7 +44,7 @@ impl SlowConsumers {
     /// A write was not done in time.
     pub fn timed_out(&self, outbound: &Outbound, timeout: Timeout, log: &Logger) -> Verdict {
         let rules = outbound.rules();
-        self.count(outbound.kind());
+        self.count(outbound);
         let state = if timeout.repeated { "State" } else { "Detected" };
         log.notice(format_args!(
             "{} - Slow Consumer {state}: WriteDeadline of {} exceeded with {} chunks of {} total bytes.",
@@ -58,7 +58,7 @@ impl SlowConsumers {
 
     /// More waits for a receiver than it may.
     pub fn overflowed(&self, outbound: &Outbound, log: &Logger) {
-        self.count(outbound.kind());
+        self.count(outbound);
         let pending_bytes_max = outbound.rules().pending_bytes_max;
         log.notice(format_args!(
             "{} - Slow Consumer Detected: MaxPending of {pending_bytes_max} Exceeded",
@@ -83,8 +83,9 @@ impl SlowConsumers {
             .sum()
     }
 
-    fn count(&self, kind: Kind) {
-        let counter = match kind {
+    fn count(&self, outbound: &Outbound) {
+        outbound.count_slow_consumer();
+        let counter = match outbound.kind() {
             Kind::Router => &self.routes,
             Kind::Gateway => &self.gateways,
             Kind::Leafnode => &self.leafs,

@@ -27,6 +27,20 @@ impl Default for Verifiers {
 }
 
 impl Verifiers {
+    /// Does work that keeps a thread busy, when its turn comes; `None` where it panicked.
+    pub(super) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok()?;
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(turn);
+            result
+        });
+        done.await.ok()
+    }
+
     /// Does `errand` when its turn comes, then tells `owner`. Nobody is told who has stopped waiting.
     #[expect(clippy::disallowed_methods, reason = "the place where errands start")]
     pub(super) fn start(&self, errand: Box<Errand>, owner: &Arc<Outbound>) {
@@ -56,14 +70,14 @@ impl Verifiers {
 mod tests {
     use super::*;
     use crate::server::account::Account;
-    use crate::server::auth::{Decision, Grant, Identity, Secret, Work};
+    use crate::server::auth::{Decision, Given, Grant, Identity, Secret, Work};
     use crate::server::interest::SharedInterest;
 
     fn errand(given: &str) -> (Box<Errand>, tokio::sync::oneshot::Receiver<Decision>) {
         let account = Arc::new(Account::new("A", SharedInterest::new()));
         let (errand, decision) = Errand::new(Work::Compare {
             secret: Secret::new(&bcrypt::hash("secret", 4).unwrap()),
-            given: given.into(),
+            given: Given(given.into()),
             grant: Box::new(Grant::open(&account, Identity::Nobody, None)),
         });
         (Box::new(errand), decision)

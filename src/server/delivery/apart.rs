@@ -70,7 +70,10 @@ impl Courier {
             None => self.stage_for(subscription, visit.home(), visit, visit.message),
             Some(Detour::Stream(shadow)) => self.take_to_importer(shadow, visit),
             Some(Detour::Service(number)) => self.request(*number, visit),
-            Some(Detour::Answer) => self.answer(visit),
+            Some(Detour::Answer) => {
+                self.answer(visit);
+                true
+            }
             Some(Detour::Inbox(inbox)) => {
                 put(inbox, subscription, visit.home(), visit.message, &visit.manner)
             }

@@ -316,6 +316,17 @@ fn request_crosses_and_its_one_answer_comes_back() {
 }
 
 #[test]
+fn answer_that_nobody_takes_is_no_failure_for_its_sender() {
+    let mut world = helpdesk(service("svc.*"), false);
+    let (a, b) = (world.client("A"), world.client("B"));
+    a.subscribe("svc.>", None, "1");
+    world.publish(&b, "ask.me", "nowhere", "hi");
+    let reply = world.reply_of(&a);
+    assert_eq!(world.publish(&a, &reply, "", "ok").count, 1);
+    assert_eq!((world.got(&b), world.pending("A")), (String::new(), (0, 0)));
+}
+
+#[test]
 fn sender_is_described_as_far_as_the_import_shares() {
     let mut world = helpdesk(service("svc.*"), true);
     let (a, b) = (world.client("A"), world.client("B"));

@@ -2,10 +2,10 @@
 //! it was last told of, while it has connections.
 //!
 //! A machine: it is told what was announced, and asked what is due. An account stands in the queue
-//! once; all wait equally long, so the queue is in order but for those announced since they were put
-//! in, which are put back when they come up.
+//! once, where it was due when it was put in; one that was announced since then is put back when it
+//! comes up.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +21,15 @@ pub const ACCOUNT_HEARTBEAT: Duration = Duration::from_secs(30);
 /// The accounts that wait for their next heartbeat. A leaf lock, held for a push or a pop.
 #[derive(Debug, Default)]
 pub(super) struct Heartbeats {
-    waiting: Mutex<VecDeque<(Timestamp, Arc<Account>)>>,
+    waiting: Mutex<Waiting>,
     began: Notify,
+}
+
+/// Accounts by when they are due, and in which order they came.
+#[derive(Debug, Default)]
+struct Waiting {
+    accounts: BTreeMap<(Timestamp, u64), Arc<Account>>,
+    next: u64,
 }
 
 impl Heartbeats {
@@ -39,10 +46,10 @@ impl Heartbeats {
     /// An account that is due; it is to be announced then.
     pub(super) fn pop(&self, now: Timestamp) -> Option<Arc<Account>> {
         loop {
-            let (_, account) = {
+            let account = {
                 let mut waiting = self.waiting.lock();
-                waiting.front().filter(|(due, _)| *due <= now)?;
-                waiting.pop_front()?
+                let first = waiting.accounts.first_entry().filter(|first| first.key().0 <= now)?;
+                first.remove()
             };
             let figures = account.figures();
             match figures.next_announcement(ACCOUNT_HEARTBEAT) {
@@ -66,7 +73,7 @@ impl Heartbeats {
 
     /// When somebody may be due.
     pub(super) fn next(&self) -> Option<Timestamp> {
-        self.waiting.lock().front().map(|(due, _)| *due)
+        self.waiting.lock().accounts.first_key_value().map(|((due, _), _)| *due)
     }
 
     /// Completes when the queue is no longer empty.
@@ -76,8 +83,10 @@ impl Heartbeats {
 
     fn push(&self, due: Timestamp, account: &Arc<Account>) {
         let mut waiting = self.waiting.lock();
-        waiting.push_back((due, Arc::clone(account)));
-        if waiting.len() == 1 {
+        let key = (due, waiting.next);
+        waiting.next += 1;
+        waiting.accounts.insert(key, Arc::clone(account));
+        if waiting.accounts.len() == 1 {
             self.began.notify_one();
         }
     }
@@ -117,6 +126,16 @@ mod tests {
     }
 
     #[test]
+    fn account_that_was_put_back_is_not_late() {
+        let (beats, one, two) = (Heartbeats::default(), account("one", 1), account("two", 1));
+        beats.announced(&one, at(0));
+        beats.announced(&one, at(1));
+        beats.announced(&two, at(28));
+        assert_eq!((due(&beats, 30), beats.next()), (vec![], Some(at(31))));
+        assert_eq!(due(&beats, 31), ["one"]);
+    }
+
+    #[test]
     fn account_without_connections_rests_and_stands_in_the_queue_once() {
         let (beats, one) = (Heartbeats::default(), account("one", 1));
         for second in 0..5 {
@@ -125,7 +144,7 @@ mod tests {
             beats.announced(&one, at(second));
             assert!(one.connections().admit());
         }
-        assert_eq!(beats.waiting.lock().len(), 1);
+        assert_eq!(beats.waiting.lock().accounts.len(), 1);
         one.connections().release();
         assert_eq!(due(&beats, 100), Vec::<String>::new());
         assert_eq!(beats.next(), None);

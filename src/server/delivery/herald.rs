@@ -143,11 +143,11 @@ impl Herald {
         if !subjects.iter().any(|subject| self.is_heard(subject)) {
             return;
         }
-        let figures = account.figures();
+        let (figures, name) = (account.figures(), account.name_tag());
         let traffic = |(messages, payload_bytes): (u64, u64)| Traffic { messages, payload_bytes };
         let figures = AccountFigures {
             account: account.name(),
-            name: account.name(),
+            name: &name,
             connections: account.connections().count(),
             leafnodes: 0,
             subscriptions: account.interest().count(),
@@ -165,11 +165,14 @@ impl Herald {
         }
     }
 
-    /// Tells of the accounts that were not told of for [`super::ACCOUNT_HEARTBEAT`].
-    pub fn tell_due_connections(&self, occasion: &mut Occasion<'_>) {
-        while let Some(account) = self.heartbeats.pop(occasion.now) {
+    /// Tells of the accounts that were not told of for [`super::ACCOUNT_HEARTBEAT`], but of so many at most;
+    /// false where there may be more.
+    pub fn tell_due_connections(&self, occasion: &mut Occasion<'_>, at_most: usize) -> bool {
+        for _ in 0..at_most {
+            let Some(account) = self.heartbeats.pop(occasion.now) else { return true };
             self.tell_connections(occasion, &account);
         }
+        false
     }
 
     /// When [`Self::tell_due_connections`] wants to be called.

@@ -95,18 +95,18 @@ impl Courier {
         taken
     }
 
-    /// Takes an answer to the account that asked. One that nobody awaits is dropped; for whoever sent
-    /// it that is no other thing than one that arrived.
-    pub(super) fn answer(&mut self, visit: &Visit<'_>) -> bool {
+    /// Takes an answer to the account that asked. What nobody awaits, or takes there, is dropped: for
+    /// whoever sent it that is no other thing than an answer that arrived.
+    pub(super) fn answer(&mut self, visit: &Visit<'_>) {
         let message = visit.message;
-        let Some(awaited) = visit.account.expected(message.subject) else { return true };
+        let Some(awaited) = visit.account.expected(message.subject) else { return };
         if !Hop::leads_on(visit.hop, awaited.export()) {
-            return false;
+            return;
         }
         let is_only = awaited.export().response_type == ResponseType::Singleton;
         // Of two answers at the same time one is the first.
         if is_only && !awaited.end() {
-            return true;
+            return;
         }
         if is_only {
             self.tell_answered(&awaited, visit.origin.peer, visit.manner);
@@ -133,7 +133,6 @@ impl Courier {
         } else if !is_only {
             awaited.touch(awaited.exporter().common().now());
         }
-        taken
     }
 
     /// Delivers `message`, under `subject` or what the account's mappings make of it, in `account`.

@@ -361,7 +361,12 @@ impl Session {
         if !self.send_unsent(&mut send)? {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let mut written = std::mem::take(&mut self.withheld);
+        let offered = slices.iter().map(|slice| slice.len()).sum();
+        let mut written = self.withheld.min(offered);
+        self.withheld -= written;
+        if self.withheld > 0 {
+            return Ok(written);
+        }
         let mut source = Source { slices, at: 0, offset: 0 };
         source.skip(written);
         SCRATCH.with_borrow_mut(|scratch| {
@@ -470,6 +475,12 @@ impl Session {
             }
         }
         Ok(true)
+    }
+
+    /// Whether ciphertext waits for the socket.
+    #[cfg(test)]
+    fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
     }
 
     fn say_goodbye(&mut self, mut send: impl FnMut(&[u8]) -> io::Result<usize>) {
@@ -604,3 +615,7 @@ fn with_room(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tls_stream_test.rs"]
+mod tests;

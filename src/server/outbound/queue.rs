@@ -207,9 +207,16 @@ impl Outbound {
         self.pending.lock().label = Some(label);
     }
 
-    /// Counts what is sent from now on for an account, too.
-    pub fn set_tally(&self, tally: Arc<Tally>) {
-        self.pending.lock().tally = Some(tally);
+    /// Counts what is sent from now on for an account, too; or no longer.
+    pub fn set_tally(&self, tally: Option<Arc<Tally>>) {
+        self.pending.lock().tally = tally;
+    }
+
+    /// It did not keep up.
+    pub fn count_slow_consumer(&self) {
+        if let Some(tally) = &self.pending.lock().tally {
+            tally.count_slow_consumer();
+        }
     }
 
     /// Whether what is sent is counted there.
@@ -286,12 +293,6 @@ impl Outbound {
     /// Completes with the reason of the first [`Self::request_close`]; whoever waits here is the owner.
     pub async fn told_to_close(&self) -> CloseReason {
         self.owner.told_to_close().await
-    }
-
-    /// What its connection and the peer have agreed on, where it is a TLS session.
-    pub fn tls(&self) -> Option<TlsState> {
-        let transport = self.pending.lock().transport.clone();
-        transport?.tls()?.state()
     }
 
     /// Tells the owner something and wakes it.

@@ -43,6 +43,8 @@ pub enum Event<W> {
     Request(Letter),
     /// Another server's answer to the question of this number.
     LookedUp(AccountKey, u64, String),
+    /// Nobody heard the question of this number.
+    Unheard(AccountKey, u64),
     /// Claims that another server sends because ours differ; empty at the end.
     Packed(String),
     /// What came of an order.
@@ -55,8 +57,8 @@ pub enum Event<W> {
     Sync,
     /// It is time to look for claims that are over.
     Expire,
-    /// The configuration was loaded again, and brings these claims.
-    Reload(Vec<(AccountKey, String)>),
+    /// The configuration was loaded again, and brings these claims; these accounts are in use.
+    Reload(Vec<(AccountKey, String)>, Vec<AccountKey>),
 }
 
 /// A request as it came.
@@ -171,8 +173,7 @@ impl<W> Desk<W> {
     /// Nothing is asked yet.
     pub fn new(settings: Settings) -> Self {
         let source = match settings.kind {
-            Kind::Full => Source::Directory { timeout: settings.timeout, answers_itself: true },
-            Kind::Cache => Source::Directory { timeout: settings.timeout, answers_itself: false },
+            Kind::Full | Kind::Cache => Source::Directory { timeout: settings.timeout },
             Kind::Memory | Kind::Url => Source::Web,
         };
         Self { settings, memory: Memory::default(), lookups: Lookups::new(source) }
@@ -209,6 +210,9 @@ impl<W> Desk<W> {
             Event::LookedUp(key, number, token) => {
                 self.look_up(now, others, key, lookups::Event::Replied(number, token), out);
             }
+            Event::Unheard(key, number) => {
+                self.look_up(now, others, key, lookups::Event::Unheard(number), out);
+            }
             Event::Packed(lines) if lines.is_empty() => {}
             Event::Packed(lines) => out.push(Action::Order(Order::Merge(lines), Ticket::Merge)),
             Event::Done(ticket, outcome) => self.done(now, others, is_known, ticket, outcome, out),
@@ -220,13 +224,28 @@ impl<W> Desk<W> {
             }
             Event::Sync => out.push(Action::Order(Order::Sum, Ticket::Sync)),
             Event::Expire => out.push(Action::Order(Order::Expire, Ticket::Expire)),
-            Event::Reload(preloads) => self.reload(preloads, out),
+            Event::Reload(preloads, in_use) => self.reload(preloads, in_use, out),
         }
     }
 
-    fn reload(&mut self, preloads: Vec<(AccountKey, String)>, out: &mut Vec<Action<W>>) {
+    fn reload(
+        &mut self,
+        preloads: Vec<(AccountKey, String)>,
+        in_use: Vec<AccountKey>,
+        out: &mut Vec<Action<W>>,
+    ) {
         match self.settings.kind {
-            Kind::Memory => preloads.into_iter().for_each(|(key, token)| self.preload(key, token)),
+            Kind::Memory => {
+                self.memory = Memory::default();
+                preloads.into_iter().for_each(|(key, token)| self.preload(key, token));
+                out.extend(in_use.into_iter().flat_map(|key| match self.memory.load(&key) {
+                    Some(token) => vec![Action::Changed(key, token.to_owned())],
+                    None => {
+                        let text = format!("Reloaded: deleting account [removed]: \"{key}\"");
+                        vec![Action::Log(Level::Notice, text), Action::Gone(key)]
+                    }
+                }));
+            }
             Kind::Url => {}
             Kind::Full | Kind::Cache => {
                 let keep = |(key, token)| Action::Order(Order::SaveIfNewer(key, token), Ticket::Preload);

@@ -186,6 +186,11 @@ fn memory_answers_at_once_and_updates_the_account_itself() {
     office.known.push(key.to_string());
     let apply = Action::Apply { account: key.to_string(), token: claims.clone(), reply: "r".to_owned() };
     assert_eq!(office.ask(&subject, &claims), [apply]);
+    // What a reload brings takes the place of all that was there.
+    let [other] = keys();
+    let (out, log) = office.take(Event::Reload(vec![(key, "new".to_owned())], vec![key, other]));
+    assert_eq!(out, [Action::Changed(key, "new".to_owned()), Action::Gone(other)]);
+    assert_eq!(log, [format!("Reloaded: deleting account [removed]: \"{other}\"")]);
     let refused = Err("account validation failed".to_owned());
     let out = office.take(Event::Applied(key.to_string(), "r".to_owned(), refused)).0;
     assert_eq!(words(&out[0]), format!("jwt update resulted in error - {key} - account validation failed"));
@@ -198,14 +203,14 @@ fn a_reload_tells_of_files_that_changed() {
     let [a] = keys();
     let claims = signed(&a);
     office.store.save(&a, &claims, NOW).unwrap();
-    assert_eq!(office.take(Event::Reload(Vec::new())).0, []);
+    assert_eq!(office.take(Event::Reload(Vec::new(), Vec::new())).0, []);
     let by_hand = token::<Account>(&operator, &KeyPair::new_account(), |_| ());
     let changed = Event::Done(Ticket::Changed(a), Outcome::Loaded(Ok(by_hand.clone())));
     assert_eq!(office.take(changed).0, [Action::Changed(a, by_hand)]);
     office.known = vec![a.to_string()];
     let reloaded = Event::Done(Ticket::Reload, Outcome::Reloaded(Ok(vec![a])));
     assert_eq!(office.take(reloaded).0, [Action::Changed(a, claims)]);
-    assert_eq!(Office::new(Kind::Memory, &operator).take(Event::Reload(Vec::new())).0, []);
+    assert_eq!(Office::new(Kind::Memory, &operator).take(Event::Reload(Vec::new(), Vec::new())).0, []);
 }
 
 #[test]

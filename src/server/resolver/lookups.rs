@@ -54,8 +54,6 @@ pub enum Source {
     Directory {
         /// Time that the other servers have.
         timeout: Duration,
-        /// This server answers look-ups as well, its own among them.
-        answers_itself: bool,
     },
 }
 
@@ -68,6 +66,8 @@ pub enum Event<W> {
     Loaded(Result<Option<String>, String>),
     /// A server answered the question of this number; empty where it has none.
     Replied(u64, String),
+    /// Nobody heard the question of this number.
+    Unheard(u64),
     /// The web server answered.
     Fetched(Result<String, String>),
     /// What another server had is kept, or why not.
@@ -140,6 +140,10 @@ impl<W> Lookups<W> {
             }
             Event::Fetched(Ok(token)) => self.finish(&key, Ok(token)),
             Event::Replied(number, token) => self.replied(key, number, token),
+            Event::Unheard(number) if self.is_asking(&key, number) => {
+                self.finish(&key, Err(FetchError::NotFound))
+            }
+            Event::Unheard(_) => None,
             Event::Kept(result) => self.kept(&key, result),
         }
     }
@@ -178,11 +182,11 @@ impl<W> Lookups<W> {
     }
 
     fn ask_others(&mut self, now: Timestamp, others: usize, key: AccountKey) -> Option<Action<W>> {
-        let Source::Directory { timeout, answers_itself } = self.source else { return None };
+        let Source::Directory { timeout } = self.source else { return None };
         let lookup = self.running.get_mut(&key)?;
         self.questions += 1;
-        let (number, missing) = (self.questions, others + usize::from(answers_itself));
-        lookup.stage = Stage::Asking { number, until: now + timeout, missing };
+        let number = self.questions;
+        lookup.stage = Stage::Asking { number, until: now + timeout, missing: others };
         Some(Action::AskOthers(key, number))
     }
 
@@ -206,6 +210,11 @@ impl<W> Lookups<W> {
         self.finish(&key, Err(FetchError::NotFound))
     }
 
+    fn is_asking(&self, key: &AccountKey, question: u64) -> bool {
+        let stage = self.running.get(key).map(|lookup| &lookup.stage);
+        matches!(stage, Some(Stage::Asking { number, .. }) if *number == question)
+    }
+
     fn kept(&mut self, key: &AccountKey, result: Result<(), String>) -> Option<Action<W>> {
         let lookup = self.running.remove(key)?;
         let Stage::Keeping(token) = lookup.stage else { return None };
@@ -225,8 +234,7 @@ mod tests {
 
     use super::*;
 
-    const FULL: Source = Source::Directory { timeout: Duration::from_secs(2), answers_itself: true };
-    const CACHE: Source = Source::Directory { timeout: Duration::from_secs(2), answers_itself: false };
+    const DIRECTORY: Source = Source::Directory { timeout: Duration::from_secs(2) };
 
     fn key() -> AccountKey {
         AccountKey::parse(&KeyPair::new_account().public_key()).unwrap()
@@ -258,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_the_directory_holds_answers_all_who_wait() {
-        let mut talk = Talk::new(FULL);
+        let mut talk = Talk::new(DIRECTORY);
         assert_eq!(talk.say(Event::Asked(1)), Some(Action::Load(talk.key)));
         assert_eq!(talk.say(Event::Asked(2)), None);
         let loaded = talk.say(Event::Loaded(Ok(Some(token()))));
@@ -269,7 +277,7 @@ mod tests {
 
     #[test]
     fn what_another_server_has_is_kept_before_it_is_given_away() {
-        let mut talk = Talk::new(FULL);
+        let mut talk = Talk::new(DIRECTORY);
         talk.say(Event::Asked(1));
         assert_eq!(talk.say(Event::Loaded(Ok(None))), Some(Action::AskOthers(talk.key, 1)));
         assert_eq!(talk.say(Event::Replied(1, String::new())), None);
@@ -289,22 +297,22 @@ mod tests {
     }
 
     #[test]
-    fn it_is_not_found_once_every_known_server_said_so() {
-        for (source, empty_answers) in [(FULL, 3), (CACHE, 2)] {
-            let mut talk = Talk::new(source);
-            talk.say(Event::Asked(1));
-            talk.say(Event::Loaded(Ok(None)));
-            for _ in 1..empty_answers {
-                assert_eq!(talk.say(Event::Replied(1, String::new())), None);
-            }
-            let last = talk.say(Event::Replied(1, String::new()));
-            assert_eq!(last, Some(Action::Answer(vec![1], Err(FetchError::NotFound))));
-        }
+    fn it_is_not_found_once_every_known_server_said_so_or_where_nobody_hears() {
+        let mut talk = Talk::new(DIRECTORY);
+        talk.say(Event::Asked(1));
+        talk.say(Event::Loaded(Ok(None)));
+        assert_eq!(talk.say(Event::Replied(1, String::new())), None);
+        let not_found = |waiter| Some(Action::Answer(vec![waiter], Err(FetchError::NotFound)));
+        assert_eq!(talk.say(Event::Replied(1, String::new())), not_found(1));
+        talk.say(Event::Asked(2));
+        talk.say(Event::Loaded(Ok(None)));
+        assert_eq!(talk.say(Event::Unheard(1)), None);
+        assert_eq!(talk.say(Event::Unheard(2)), not_found(2));
     }
 
     #[test]
     fn silence_ends_with_the_time() {
-        let (mut lookups, key) = (Lookups::new(CACHE), key());
+        let (mut lookups, key) = (Lookups::new(DIRECTORY), key());
         lookups.handle(at(0), 0, key, Event::Asked(1));
         assert_eq!(lookups.deadline(), None);
         lookups.handle(at(1), 0, key, Event::Loaded(Ok(None)));

@@ -6,13 +6,21 @@ use crate::server::base::clock::Clock;
 use crate::server::conn::{Context, lend_courier};
 use crate::server::delivery::Occasion;
 
+/// Accounts that are told of before others have their turn.
+const ACCOUNTS_A_TURN: usize = 64;
+
 /// Runs until it is dropped.
 pub(super) async fn run(context: Arc<Context>) {
     loop {
         let now = context.clock.now();
-        lend_courier(&context, |courier| {
-            context.herald.tell_due_connections(&mut Occasion { now, courier, log: None });
+        let all_told = lend_courier(&context, |courier| {
+            let mut occasion = Occasion { now, courier, log: None };
+            context.herald.tell_due_connections(&mut occasion, ACCOUNTS_A_TURN)
         });
+        if !all_told {
+            tokio::task::yield_now().await;
+            continue;
+        }
         let Some(next) = context.herald.next_heartbeat() else {
             context.herald.heartbeat_began().await;
             continue;

@@ -67,6 +67,8 @@ struct Task {
     to_fetch: VecDeque<AccountKey>,
     /// What the subjects of answers to this server begin with, up to a dot.
     inbox: String,
+    /// This task hears questions for accounts, its own among them.
+    answers_look_ups: bool,
     sync: Option<Repeated>,
     expiry: Option<Repeated>,
 }
@@ -116,6 +118,7 @@ impl Task {
             fetches: JoinSet::new(),
             to_fetch: VecDeque::new(),
             inbox,
+            answers_look_ups: parts.kind == Kind::Full,
             sync: parts.sync_interval.map(|every| Repeated { every, next: now + every }),
             expiry: parts.expiry_check.map(|every| Repeated { every, next: now }),
         };
@@ -153,7 +156,12 @@ impl Task {
                 Woken::Call(Call::Claims(account, waiter)) => {
                     self.handle(Event::Asked(account, waiter)).await
                 }
-                Woken::Call(Call::Reload(preloads)) => self.handle(Event::Reload(preloads)).await,
+                Woken::Call(Call::Reload(preloads)) => {
+                    let accounts = self.context.accounts.all();
+                    // Only those have keys for names whose claims come from here.
+                    let in_use = accounts.iter().filter_map(|account| AccountKey::parse(account.name()));
+                    self.handle(Event::Reload(preloads, in_use.collect())).await;
+                }
                 Woken::Letter(letter) => {
                     if let Some(event) = self.event_of(&letter) {
                         self.handle(event).await;
@@ -215,6 +223,10 @@ impl Task {
         let subject = String::from_utf8_lossy(&letter.subject).into_owned();
         let Some(rest) = subject.strip_prefix(&self.inbox) else {
             let reply = String::from_utf8_lossy(&letter.reply).into_owned();
+            // A question of this server's own is for the others.
+            if reply.starts_with(&self.inbox) {
+                return None;
+            }
             return Some(Event::Request(desk::Letter { subject, reply, body: letter.body().to_vec() }));
         };
         let text = String::from_utf8_lossy(letter.body()).into_owned();
@@ -250,12 +262,21 @@ impl Task {
                 }
                 Action::AskOthers(key, number) => {
                     let subject = format!("$SYS.REQ.ACCOUNT.{key}.CLAIMS.LOOKUP");
-                    self.publish(&subject, &format!("{}{key}.{number}", self.inbox), b"");
+                    let heard = self.publish(&subject, &format!("{}{key}.{number}", self.inbox), b"");
+                    if heard <= usize::from(self.answers_look_ups) {
+                        let mut out = Vec::new();
+                        let now = self.context.conn.clock.now();
+                        let unheard = Event::Unheard(key, number);
+                        self.desk.handle(now, 0, &|_| false, unheard, &mut out);
+                        actions.extend(out);
+                    }
                 }
                 Action::AskPacks(Sum(sum)) => {
                     self.publish("$SYS.REQ.CLAIMS.PACK", &format!("{}packs", self.inbox), &sum);
                 }
-                Action::Reply(subject, Body::Plain(text)) => self.publish(&subject, "", text.as_bytes()),
+                Action::Reply(subject, Body::Plain(text)) => {
+                    self.publish(&subject, "", text.as_bytes());
+                }
                 Action::Reply(subject, body) => self.say(&subject, &body),
                 Action::Answer(waiting, result) => {
                     for waiter in waiting {
@@ -299,14 +320,15 @@ impl Task {
         }
     }
 
-    fn publish(&self, subject: &str, reply: &str, body: &[u8]) {
+    /// Publishes in the system account; gives how many heard it, this task included.
+    fn publish(&self, subject: &str, reply: &str, body: &[u8]) -> usize {
         let account = self.context.accounts.system();
         let post =
             Post { account, subject: subject.as_bytes(), reply: Some(reply.as_bytes()), header: b"", body };
         let now = self.context.conn.clock.now();
         lend_courier(&self.context.conn, |courier| {
-            self.context.conn.herald.voice().publish(&post, &mut Occasion { now, courier, log: None });
-        });
+            self.context.conn.herald.voice().publish(&post, &mut Occasion { now, courier, log: None })
+        })
     }
 
     /// Sends a document that names the server.

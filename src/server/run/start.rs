@@ -36,7 +36,7 @@ use crate::server::config::options::{Options, PORT_RANDOM};
 use crate::server::config::shared::Shared;
 use crate::server::config::unbuilt;
 use crate::server::conn::handshake_rate_task;
-use crate::server::conn::{Context, SlowConsumers, Table, TlsGate, Verifiers};
+use crate::server::conn::{Consultations, Context, SlowConsumers, Table, TlsGate, Verifiers};
 use crate::server::delivery::Herald;
 use crate::server::events::{ServerFacts, ServerInfo};
 use crate::server::log::Logger;
@@ -186,6 +186,7 @@ impl Server {
             table: Table::default(),
             slow: SlowConsumers::default(),
             verifiers: Verifiers::default(),
+            consultations: Consultations::default(),
         });
         let (wanted, wanted_accounts) = WantedAccounts::new(claims_task::WANTED_MAX);
         let client = Arc::new(ClientContext {

@@ -100,6 +100,11 @@ pub(crate) fn user(account: &KeyPair, nats: Value) -> Creds {
 }
 
 impl Creds {
+    /// The user's public key.
+    pub(crate) fn public_key(&self) -> String {
+        self.key.public_key()
+    }
+
     /// Reads a `.creds` file.
     #[track_caller]
     pub(crate) fn read(file: &str) -> Self {

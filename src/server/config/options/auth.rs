@@ -1,10 +1,11 @@
 //! Options about who may connect and do what.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The top level `authorization` block (also those of links, as far as they allow it).
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub struct Authorization {
     /// A block was there, even if empty.
     pub defined: bool,
@@ -40,7 +41,7 @@ pub struct User {
 }
 
 /// How a user proves who it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum UserIdentity {
     /// By name and password; the password is plain or bcrypt, and may be empty.
     Password {
@@ -51,6 +52,33 @@ pub enum UserIdentity {
     },
     /// By the nkey whose public key this is. `nkey`.
     Nkey(String),
+}
+
+/// Without password and token.
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { defined, username, timeout, default_permissions, auth_callout, proxy_required, .. } = self;
+        f.debug_struct("Authorization")
+            .field("defined", defined)
+            .field("username", username)
+            .field("timeout", timeout)
+            .field("default_permissions", default_permissions)
+            .field("auth_callout", auth_callout)
+            .field("proxy_required", proxy_required)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for UserIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Password { username, .. } => {
+                f.debug_struct("Password").field("username", username).finish_non_exhaustive()
+            }
+            Self::Nkey(key) => f.debug_tuple("Nkey").field(key).finish(),
+        }
+    }
 }
 
 impl UserIdentity {

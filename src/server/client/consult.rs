@@ -1,0 +1,112 @@
+//! A service outside has the last word about a client: when it is asked, and what follows from its answer.
+
+use std::sync::Arc;
+
+use super::access::{Waiting, Why};
+use super::session::ClientSession;
+use crate::server::auth::{
+    Answered, Consultation, Decision, Delegation, Identity, Refusal, RefusalReason, Standing, Verdict, Work,
+    vouched,
+};
+use crate::server::base::clock::Timestamp;
+use crate::server::delivery::Courier;
+use crate::server::protocol::error::CloseReason;
+
+impl ClientSession {
+    /// Puts the server's own verdict before a service outside, where one has a say; else it stands.
+    pub(super) fn proceed(
+        &mut self,
+        now: Timestamp,
+        why: Why,
+        mut decision: Decision,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
+        let Some(delegation) = self.delegation(&decision, now) else {
+            return self.conclude(now, why, decision, courier);
+        };
+        let (identity, account) = match &decision {
+            Decision::Refused(refusal) => (refusal.identity.clone(), Arc::clone(&self.account)),
+            Decision::Accepted(grant) => (grant.identity.clone(), Arc::clone(&grant.account)),
+            _ => return self.conclude(now, why, decision, courier),
+        };
+        match (delegation.standing(&identity, &account), &mut decision) {
+            (Standing::Own, Decision::Accepted(grant)) => delegation.restrict(grant),
+            (Standing::Final | Standing::Own, _) => {}
+            (Standing::Delegated, _) => {
+                return self.consult(now, why, &delegation, decision, identity, courier);
+            }
+        }
+        self.conclude(now, why, decision, courier)
+    }
+
+    /// Who else has a say: a configured service, or that of the account whose claims the client shows.
+    fn delegation(&self, decision: &Decision, now: Timestamp) -> Option<Arc<Delegation>> {
+        let account = match decision {
+            Decision::Accepted(grant) => Some(&grant.account),
+            // Nobody is asked about whom a proxy that is not trusted vouches for.
+            Decision::Refused(Refusal { reason: RefusalReason::ProxyNotTrusted, .. }) => return None,
+            Decision::Refused(_) => None,
+            _ => return None,
+        };
+        let policy = self.context.policy.load();
+        if let Some(configured) = policy.delegation() {
+            return Some(Arc::clone(configured));
+        }
+        let said = self.profile.options();
+        let account = match account {
+            Some(account) => Arc::clone(account),
+            None => policy.account_by_claims(&said.jwt, &self.context.accounts, now)?,
+        };
+        Delegation::claimed(&account, policy.timeout())
+    }
+
+    /// Has the service asked. Meanwhile a client that has just come stands in the account that the server's
+    /// own verdict gave it.
+    fn consult(
+        &mut self,
+        now: Timestamp,
+        why: Why,
+        delegation: &Arc<Delegation>,
+        decision: Decision,
+        identity: Identity,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
+        let proxy_required =
+            matches!(&decision, Decision::Refused(refusal) if refusal.reason == RefusalReason::ProxyRequired);
+        // Who is in already keeps what it has until the last word.
+        if let Decision::Accepted(grant) = decision
+            && why != Why::Reload
+        {
+            self.enter(now, *grant, courier)?;
+        }
+        let policy = self.context.policy.load_full();
+        let mut said = self.profile.options();
+        said.jwt = policy.shown_token(&said.jwt).to_owned();
+        let nonce = self.access.as_ref().map(|access| access.nonce.clone()).unwrap_or_default();
+        let proxy = vouched(policy.proxies(), &nonce, &said.proxy_sig).ok().flatten().map(Into::into);
+        let about = self.about(&identity, said, &nonce, delegation.time_max());
+        let consultation = Consultation::new(delegation, about, identity, proxy, proxy_required);
+        self.wait_for(Waiting::for_work(why, true, Work::Consult(Box::new(consultation))));
+        Ok(())
+    }
+
+    /// Judges the service's answer. `found` is what came of looking up an account that it names.
+    pub(super) fn weigh(
+        &mut self,
+        now: Timestamp,
+        why: Why,
+        answered: Box<Answered>,
+        found: Option<Result<(), Box<str>>>,
+        courier: &mut Courier,
+    ) -> Result<(), CloseReason> {
+        match answered.judge(&self.context.accounts, found, now) {
+            Verdict::Decided(decision) => self.conclude(now, why, decision, courier),
+            Verdict::NeedsAccount(account, answered) => {
+                let decision = self.context.wanted.ask(account, &self.outbound);
+                let answered = Some(answered);
+                self.wait_for(Waiting { why, is_final: true, answered, errand: None, decision });
+                Ok(())
+            }
+        }
+    }
+}
