@@ -333,6 +333,7 @@ impl ClientSession {
         self.take_limits(&options, grant.limits);
         let is_plain = grant.user.is_none()
             && grant.claimed.is_none()
+            && grant.by_service.is_none()
             && grant.proxy.is_none()
             && grant.expires.is_none();
         match &mut self.access {
@@ -416,15 +417,16 @@ impl ClientSession {
         }
     }
 
-    /// The user that claims made of it.
+    /// The user that claims made of it, its own or those of a service's answer.
     pub(super) fn claimed_user(&self) -> Option<&ClaimedUser> {
-        self.access.as_ref()?.grant.as_ref()?.claimed.as_deref()
+        let grant = self.access.as_ref()?.grant.as_ref()?;
+        grant.claimed.as_deref().or(grant.by_service.as_deref())
     }
 
     /// The account's claims that the client keeps to.
     pub(super) fn remember_claims(&mut self, claimed: Arc<Claimed>) {
         let grant = self.access.as_mut().and_then(|access| access.grant.as_mut());
-        if let Some(user) = grant.and_then(|grant| grant.claimed.as_mut()) {
+        if let Some(user) = grant.and_then(|grant| grant.claimed.as_mut().or(grant.by_service.as_mut())) {
             user.account = claimed;
         }
     }
