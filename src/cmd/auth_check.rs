@@ -300,7 +300,7 @@ fn publish(subject: &str, grant: &Grant, permissions: Option<&Permissions>) -> V
         Some(mapped) => format!("mapped to {:?}, ", String::from_utf8_lossy(mapped)),
         None => String::new(),
     };
-    if refusal(becomes, b"", grant.account.is_system()).is_some() {
+    if refusal(becomes, b"", || grant.account.is_system()).is_some() {
         return verdict(false, format!("{shown}only servers publish there"));
     }
     let Some(permissions) = permissions else {

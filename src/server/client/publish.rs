@@ -36,7 +36,7 @@ impl ClientSession {
                 }
             }
         }
-        if let Some(refusal) = refusal(subject, reply, self.speaks_in_system()) {
+        if let Some(refusal) = refusal(subject, reply, || self.speaks_in_system()) {
             return self.refuse_publish(refusal, courier);
         }
         if self.profile.verbose {
@@ -70,7 +70,7 @@ impl ClientSession {
         let asked = (!reply.is_empty()).then(|| self.asks_for_user_info(subject)).flatten();
         if let Some(asked) = asked {
             self.answer_user_info(asked, now, reply, courier);
-        } else if delivered.count == 0 && awaits_count {
+        } else if delivered.count == Some(0) && awaits_count {
             self.say_no_responders(subject, reply, courier);
         }
         delivered.stage_full

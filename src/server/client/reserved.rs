@@ -14,10 +14,16 @@ const ACK_PREFIX: &[u8] = b"$JS.ACK.";
 pub const SYSTEM_QUEUE: &[u8] = b"_sys_";
 
 /// Why a publish is refused, if it is.
-pub fn refusal<'a>(subject: &'a [u8], reply: &'a [u8], in_system: bool) -> Option<WireError<'a>> {
+#[inline]
+pub fn refusal<'a>(
+    subject: &'a [u8],
+    reply: &'a [u8],
+    is_in_system: impl FnOnce() -> bool,
+) -> Option<WireError<'a>> {
     // Nearly no subject begins like the reserved ones.
     if matches!(subject.first(), Some(b'_' | b'$'))
-        && (goes_beyond(subject, GATEWAY_REPLY_PREFIX) || (!in_system && subject.starts_with(RAFT_PREFIX)))
+        && (goes_beyond(subject, GATEWAY_REPLY_PREFIX)
+            || (subject.starts_with(RAFT_PREFIX) && !is_in_system()))
     {
         return Some(WireError::PublishDenied { subject });
     }

@@ -86,6 +86,9 @@ impl Server {
                 }
             }
         }
+        if changes.iter().any(|change| matches!(change, Change::PinnedCerts(_))) {
+            self.close_unpinned(&old);
+        }
         if Effects::of(&changes).logging
             && let Err(error) = logger.reconfigure(&settings)
         {
@@ -110,6 +113,33 @@ impl Server {
             ports: Ports { client: self.port().into(), ..Ports::default() },
             tls_files_changed: setup.is_some_and(|setup| setup.files_changed(&config::read::Here)),
             ..Running::default()
+        }
+    }
+
+    /// Holds those who are connected against the keys that were pinned before, as the reference does: who
+    /// was pinned stays, and who came while none was goes.
+    fn close_unpinned(&self, old: &Options) {
+        let Some(pinned) = old.tls.as_ref().map(|tls| &tls.pinned_certs).filter(|pinned| !pinned.is_empty())
+        else {
+            return;
+        };
+        let conn = &self.inner.client.conn;
+        for connection in conn.table.all() {
+            let state = connection.tls_state().unwrap_or_default();
+            let key = state.public_key_hex();
+            if key.as_ref().is_some_and(|key| pinned.contains(key)) {
+                continue;
+            }
+            let label = connection.label();
+            match key {
+                Some(key) => {
+                    conn.logger.debug(format_args!("{label} - Failed pinned cert test for key id: {key}"));
+                }
+                None => conn.logger.debug(format_args!(
+                    "{label} - Failed pinned cert test as client did not provide a certificate"
+                )),
+            }
+            connection.request_close(CloseReason::TlsHandshakeError);
         }
     }
 
