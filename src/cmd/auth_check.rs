@@ -281,7 +281,7 @@ fn verdicts(options: &Options, question: &Question, grant: &Grant) -> Vec<Verdic
     let permissions = grant.permissions.as_deref();
     let publish = question.publish.iter().map(|subject| publish(subject, grant, permissions));
     let queue = question.queue.as_deref();
-    let tokens_max = usize::try_from(options.max_sub_tokens).ok().filter(|max| *max > 0);
+    let tokens_max = Some(usize::from(options.max_sub_tokens)).filter(|max| *max > 0);
     let subscribe =
         question.subscribe.iter().map(|subject| subscribe(subject, queue, permissions, tokens_max));
     publish.chain(subscribe).collect()
