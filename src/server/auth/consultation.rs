@@ -12,7 +12,7 @@ use super::callout::{
     self, AskError, CALLOUT_SUBJECT, Circumstances, Missing, Question, Rules, ServerKeys, Target,
 };
 use super::decide::{Decision, Refusal, RefusalReason, Told};
-use super::grant::{Grant, Labels};
+use super::grant::{ClaimedUser, Grant, Labels};
 use super::identity::Identity;
 use super::permission::Permissions;
 use crate::server::account::{Account, Claimed, Registry, permissions};
@@ -202,6 +202,10 @@ impl Consultation {
             Some(described) => Some(Arc::new(Permissions::compile(&described))),
             None => delegation.default_permissions.get(&**account.name()).cloned(),
         };
+        grant.by_service = account.claimed().map(|claimed| {
+            // What the client showed of itself was no proof, whatever it is now.
+            Box::new(ClaimedUser { is_bearer: false, ..*ClaimedUser::new(user, &claimed) })
+        });
         grant.expires = admitted.expires;
         let is_by_signing_key = !user.nats.issuer_account.is_empty();
         let signer = if is_by_signing_key { &user.envelope.issuer } else { &**account.name() };

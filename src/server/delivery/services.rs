@@ -222,5 +222,5 @@ fn stamp(hop: &Hop<'_>, visit: &Visit<'_>) -> Option<(Vec<u8>, usize)> {
 }
 
 #[cfg(test)]
-#[path = "crossing_test.rs"]
+#[path = "services_test.rs"]
 mod tests;
