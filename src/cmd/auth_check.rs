@@ -17,12 +17,15 @@ use crate::server::base::pem;
 use crate::server::base::rng::Rng;
 use crate::server::config::check;
 use crate::server::config::options::{ConnectionType, Options, Resolver, SubjectPermission};
+use crate::server::config::read::Here;
 use crate::server::jwt::{UserClaims, parse_creds};
 use crate::server::net::PeerCertificate;
+use crate::server::net::tls_dial::client_config;
 use crate::server::protocol::connect::ConnectOptions;
 use crate::server::protocol::subject::{is_valid, is_valid_literal};
 use crate::server::protocol::subject_rules::SubjectRules;
 use crate::server::protocol::subject_set::SetEntry;
+use crate::server::resolver::url::Web;
 use crate::server::run::REFERENCE_VERSION;
 
 /// The nonce of a server that is not there.
@@ -155,16 +158,32 @@ fn look_up(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<(), String> {
-    let kept = || {
-        let (Some(Resolver::Full(dir)) | Some(Resolver::Cache(dir))) = &options.resolver else { return None };
-        std::fs::read_to_string(dir.dir.join(format!("{name}.jwt"))).ok()
-    };
-    let preloaded = || options.resolver_preload.get(name).cloned();
-    let token = kept().or_else(preloaded).ok_or("account missing")?;
+    let token = resolved(options, name).or_else(|error| {
+        // A server puts these into its resolver when it starts.
+        options.resolver_preload.get(name).cloned().ok_or(error)
+    })?;
     let trust = policy.trust().ok_or("account missing")?;
     let claims = trust.verify(name, &token, now).map_err(|error| error.to_string())?;
     accounts.put_claims(vec![(claims, token)], &HashMap::new(), trust, now, None);
     Ok(())
+}
+
+/// Claims of an account, from where the configuration keeps them.
+fn resolved(options: &Options, name: &str) -> Result<String, String> {
+    match &options.resolver {
+        Some(Resolver::Full(dir) | Resolver::Cache(dir)) => {
+            let path = dir.dir.join(format!("{name}.jwt"));
+            std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+        }
+        Some(Resolver::Url(url)) => {
+            let tls =
+                client_config(options.resolver_tls.as_ref(), &Here).map_err(|error| error.to_string())?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| error.to_string())?;
+            runtime.block_on(async { Web::new(url, tls)?.fetch(name).await })
+        }
+        Some(Resolver::Mem) | None => Err("account missing".to_owned()),
+    }
 }
 
 /// What CONNECT would say.
@@ -213,8 +232,10 @@ fn admitted(options: &Options, question: &Question, grant: &Grant) -> Admitted {
         () if question.token.is_some() => "token",
         () => "no_auth_user",
     };
-    let name = grant.user.as_ref().map(|user| user.name()).filter(|name| !name.is_empty());
-    let user = name.unwrap_or_else(|| grant.identity.name()).to_owned();
+    let configured = grant.user.as_ref().map(|user| user.name().to_owned());
+    let claimed = grant.claimed.as_ref().map(|user| format!("{} ({})", user.name, user.key));
+    let user = configured.filter(|name| !name.is_empty()).or(claimed);
+    let user = user.unwrap_or_else(|| grant.identity.name().to_owned());
     Admitted { user, account: grant.account.name().to_string(), by }
 }
 

@@ -132,6 +132,24 @@ fn without_authorization_everybody_may_do_everything() {
 }
 
 #[test]
+fn claims_are_judged_as_in_operator_mode() {
+    let files = Files::new(include_str!("../../conf/operator.conf"));
+    let say = |name: &str, words: &[&str]| {
+        let creds = format!("{}/conf/operator/{name}.creds", env!("CARGO_MANIFEST_DIR"));
+        files.say(&[&["--creds", &creds], words].concat())
+    };
+    let (code, out, err) = say("shop", &["--publish", "orders.new"]);
+    assert_eq!((code, err.as_str()), (ExitCode::SUCCESS, ""), "{out}");
+    assert!(out.starts_with("accepted   u (U") && out.contains(", by claims\n"), "{out}");
+    let (code, out, _) = say("books", &["--subscribe", "shop.orders.*", "--publish", "a", "--json"]);
+    assert_eq!(code, ExitCode::from(1));
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let rules: Vec<_> =
+        document["verdicts"].as_array().unwrap().iter().map(|it| it["rule"].as_str()).collect();
+    assert_eq!(rules, [Some("publish deny \">\""), Some("subscribe allow \"shop.>\"")]);
+}
+
+#[test]
 fn what_cannot_be_answered_is_said_on_standard_error() {
     let usage = ExitCode::from(2);
     let (code, out, err) = Files::new("nonsense {").say(&[]);

@@ -1,6 +1,7 @@
 //! TLS on the client port: after INFO, before it, or not at all; with certificates on both sides.
 
 use std::io::{Read, Write};
+use std::path::Path;
 
 use rcgen::{CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, SanType};
 use rustls::version::{TLS12, TLS13};
@@ -25,6 +26,7 @@ trials! {
         certificates_of_other_authorities_and_for_servers_are_refused,
         chains_behind_intermediates_are_followed,
         home_made_certificates_are_taken_as_the_reference_takes_them,
+        certificates_of_version_1_are_taken_from_clients,
         only_pinned_keys_are_let_in,
         pinned_keys_need_a_certificate,
         versions_and_suites_are_those_configured,
@@ -38,14 +40,16 @@ trials! {
         a_reload_changes_certificates_for_those_who_come_later,
         a_reload_turns_tls_off_and_on,
         a_reload_changes_when_tls_begins,
+        a_reload_of_pinned_keys_is_for_those_who_come_later,
+        the_ports_file_says_that_clients_need_tls,
         a_slow_reader_gets_everything_encrypted,
         a_stopping_server_says_goodbye,
         many_silent_handshakes_do_not_hold_up_others,
         the_rust_client_connects_in_every_way,
-        the_certificate_says_who_the_client_is,
     ],
     Natsx => [
         suites_and_curves_that_cannot_be_used_are_named,
+        keys_that_cannot_be_used_are_named,
         renewed_files_are_taken_without_a_signal,
         expiry_is_told_and_warned_about,
     ],
@@ -266,6 +270,22 @@ fn home_made_certificates_are_taken_as_the_reference_takes_them() {
     }
 }
 
+fn fixture(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name);
+    std::fs::read_to_string(path).expect("a fixture")
+}
+
+fn certificates_of_version_1_are_taken_from_clients() {
+    let (dir, _) = directory();
+    std::fs::write(dir.path().join("ca.pem"), fixture("authority.pem")).expect("a file");
+    let tls = config("ca_file: '$DIR/ca.pem', verify: true", "");
+    let server = Start::config(&tls).dir(dir).start();
+    let certified = Certified { chain: fixture("version1.pem"), key: fixture("version1.key") };
+    for version in [&TLS13, &TLS12] {
+        assert!(is_let_in(&server, Offer::new().version(version).certificate(&certified)));
+    }
+}
+
 fn only_pinned_keys_are_let_in() {
     let (dir, authority) = directory();
     let (ann, bob) = (authority.client("ann"), authority.client("bob"));
@@ -426,6 +446,42 @@ fn a_reload_changes_when_tls_begins() {
     assert!(client.line().starts_with("INFO"));
 }
 
+/// The reference holds those who are connected against the keys that were pinned before.
+fn a_reload_of_pinned_keys_is_for_those_who_come_later() {
+    let (dir, authority) = directory();
+    let (ann, bob) = (authority.client("ann"), authority.client("bob"));
+    let pinned = |certified: &Certified| {
+        config(&format!("ca_file: '$DIR/ca.pem', verify: true, pinned_certs: [\"{}\"]", certified.pin()), "")
+    };
+    let tls = config("ca_file: '$DIR/ca.pem', verify: true", "");
+    let server = Start::config(&tls).dir(dir).args(&["-D"]).start();
+    let connect = |certified| Secure::connect(server.addr(), Offer::new().certificate(certified));
+    let mut before_any = connect(&bob).expect("a handshake");
+    server.reload(&pinned(&ann));
+    server.wait_log("Reloaded: 1 pinned_certs");
+    before_any.sync();
+    let mut was_pinned = connect(&ann).expect("a handshake");
+    was_pinned.sync();
+    let mark = server.log_mark();
+    server.reload(&pinned(&bob));
+    was_pinned.sync();
+    assert!(!is_let_in(&server, Offer::new().certificate(&ann)));
+    assert!(is_let_in(&server, Offer::new().certificate(&bob)));
+    assert!(before_any.ended().is_ok(), "it was not among those pinned before");
+    server.wait_log_after(mark, "Failed pinned cert test for key id: ");
+}
+
+fn the_ports_file_says_that_clients_need_tls() {
+    let (server, _) = server("", "ports_file_dir: '$DIR'");
+    let file = eventually("the ports file", || {
+        let mut files = std::fs::read_dir(server.dir()).ok()?.filter_map(|file| Some(file.ok()?.path()));
+        let file = files.find(|file| file.extension().is_some_and(|ending| ending == "ports"))?;
+        std::fs::read_to_string(file).ok().filter(|text| !text.is_empty())
+    });
+    let url = format!("tls://{}", server.addr());
+    assert!(file.contains(&url), "{file}");
+}
+
 /// More than sockets hold, so that ciphertext waits for its socket, with a reader that is late.
 fn a_slow_reader_gets_everything_encrypted() {
     const MESSAGES: usize = 400;
@@ -533,6 +589,14 @@ fn suites_and_curves_that_cannot_be_used_are_named() {
     }
 }
 
+fn keys_that_cannot_be_used_are_named() {
+    let (dir, _) = directory();
+    Certified { chain: fixture("p521.pem"), key: fixture("p521.key") }.write(dir.path(), "server");
+    let log = Start::config(&config("", "")).dir(dir).refused().expect("a refusal");
+    let want = "server.key: the key is of a kind that natsx cannot sign with (ECDSA on P-521)";
+    assert!(log.iter().any(|line| line.contains(want)), "{log:?}");
+}
+
 fn renewed_files_are_taken_without_a_signal() {
     let (server, authority) = server("", "");
     let shown =
@@ -616,27 +680,6 @@ fn becomes(server: &Server, certified: &Certified) -> Vec<String> {
         }
     }
     vec!["closed".into()]
-}
-
-fn the_certificate_says_who_the_client_is() {
-    let map = "ca_file: '$DIR/ca.pem', verify_and_map: true";
-    let (server, authority) = server(map, MAPPED);
-    let cn = |name| (DnType::CommonName, name);
-    let (people, ex) = ((DnType::OrganizationalUnitName, "people"), (DnType::OrganizationName, "ex"));
-    let dns = || crate::harness::pki::san("a.example");
-    for (subject, names, want) in [
-        (vec![cn("nobody")], vec![dns(), mail("ann@example.com")], "mail"),
-        (vec![cn("nobody")], vec![mail("zoe@example.com"), dns()], "dns"),
-        (vec![cn("nobody")], vec![uri("spiffe://example/ann")], "uri"),
-        (vec![ex.clone(), people.clone(), cn("ann")], vec![], "dn"),
-        (vec![ex, people, cn("bob")], vec![], "set"),
-        (vec![cn("eve")], vec![mail("zoe@example.com")], "text"),
-        (vec![cn("nobody")], vec![], "-ERR 'Authorization Violation'"),
-    ] {
-        let certified = certificate(&authority, &subject, names.clone());
-        assert_eq!(becomes(&server, &certified), [want], "{subject:?} {names:?}");
-    }
-    server.wait_log("Using email found in cert for auth [\"ann@example.com\"]");
 }
 
 /// What a server makes of a conversation: the lines of its log from the connection's beginning, without

@@ -338,6 +338,11 @@ impl Policy {
         find(DistinguishedName::matches).or_else(|| find(DistinguishedName::matches_in_any_order))
     }
 
+    /// Whether an embedder decides.
+    pub const fn is_custom(&self) -> bool {
+        self.custom.is_some()
+    }
+
     /// Whether it matters which certificate a client presented.
     pub const fn reads_certificates(&self) -> bool {
         self.maps_certificates || self.custom.is_some()

@@ -56,6 +56,20 @@ pub fn certificates(file: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     blocks(file).into_iter().filter(|block| block.kind == CERTIFICATE).map(|block| block.contents)
 }
 
+/// A certificate as a block.
+pub fn write_certificate(der: &[u8]) -> String {
+    /// Characters of a line.
+    const LINE: usize = 64;
+    let mut text = format!("-----BEGIN {CERTIFICATE}-----\n");
+    let body = Base64::Standard.encode(der);
+    for line in body.as_bytes().chunks(LINE) {
+        text.push_str(&String::from_utf8_lossy(line));
+        text.push('\n');
+    }
+    text.push_str(&format!("-----END {CERTIFICATE}-----\n"));
+    text
+}
+
 /// For the fuzzer: any bytes are blocks or none.
 pub fn fuzz_pem(data: &[u8]) {
     for block in blocks(data) {
@@ -82,6 +96,14 @@ mod tests {
     #[test]
     fn blocks_that_do_not_end_are_none() {
         assert_eq!(blocks(b"-----BEGIN A-----\nMAA=\n-----END B-----\n"), []);
+    }
+
+    #[test]
+    fn written_certificate_is_read_back() {
+        let der: Vec<u8> = (0..200).collect();
+        let text = write_certificate(&der);
+        assert!(text.lines().all(|line| line.len() <= 64), "{text}");
+        assert_eq!(certificates(text.as_bytes()).collect::<Vec<_>>(), [der]);
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use super::session::ClientSession;
 use crate::server::account::Account;
 use crate::server::auth::{Grant, Identity, callout};
 use crate::server::base::clock::Timestamp;
+use crate::server::base::pem;
 use crate::server::delivery::{Courier, Occasion};
 use crate::server::events::{
     ACCOUNT_AUTH_ERROR_SUBJECT, ClientInfo, Stamp, Traffic, UserInfo, auth_error_subject, connect_subject,
@@ -159,7 +160,22 @@ impl ClientSession {
             version: said.version,
             protocol: said.protocol,
         };
-        callout::About { server, client, connect, tls: None, time_max }
+        let tls = self.outbound.tls_state().map(|state| {
+            let chain: Vec<_> = state.peer_chain.iter().map(|der| pem::write_certificate(der)).collect();
+            let is_verified = options.tls.as_ref().is_some_and(|tls| tls.verify || tls.verify_and_map);
+            let (certs, verified_chains) = match (chain.is_empty(), is_verified) {
+                (true, _) => (Vec::new(), Vec::new()),
+                (false, true) => (Vec::new(), vec![chain]),
+                (false, false) => (chain, Vec::new()),
+            };
+            jwt::ClientTls {
+                version: state.version.into(),
+                cipher: state.cipher.into(),
+                certs,
+                verified_chains,
+            }
+        });
+        callout::About { server, client, connect, tls, time_max }
     }
 
     /// Answers who this client is, and what it may do. `asked` in the system account directly, the
@@ -177,7 +193,6 @@ impl ClientSession {
                 user_name,
                 permissions,
                 expires: self.expires().map(|at| at.since(now)),
-                ..UserInfo::default()
             },
             Asked::Directly => UserInfo { permissions, ..UserInfo::default() },
         };

@@ -44,7 +44,7 @@ impl ClientSession {
                 }
             }
         }
-        if let Some(refusal) = refusal(subject, reply, self.speaks_in_system()) {
+        if let Some(refusal) = refusal(subject, reply, || self.speaks_in_system()) {
             return self.refuse_publish(refusal, courier);
         }
         if self.profile.verbose {
@@ -78,7 +78,7 @@ impl ClientSession {
         let asked = (!reply.is_empty()).then(|| self.asks_for_user_info(subject)).flatten();
         if let Some(asked) = asked {
             self.answer_user_info(asked, now, reply, courier);
-        } else if delivered.count == 0 && awaits_count {
+        } else if delivered.count == Some(0) && awaits_count {
             self.say_no_responders(subject, reply, courier);
         }
         delivered.stage_full
@@ -131,10 +131,15 @@ impl ClientSession {
 }
 
 /// Why a publish is refused, if it is.
-fn refusal<'a>(subject: &'a [u8], reply: &'a [u8], in_system: bool) -> Option<WireError<'a>> {
+fn refusal<'a>(
+    subject: &'a [u8],
+    reply: &'a [u8],
+    is_in_system: impl FnOnce() -> bool,
+) -> Option<WireError<'a>> {
     // Nearly no subject begins like the reserved ones.
     if matches!(subject.first(), Some(b'_' | b'$'))
-        && (goes_beyond(subject, GATEWAY_REPLY_PREFIX) || (!in_system && subject.starts_with(RAFT_PREFIX)))
+        && (goes_beyond(subject, GATEWAY_REPLY_PREFIX)
+            || (subject.starts_with(RAFT_PREFIX) && !is_in_system()))
     {
         return Some(WireError::PublishDenied { subject });
     }

@@ -40,7 +40,12 @@ pub fn parse(certificates: &[u8], key: &[u8]) -> Result<KeyPair, String> {
     let chain = chain(certificates)?;
     let key = key_block(key)?;
     let leaf = chain.first().and_then(|leaf| X509Certificate::from_der(leaf).ok());
-    let Some((&[], leaf)) = leaf else { return Err("x509: malformed certificate".into()) };
+    let leaf = match leaf {
+        Some((&[], leaf)) => leaf,
+        Some(_) => return Err("x509: trailing data".into()),
+        None => return Err("x509: malformed certificate".into()),
+    };
+    check_curve(leaf.public_key())?;
     let key = usable_key(leaf.public_key(), &key)?;
     Ok(KeyPair { chain, key })
 }
@@ -118,6 +123,20 @@ fn usable_key(
         Some(Match::Same) | None => Ok(Ok(key)),
         Some(Match::OtherKey) => Err("tls: private key does not match public key".into()),
         Some(Match::OtherKind) => Err("tls: private key type does not match public key type".into()),
+    }
+}
+
+/// A curve that the reference does not know is a mistake of the certificate.
+fn check_curve(public: &SubjectPublicKeyInfo<'_>) -> Result<(), String> {
+    const CURVES: [&str; 4] = ["1.3.132.0.33", "1.2.840.10045.3.1.7", "1.3.132.0.34", "1.3.132.0.35"];
+    if public.algorithm.algorithm.to_id_string() != "1.2.840.10045.2.1" {
+        return Ok(());
+    }
+    let curve = public.algorithm.parameters.as_ref().and_then(|curve| curve.as_oid().ok());
+    match curve {
+        None => Err("x509: invalid ECDSA parameters".into()),
+        Some(curve) if CURVES.contains(&&*curve.to_id_string()) => Ok(()),
+        Some(_) => Err("x509: unsupported elliptic curve".into()),
     }
 }
 

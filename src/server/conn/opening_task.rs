@@ -14,7 +14,9 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -110,7 +112,7 @@ pub fn start<S: Opens>(
     let connection = Connection::new(context, transport, outbound, session);
     tokio::spawn(async move {
         let mut task = OpeningTask { connection, opening, early: Vec::new() };
-        match task.run().await {
+        match task.run_guarded().await {
             Ok(()) => task.connection.go_on_from(&task.early),
             Err(reason) => task.connection.finish(reason).await,
         }
@@ -125,6 +127,24 @@ struct OpeningTask<S> {
 }
 
 impl<S: Opens> OpeningTask<S> {
+    /// [`Self::run`]; a panic in it closes this connection and no other.
+    async fn run_guarded(&mut self) -> Result<(), CloseReason> {
+        let outcome = {
+            let mut run = std::pin::pin!(self.run());
+            poll_fn(|context| {
+                catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context)))
+                    .map_or_else(|_| Poll::Ready(None), |polled| polled.map(Some))
+            })
+            .await
+        };
+        outcome.unwrap_or_else(|| {
+            let label = self.connection.outbound.label();
+            let logger = &self.connection.context.logger;
+            logger.error(format_args!("{label} - Internal error, closing this connection"));
+            Err(CloseReason::InternalClient)
+        })
+    }
+
     /// Opens the connection unless somebody asks for its end.
     async fn run(&mut self) -> Result<(), CloseReason> {
         let outbound = Arc::clone(&self.connection.outbound);
@@ -302,13 +322,10 @@ impl<S: Opens> OpeningTask<S> {
     /// Whether the peer's key is among those accepted.
     fn check_pinned(&self, tls: &TlsStream) -> Result<(), HandshakeError> {
         let Some(pinned) = &self.opening.pinned else { return Ok(()) };
-        let state = tls.state().unwrap_or_default();
-        let Some(leaf) = state.peer_chain.first().and_then(|leaf| PeerCertificate::from_der(leaf).ok())
-        else {
+        let Some(key) = tls.state().unwrap_or_default().public_key_hex() else {
             self.debug(format_args!("Failed pinned cert test as client did not provide a certificate"));
             return Err(HandshakeError::NotPinned);
         };
-        let key = leaf.public_key_sha256_hex();
         if pinned.contains(&key) {
             return Ok(());
         }

@@ -263,9 +263,7 @@ impl<S: Session> Connection<S> {
     /// Sends what a call to the session staged, and draws the consequences of its outcome.
     fn settle(&mut self, outcome: Result<Next, CloseReason>, courier: &mut Courier) -> Next {
         let mut stalling = self.flush(courier);
-        if !self.session.reads()
-            && let Some(errand) = self.session.take_errand()
-        {
+        if let Some(errand) = self.session.take_errand() {
             match *errand {
                 Errand { work: Work::Consult(consultation), answer } => {
                     let (owner, context) = (Arc::clone(&self.outbound), Arc::clone(&self.context));

@@ -4,7 +4,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-use super::super::consult_task::Consultations;
 use super::super::session::Consumed;
 use super::super::slow::SlowConsumers;
 use super::super::table::Table;
@@ -110,7 +109,7 @@ impl Bench {
             table: Table::default(),
             slow: SlowConsumers::default(),
             verifiers: Verifiers::default(),
-            consultations: Consultations::default(),
+            consultations: super::super::Consultations::default(),
         });
         Self { context, log }
     }

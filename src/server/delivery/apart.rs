@@ -14,6 +14,10 @@ use crate::server::base::inbox::Inbox;
 use crate::server::interest::{Delivery, Detour, Letter, MatchResult, Shadow, Subscription};
 use crate::server::outbound::SharedPayload;
 
+/// Times that one message may cross into another account in all. Imports may branch at every step, so
+/// that the ways through some dozens of accounts are more than any server can go. Reference: no limit.
+const CROSSINGS_MAX: u32 = 1024;
+
 /// One message at one account: where it began, or where a service brought it.
 pub(super) struct Visit<'a> {
     pub(super) origin: &'a Origin<'a>,
@@ -45,8 +49,12 @@ impl Courier {
     ) -> Delivered {
         let shared = message.share(result.fanout());
         let visit = Visit { origin, account: origin.account, hop: None, message, shared, manner };
+        // What is told of a message on its way takes part in its budget.
+        let before = self.crossings_left;
+        self.crossings_left = before.or(Some(CROSSINGS_MAX));
         let count = self.visit(result, &visit);
-        Delivered { count, stage_full: self.stage.is_full() }
+        self.crossings_left = before.and(self.crossings_left);
+        Delivered { count: Some(count), stage_full: self.stage.is_full() }
     }
 
     /// Takes the message to all who want it where it is now; gives how many took it.

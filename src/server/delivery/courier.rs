@@ -15,6 +15,8 @@ pub struct Courier {
     pub(super) cache: MatchCache,
     pub(super) rng: Rng,
     pub(super) run: Run,
+    /// How many times the message on its way may still cross into another account; `None` while none is.
+    pub(super) crossings_left: Option<u32>,
     publish_cache: PublishCache,
 }
 
@@ -26,6 +28,7 @@ impl Courier {
             cache: MatchCache::new(),
             rng,
             run: Run::default(),
+            crossings_left: None,
             publish_cache: PublishCache::default(),
         }
     }

@@ -55,7 +55,7 @@ impl Courier {
     /// Takes a request to the account that serves it; says whether anybody took it there.
     pub(super) fn request(&mut self, number: u32, visit: &Visit<'_>) -> bool {
         let Some(import) = visit.account.service(number) else { return false };
-        if !Hop::leads_on(visit.hop, import.export()) {
+        if !Hop::leads_on(visit.hop, import.export()) || !self.may_cross() {
             return false;
         }
         let mut measured = self.sampled(&import, visit);
@@ -135,6 +135,12 @@ impl Courier {
         }
     }
 
+    /// Counts one more crossing, unless the message has crossed too often.
+    fn may_cross(&mut self) -> bool {
+        self.crossings_left = self.crossings_left.and_then(|left| left.checked_sub(1)).or(Some(0));
+        self.crossings_left != Some(0)
+    }
+
     /// Delivers `message`, under `subject` or what the account's mappings make of it, in `account`.
     fn cross(
         &mut self,
@@ -155,9 +161,11 @@ impl Courier {
         self.visit(&result, &Visit { origin, account, hop: Some(hop), message: &message, shared, manner }) > 0
     }
 
-    /// What will be told of the request, if it is measured.
+    /// What will be told of the request, if it is measured. The server's own messages are not: what is
+    /// told may itself be a request to a service that is measured, and so on in a circle.
     fn sampled(&mut self, import: &ServiceImport, visit: &Visit<'_>) -> Option<Box<Measured>> {
         let latency = import.export().latency.as_ref()?;
+        visit.origin.peer?;
         let header = sample(latency.sampling, visit.message.header(), &mut self.rng)?;
         let now = visit.account.common().now();
         Some(Box::new(measure(visit.origin.peer, import.shares(), header, now)))
@@ -214,5 +222,5 @@ fn stamp(hop: &Hop<'_>, visit: &Visit<'_>) -> Option<(Vec<u8>, usize)> {
 }
 
 #[cfg(test)]
-#[path = "crossing_test.rs"]
+#[path = "services_test.rs"]
 mod tests;

@@ -22,6 +22,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 
 use super::cipher;
 use super::client_verifier;
+use super::peer_certificate::PeerCertificate;
 use super::tls_error::{self, HandshakeError, MESSAGE_BYTES_MAX};
 use super::transport::Transport;
 
@@ -54,6 +55,14 @@ pub struct TlsState {
     pub cipher: &'static str,
     /// The peer's certificates in DER, its own first; empty where none was asked for.
     pub peer_chain: Vec<Vec<u8>>,
+}
+
+impl TlsState {
+    /// SHA-256 of the peer's public key, as `pinned_certs` names it; `None` where it showed no certificate.
+    pub fn public_key_hex(&self) -> Option<String> {
+        let leaf = self.peer_chain.first()?;
+        PeerCertificate::from_der(leaf).ok().map(|leaf| leaf.public_key_sha256_hex())
+    }
 }
 
 /// How far a handshake is.

@@ -20,6 +20,18 @@ pub enum Call {
     Reload(Vec<(AccountKey, String)>),
 }
 
+/// A place in the queue of a resolver's task.
+#[derive(Debug)]
+pub struct ReloadPlace<'a>(mpsc::Permit<'a, Call>);
+
+impl ReloadPlace<'_> {
+    /// Has what a configuration brings kept that was loaded again, and files looked at that somebody may have
+    /// changed.
+    pub fn take(self, preloads: Vec<(AccountKey, String)>) {
+        self.0.send(Call::Reload(preloads));
+    }
+}
+
 /// Asks a resolver. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct LookUps(mpsc::Sender<Call>);
@@ -43,10 +55,9 @@ impl LookUps {
         claims.await.unwrap_or(Err(FetchError::Shutdown))
     }
 
-    /// Keeps what a configuration brings that was loaded again, and has files looked at that somebody may
-    /// have changed.
-    pub async fn reload(&self, preloads: Vec<(AccountKey, String)>) {
-        // A task that has ended has nothing to look at.
-        let _ = self.0.send(Call::Reload(preloads)).await;
+    /// A place in the queue for a reload, so that nothing is waited for once it has begun; `None` where the
+    /// task has ended.
+    pub async fn place_for_reload(&self) -> Option<ReloadPlace<'_>> {
+        self.0.reserve().await.ok().map(ReloadPlace)
     }
 }

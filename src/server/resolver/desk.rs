@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use super::claims;
+use super::heads;
 use super::index::Sum;
 use super::key::AccountKey;
 use super::kind::Kind;
-use super::lookups::{self, FetchError, Lookups, Source};
+use super::lookups::{self, FetchError, Source, Underway};
 use super::mem::Memory;
 use super::pack;
 use super::requests::{self, Answer, Operator, Request, Rules, Verdict};
@@ -166,17 +166,19 @@ pub enum Ticket {
 pub struct Desk<W> {
     settings: Settings,
     memory: Memory,
-    lookups: Lookups<W>,
+    /// Where claims have to be looked for elsewhere.
+    lookups: Option<Underway<W>>,
 }
 
 impl<W> Desk<W> {
     /// Nothing is asked yet.
     pub fn new(settings: Settings) -> Self {
         let source = match settings.kind {
-            Kind::Full | Kind::Cache => Source::Directory { timeout: settings.timeout },
-            Kind::Memory | Kind::Url => Source::Web,
+            Kind::Memory => None,
+            Kind::Url => Some(Source::Web),
+            Kind::Full | Kind::Cache => Some(Source::Directory { timeout: settings.timeout }),
         };
-        Self { settings, memory: Memory::default(), lookups: Lookups::new(source) }
+        Self { settings, memory: Memory::default(), lookups: source.map(Underway::new) }
     }
 
     /// Keeps preloaded claims, where they are kept in memory.
@@ -186,12 +188,12 @@ impl<W> Desk<W> {
 
     /// When [`Self::expire_lookups`] wants to be called.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.lookups.deadline()
+        self.lookups.as_ref()?.deadline()
     }
 
     /// Gives up look-ups that nobody answered in time.
     pub fn expire_lookups(&mut self, now: Timestamp, out: &mut Vec<Action<W>>) {
-        let actions = self.lookups.expire(now);
+        let actions = self.lookups.as_mut().map(|lookups| lookups.expire(now)).unwrap_or_default();
         actions.into_iter().for_each(|action| self.act(action, out));
     }
 
@@ -274,7 +276,8 @@ impl<W> Desk<W> {
         event: lookups::Event<W>,
         out: &mut Vec<Action<W>>,
     ) {
-        if let Some(action) = self.lookups.handle(now, others, key, event) {
+        let action = self.lookups.as_mut().and_then(|lookups| lookups.handle(now, others, key, event));
+        if let Some(action) = action {
             self.act(action, out);
         }
     }
@@ -339,7 +342,7 @@ impl<W> Desk<W> {
             has_directory: kind.has_directory(),
             operator: &self.settings.operator,
         };
-        let read = claims::account_head(&body, now);
+        let read = heads::account_head(&body, now);
         let account = match rules.judge(asked, &body, read, is_known) {
             Verdict::Answered(given) => return answer(given, reply, out),
             Verdict::Keep(account) => account,
@@ -363,7 +366,7 @@ impl<W> Desk<W> {
 
     fn delete(&self, body: &[u8], reply: String, out: &mut Vec<Action<W>>) {
         let Settings { operator, system_account, may_delete, .. } = &self.settings;
-        let read = claims::delete_request(body);
+        let read = heads::delete_request(body);
         match requests::judge_delete(read, *may_delete, operator, system_account) {
             Ok(keys) => out.push(Action::Order(Order::Delete(keys), Ticket::Delete(reply))),
             Err(refusal) => answer(refusal, reply, out),

@@ -110,14 +110,14 @@ enum Stage {
 
 /// All look-ups on their way.
 #[derive(Debug)]
-pub struct Lookups<W> {
+pub struct Underway<W> {
     source: Source,
     running: HashMap<AccountKey, Lookup<W>>,
     /// Questions to other servers so far.
     questions: u64,
 }
 
-impl<W> Lookups<W> {
+impl<W> Underway<W> {
     /// Looks in `source`.
     pub fn new(source: Source) -> Self {
         Self { source, running: HashMap::new(), questions: 0 }
@@ -250,13 +250,13 @@ mod tests {
 
     /// One account's look-up, at time 1, with two other servers known.
     struct Talk {
-        lookups: Lookups<u32>,
+        lookups: Underway<u32>,
         key: AccountKey,
     }
 
     impl Talk {
         fn new(source: Source) -> Self {
-            Self { lookups: Lookups::new(source), key: key() }
+            Self { lookups: Underway::new(source), key: key() }
         }
 
         fn say(&mut self, event: Event<u32>) -> Option<Action<u32>> {
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn silence_ends_with_the_time() {
-        let (mut lookups, key) = (Lookups::new(DIRECTORY), key());
+        let (mut lookups, key) = (Underway::new(DIRECTORY), key());
         lookups.handle(at(0), 0, key, Event::Asked(1));
         assert_eq!(lookups.deadline(), None);
         lookups.handle(at(1), 0, key, Event::Loaded(Ok(None)));
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn look_ups_at_once_are_bounded() {
-        let mut lookups = Lookups::new(Source::Web);
+        let mut lookups = Underway::new(Source::Web);
         for waiter in 0..LOOKUPS_MAX {
             // Only equality matters here: cheaper than real keys.
             let mut text = [b'A'; 56];

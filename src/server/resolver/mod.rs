@@ -16,7 +16,7 @@ pub mod mem;
 pub mod url;
 pub mod lookups;
 pub mod requests;
-pub mod claims;
+pub mod heads;
 pub mod desk;
 pub mod ask;
 #[cfg(test)]

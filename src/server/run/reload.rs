@@ -45,6 +45,10 @@ impl Server {
     /// `new` is settled, with the command line's flags over it.
     pub async fn reload(&self, new: Options) -> Result<(), ReloadError> {
         let mut ports_file = self.inner.ports_file.lock().await;
+        let place = match &self.inner.client.look_ups {
+            Some(look_ups) => look_ups.place_for_reload().await,
+            None => None,
+        };
         let _held = HeldGate::hold(&self.inner.gate);
         let old = self.options();
         // What a start would tell its log of, a running server refuses to change.
@@ -60,15 +64,15 @@ impl Server {
         let client = &self.inner.client;
         // The sessions of accounts that are gone see it when they take up the new options.
         client.accounts.update(&new).map_err(StartError::from)?;
-        if let Some(look_ups) = &client.look_ups {
-            look_ups.reload(preloads).await;
-        }
         let policy = self.inner.policies.build(&new, &client.accounts, Some(&client.policy.load()));
         let auth_required = policy.is_required();
         client.conn.herald.set_info(start::description(&new, &client.info.load()));
         client.conn.options.swap(new);
         client.policy.store(Arc::new(policy));
         self.change_info(|info| info.auth_required = auth_required);
+        if let Some(place) = place {
+            place.take(preloads);
+        }
         let logger = &self.inner.client.conn.logger;
         if let Some(tls) = tls {
             self.change_tls(tls);
@@ -81,6 +85,9 @@ impl Server {
                     LogLine::Warning(text) => logger.warn(format_args!("{text}")),
                 }
             }
+        }
+        if changes.iter().any(|change| matches!(change, Change::PinnedCerts(_))) {
+            self.close_unpinned(&old);
         }
         if Effects::of(&changes).logging
             && let Err(error) = logger.reconfigure(&settings)
@@ -106,6 +113,33 @@ impl Server {
             ports: Ports { client: self.port().into(), ..Ports::default() },
             tls_files_changed: setup.is_some_and(|setup| setup.files_changed(&config::read::Here)),
             ..Running::default()
+        }
+    }
+
+    /// Holds those who are connected against the keys that were pinned before, as the reference does: who
+    /// was pinned stays, and who came while none was goes.
+    fn close_unpinned(&self, old: &Options) {
+        let Some(pinned) = old.tls.as_ref().map(|tls| &tls.pinned_certs).filter(|pinned| !pinned.is_empty())
+        else {
+            return;
+        };
+        let conn = &self.inner.client.conn;
+        for connection in conn.table.all() {
+            let state = connection.tls_state().unwrap_or_default();
+            let key = state.public_key_hex();
+            if key.as_ref().is_some_and(|key| pinned.contains(key)) {
+                continue;
+            }
+            let label = connection.label();
+            match key {
+                Some(key) => {
+                    conn.logger.debug(format_args!("{label} - Failed pinned cert test for key id: {key}"));
+                }
+                None => conn.logger.debug(format_args!(
+                    "{label} - Failed pinned cert test as client did not provide a certificate"
+                )),
+            }
+            connection.request_close(CloseReason::TlsHandshakeError);
         }
     }
 

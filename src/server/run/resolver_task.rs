@@ -1,11 +1,11 @@
 //! The task of a resolver: carries what happens to its desk, and what the desk says to where it belongs.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 
 use super::claims;
 use crate::server::base::clock::{Clock, Timestamp};
@@ -60,9 +60,13 @@ struct Task {
     orders: Option<Orders>,
     web: Option<Web>,
     letters: Arc<Inbox<Letter>>,
+    /// Those lost that the log was told of.
+    lost: u64,
     /// Orders on their way, in turn; their outcomes come in the same order.
     pending: VecDeque<(Ticket, oneshot::Receiver<Outcome>)>,
-    fetches: JoinSet<(AccountKey, Result<String, String>)>,
+    fetches: JoinSet<Result<String, String>>,
+    /// What each of them fetches.
+    fetched: HashMap<task::Id, AccountKey>,
     /// Accounts to be fetched when there is room.
     to_fetch: VecDeque<AccountKey>,
     /// What the subjects of answers to this server begin with, up to a dot.
@@ -114,8 +118,10 @@ impl Task {
             orders: parts.orders,
             web: parts.web,
             letters,
+            lost: 0,
             pending: VecDeque::new(),
             fetches: JoinSet::new(),
+            fetched: HashMap::new(),
             to_fetch: VecDeque::new(),
             inbox,
             answers_look_ups: parts.kind == Kind::Full,
@@ -169,8 +175,10 @@ impl Task {
                 }
                 Woken::Outcome(outcome) => {
                     let Some((ticket, _)) = self.pending.pop_front() else { continue };
-                    // Without an outcome the thread has ended, as everything does now.
-                    let Some(outcome) = outcome else { return };
+                    let Some(outcome) = outcome else {
+                        let logger = &self.context.conn.logger;
+                        return logger.error(format_args!("DirResolver - The directory's thread has ended"));
+                    };
                     self.handle(Event::Done(ticket, outcome)).await;
                 }
                 Woken::Fetched(key, result) => {
@@ -190,23 +198,32 @@ impl Task {
         ];
         let wait = times.into_iter().flatten().min().map_or(IDLE_WAIT, |next| next.since(now));
         let has_room = self.pending.len() < ORDERS_MAX;
-        let Self { calls, letters, pending, fetches, .. } = self;
+        let Self { calls, letters, pending, fetches, fetched, .. } = self;
         let woken = async {
             tokio::select! {
                 call = calls.recv(), if has_room => call.map_or(Woken::Ended, Woken::Call),
                 letter = letters.pop(), if has_room => Woken::Letter(letter),
                 outcome = outcome_of(pending) => Woken::Outcome(outcome),
-                Some(fetched) = fetches.join_next() => match fetched {
-                    Ok((key, result)) => Woken::Fetched(key, result),
-                    // A task of ours that panicked has said so.
-                    Err(_) => Woken::Nothing,
-                },
+                Some(ended) = fetches.join_next_with_id() => {
+                    let (id, result) = match ended {
+                        Ok(ended) => ended,
+                        // Who waits is not to wait for ever.
+                        Err(error) => (error.id(), Err("the fetch ended early".to_owned())),
+                    };
+                    fetched.remove(&id).map_or(Woken::Nothing, |key| Woken::Fetched(key, result))
+                }
             }
         };
         tokio::time::timeout(wait, woken).await.unwrap_or(Woken::Nothing)
     }
 
     async fn on_time(&mut self, now: Timestamp) {
+        let lost = self.letters.lost();
+        if lost > self.lost {
+            let logger = &self.context.conn.logger;
+            logger.warn(format_args!("DirResolver - Dropped {} requests: too many wait", lost - self.lost));
+            self.lost = lost;
+        }
         let mut out = Vec::new();
         self.desk.expire_lookups(now, &mut out);
         self.perform(out).await;
@@ -316,7 +333,8 @@ impl Task {
             && let Some(key) = self.to_fetch.pop_front()
         {
             let web = web.clone();
-            self.fetches.spawn(async move { (key, web.fetch(key.as_str()).await) });
+            let fetch = self.fetches.spawn(async move { web.fetch(key.as_str()).await });
+            self.fetched.insert(fetch.id(), key);
         }
     }
 
