@@ -22,8 +22,8 @@ use server::Server;
 use table::{Comparison, Side};
 
 /// What is compared unless scenarios are named: each shape for which there is a goal.
-const SCENARIOS: &str = "publish,one-to-one@16,one-to-one,one-to-one@4k,fan-out-20,fan-out-200,wildcard,\
-    four-to-four,queue-2-4,queue-4-4,mixed,mixed-4,request,request-20,request-flood,\
+const SCENARIOS: &str = "publish@16,publish,one-to-one@16,one-to-one,one-to-one@4k,fan-out-20,fan-out-200,wildcard,\
+    four-to-four,queue-2-4,queue-4-4,mixed,mixed-4,request@64,request,request-20,request-flood,\
     subjects-200k,subjects-1m,connections,storm";
 
 fn command() -> Command {
@@ -93,6 +93,7 @@ fn compare(matches: &clap::ArgMatches) -> Result<(), String> {
                     Ok(outcomes) => comparison.add(outcomes),
                     Err(error) => {
                         println!("compare: {}: {error}", scenario.name);
+                        comparison.fail(error);
                         failures += 1;
                     }
                 }

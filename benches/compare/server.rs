@@ -32,6 +32,7 @@ impl Server {
         let command = command.replace("{port}", &port.to_string());
         let mut words = command.split_ascii_whitespace();
         let program = words.next().ok_or("an empty command")?;
+        let target = Target::parse(&format!("127.0.0.1:{port}")).map_err(|error| error.to_string())?;
         let started = Instant::now();
         let child = Command::new(program)
             .args(words)
@@ -40,7 +41,7 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| format!("{program}: {error}"))?;
-        let mut server = Self { child, target: Target { address: format!("127.0.0.1:{port}"), login } };
+        let mut server = Self { child, target: Target { login, ..target } };
         loop {
             if TcpStream::connect(&server.target.address).is_ok() && wire::connect(&server.target).is_ok() {
                 return Ok((server, started.elapsed()));

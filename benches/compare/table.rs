@@ -10,6 +10,9 @@ use crate::machine::Machine;
 const BEGIN: &str = "<!-- compare: begin -->";
 const END: &str = "<!-- compare: end -->";
 
+/// No scenario's throughput is to be below the reference's; within so much they count as equal.
+const THROUGHPUT_LEAST: f64 = 0.95;
+
 /// One of the two servers.
 pub(crate) struct Side {
     pub(crate) name: String,
@@ -40,13 +43,41 @@ pub(crate) struct Comparison {
     kind: Kind,
     goals: Vec<Goal>,
     runs: [Vec<Outcome>; 2],
+    /// Why pairs have no figures.
+    failures: Vec<String>,
 }
 
-/// What the second server may cost at most, as a share of the first.
+/// What a figure of the second server should be.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct Goal {
     figure: &'static str,
-    most: f64,
+    bound: Bound,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+enum Bound {
+    /// At most this share of the first server's.
+    RatioMost(f64),
+    /// At least this share of the first server's.
+    RatioLeast(f64),
+    /// At most so many bytes.
+    BytesMost(f64),
+}
+
+impl Bound {
+    /// Whether the median keeps to it, and whether each pair did.
+    fn verdict(self, b: f64, ratio: f64, spread: (f64, f64)) -> String {
+        let (sign, bound, is_met, is_met_by_all) = match self {
+            Self::RatioMost(most) => ("<=", format!("{most:.2}"), ratio <= most, spread.1 <= most),
+            Self::RatioLeast(least) => (">=", format!("{least:.2}"), ratio >= least, spread.0 >= least),
+            Self::BytesMost(most) => ("<=", bytes(most), b <= most, b <= most),
+        };
+        match (is_met, is_met_by_all) {
+            (true, true) => format!("{sign} {bound}"),
+            (true, false) => format!("{sign} {bound}, not in each pair"),
+            (false, _) => format!("missed: {sign} {bound}"),
+        }
+    }
 }
 
 /// A figure of a scenario: its name, how it is taken from a run and how it is shown.
@@ -110,7 +141,13 @@ impl Comparison {
             kind: scenario.kind,
             goals: goals(scenario.name, most),
             runs: [Vec::new(), Vec::new()],
+            failures: Vec::new(),
         }
+    }
+
+    /// Notes that a pair has no figures.
+    pub(crate) fn fail(&mut self, why: String) {
+        self.failures.push(why);
     }
 
     /// Adds a pair of runs that followed each other.
@@ -155,20 +192,21 @@ impl Comparison {
     fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         FIGURES.iter().filter(|figure| (figure.fits)(self.kind)).filter_map(|figure| {
             let (a, b) = self.medians(figure)?;
-            let goal = self.goals.iter().find(|goal| goal.figure == figure.name).map(|goal| goal.most);
+            let (ratio, spread) = (ratio(b, a), self.spread(figure)?);
+            let goal = self.goals.iter().find(|goal| goal.figure == figure.name);
             Some(Row {
                 label: self.label.clone(),
                 figure: figure.name,
                 a: (figure.show)(a),
                 b: (figure.show)(b),
-                ratio: ratio(b, a),
-                spread: self.spread(figure)?,
-                goal,
+                ratio,
+                spread,
+                verdict: goal.map_or_else(String::new, |goal| goal.bound.verdict(b, ratio, spread)),
             })
         })
     }
 
-    /// Runs in which the load generator used more CPU than the server.
+    /// Runs in which a thread of the load generator was busy all the time.
     fn bottlenecks(&self) -> [usize; 2] {
         self.runs.each_ref().map(|runs| runs.iter().filter(|run| run.client_is_bottleneck).count())
     }
@@ -181,14 +219,11 @@ struct Row {
     b: String,
     ratio: f64,
     spread: (f64, f64),
-    goal: Option<f64>,
+    verdict: String,
 }
 
 impl Row {
     fn cells(&self) -> [String; 7] {
-        let verdict = self.goal.map_or_else(String::new, |most| {
-            format!("{} {most:.2}", if self.ratio <= most { "<=" } else { "missed:" })
-        });
         [
             self.label.clone(),
             self.figure.to_owned(),
@@ -196,24 +231,30 @@ impl Row {
             self.b.clone(),
             format!("{:.2}x", self.ratio),
             format!("{:.2}-{:.2}", self.spread.0, self.spread.1),
-            verdict,
+            self.verdict.clone(),
         ]
     }
 }
 
-/// The floors that natsx holds itself to, as ratios to the reference.
+/// The floors that natsx holds itself to, beside the reference.
 fn goals(name: &str, size: usize) -> Vec<Goal> {
-    let cpu = |most| vec![Goal { figure: "CPU us/msg", most }];
-    match name {
+    let most = |figure, most| Goal { figure, bound: Bound::RatioMost(most) };
+    let bytes = |figure, most| Goal { figure, bound: Bound::BytesMost(most) };
+    let cpu = |share| vec![most("CPU us/msg", share)];
+    let mut goals = match name {
         "publish" => cpu(0.3),
         "one-to-one" if size > 1024 => cpu(0.6),
         "one-to-one" => cpu(0.25),
         "fan-out-20" | "fan-out-200" => cpu(0.2),
         "wildcard" | "queue-2-4" | "queue-4-4" => cpu(0.3),
-        "mixed" | "mixed-4" | "subjects-200k" | "subjects-1m" => cpu(0.35),
-        "request" => vec![Goal { figure: "p50 us", most: 0.75 }, Goal { figure: "p99 us", most: 0.6 }],
+        "mixed" | "mixed-4" | "subjects-200k" => cpu(0.35),
+        "subjects-1m" => vec![most("CPU us/msg", 0.35), bytes("RSS", 350e6)],
+        "request" => vec![most("p50 us", 0.75), most("p99 us", 0.6)],
+        "connections" => vec![bytes("RSS each", 6.0 * 1024.0)],
         _ => Vec::new(),
-    }
+    };
+    goals.push(Goal { figure: "messages/s", bound: Bound::RatioLeast(THROUGHPUT_LEAST) });
+    goals
 }
 
 /// The middle of some values, the mean of the two middle ones where there are two.
@@ -299,9 +340,13 @@ pub(crate) fn markdown(
         let [a, b] = comparison.bottlenecks();
         if a + b > 0 {
             lines.push(format!(
-                "- {}: the load generator used more CPU than the server in {a} runs of A and {b} of B",
+                "- {}: a thread of the load generator was busy all the time in {a} runs of A and {b} of B",
                 comparison.label
             ));
+        }
+        if let Some(why) = comparison.failures.first() {
+            let count = comparison.failures.len();
+            lines.push(format!("- {}: {count} of {pairs} pairs failed: {why}", comparison.label));
         }
     }
     if !note.is_empty() {

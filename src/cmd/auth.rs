@@ -77,7 +77,7 @@ fn check(matches: &ArgMatches, io: &mut Io<'_>) -> u8 {
 fn question(matches: &ArgMatches) -> Result<auth_check::Question, String> {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let secret = |name: &str| text(name).map(given).transpose();
-    let file = |name: &str| matches.get_one::<PathBuf>(name).map(|path| read(path)).transpose();
+    let file = |name: &str| matches.get_one::<PathBuf>(name).map(read).transpose();
     let list = |name: &str| -> Vec<String> {
         matches.get_many::<String>(name).into_iter().flatten().cloned().collect()
     };

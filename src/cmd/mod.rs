@@ -95,7 +95,10 @@ pub const COMMANDS: &[SubCommand] = &[
     SubCommand {
         name: "bench",
         command: bench::command,
-        run: |args, io| with_clap(bench::command, bench::run, args, io),
+        run: |args, io| {
+            redact::hide_from_others();
+            with_clap(bench::command, bench::run, args, io)
+        },
     },
     SubCommand {
         name: "parity",

@@ -3,11 +3,11 @@
 //! The password comes from a prompt that shows nothing, from standard input where that is no terminal, or
 //! is made up; never from the command line, which other users of the machine can read.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 
 use clap::{Arg, ArgAction, Command, value_parser};
 use rustix::rand::{GetRandomFlags, getrandom};
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
 
 use super::{Io, parse_words};
 
@@ -17,6 +17,10 @@ const PASSWORD_CHARS_MIN: usize = 22;
 const PASSWORD_BYTES_MAX: usize = 72;
 /// Cost unless told otherwise: 2^11 rounds, as the NATS tools.
 const COST: u32 = 11;
+/// Bytes of a line that a terminal hands over at once.
+const LINE_BYTES_MAX: usize = 4096;
+/// What a terminal sends for ctrl-C.
+const CTRL_C: u8 = 3;
 /// What a password that is made up consists of.
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 
@@ -145,14 +149,20 @@ impl Source for Terminal {
         io::stderr().flush()?;
         let shown = tcgetattr(io::stdin())?;
         let mut hidden = shown.clone();
-        hidden.local_modes.remove(LocalModes::ECHO);
+        // Ctrl-C ends the line instead of the process, which would leave a terminal that shows nothing.
+        hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
+        hidden.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
         tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
-        let mut line = String::new();
-        let read = io::stdin().lock().read_line(&mut line);
+        let mut line = [0; LINE_BYTES_MAX];
+        let read = io::stdin().lock().read(&mut line);
         tcsetattr(io::stdin(), OptionalActions::Flush, &shown)?;
         eprintln!();
-        read?;
-        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+        let line = line.get(..read?).unwrap_or_default();
+        if line.contains(&CTRL_C) {
+            return Err(io::Error::other("interrupted"));
+        }
+        let text = std::str::from_utf8(line).map_err(|_| io::Error::other("it is no text"))?;
+        Ok(text.trim_end_matches(['\r', '\n']).to_owned())
     }
 
     fn read(&mut self) -> io::Result<String> {

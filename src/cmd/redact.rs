@@ -7,7 +7,7 @@ use crate::server::base::url::Url;
 /// What stands where a secret stood.
 const REDACTED: &str = "[REDACTED]";
 
-/// `args` without the values of `--user`, `--pass` and `--auth`, and without the credentials in the
+/// `args` without the values of `--user`, `--pass` and `--auth` (`--password` and `--token` of other commands), and without the credentials in the
 /// URLs of `--routes`, `--cluster` and `--cluster_listen`: what monitoring may show.
 pub fn redact(args: &[String]) -> Vec<String> {
     let mut shown = Vec::with_capacity(args.len());
@@ -39,7 +39,7 @@ pub fn redact(args: &[String]) -> Vec<String> {
 fn hider(flag: &str) -> Option<fn(&str) -> String> {
     let name = flag.strip_prefix("--").or_else(|| flag.strip_prefix('-'))?;
     match name {
-        "user" | "pass" | "auth" => Some(|_| REDACTED.to_owned()),
+        "user" | "pass" | "auth" | "password" | "token" => Some(|_| REDACTED.to_owned()),
         "routes" => Some(|urls| urls.split(',').map(hide_user).collect::<Vec<_>>().join(",")),
         "cluster" | "cluster_listen" => Some(hide_user),
         _ => None,
@@ -130,7 +130,7 @@ mod tests {
             "natsx --user [REDACTED] -pass=[REDACTED] --auth [REDACTED] -p 1",
         );
         check("natsx --pass", "natsx --pass");
-        check("natsx --password x -users=y ---pass z", "natsx --password x -users=y ---pass z");
+        check("natsx --passport x -users=y ---pass z", "natsx --passport x -users=y ---pass z");
     }
 
     #[test]

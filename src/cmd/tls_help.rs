@@ -22,6 +22,11 @@ TLS is set up in the configuration file, in a block named tls:
         curve_preferences: ["X25519", "CurveP256"]
     }
 
+Renewed files are noticed and taken for new connections without a signal, unless the file says outside of
+the block (natsx only):
+
+    watch_certificates: false
+
 Available cipher suites include:
     TLS_AES_128_GCM_SHA256
     TLS_AES_256_GCM_SHA384

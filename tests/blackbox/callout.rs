@@ -32,6 +32,9 @@ trials! {
         an_account_with_a_service_has_it_asked_about_its_users,
         a_service_of_an_account_answers_for_those_it_may_only,
     ],
+    Natsx => [
+        a_reload_takes_nothing_from_a_client_before_the_last_word,
+    ],
 }
 
 /// A server with a callout, and its service: a connection that answers as the test says.
@@ -512,6 +515,32 @@ fn what_clients_prove_themselves_with_is_not_in_the_log() {
     let log = service.server.log().join("\n");
     let token_body = token.split('.').nth(1).unwrap();
     assert!(log.contains("[CONNECT ") && !log.contains("hush-hush") && !log.contains(token_body), "{log}");
+}
+
+/// The reference gives a client what its own verdict says while it asks again, and so lets through what the
+/// service had denied.
+fn a_reload_takes_nothing_from_a_client_before_the_last_word() {
+    let mut service = Service::start("");
+    let deny = json!({ "sub": { "deny": ["foo.secret"] } });
+    let mut ann = ask(&service.server, "ann", "open");
+    let question = service.question();
+    let answer = service.admission(&question, json!({}), deny.clone());
+    service.answer(&question, answer);
+    ann.send("SUB foo.* 1\r\n");
+    ann.sync();
+    let config = std::fs::read_to_string(service.server.config_path()).unwrap();
+    service.server.reload(&config.replace("timeout: 1", "timeout: 1.5"));
+    // It is asked about her again; meanwhile she gets what she got before, and no more.
+    let again = service.question();
+    let mut bob = ask(&service.server, "bob", "open");
+    let other = service.question();
+    service.admit(&other);
+    bob.send("PUB foo.secret 1\r\nx\r\nPUB foo.open 1\r\ny\r\n");
+    bob.sync();
+    let answer = service.admission(&again, json!({}), deny);
+    service.answer(&again, answer);
+    ann.expect_message("foo.open", "y");
+    ann.expect_silence();
 }
 
 /// Operator mode: an account with a service, and one that this may put users into.

@@ -18,6 +18,8 @@ trials! { Nothing => [
     users_bound_to_other_connections_are_passed_over,
     a_user_in_connect_is_ignored_with_a_warning,
     a_password_is_asked_for_beside_the_certificate,
+], Natsx => [
+    who_is_somebody_else_after_a_reload_is_let_go,
 ] }
 
 const EMAIL: &str = "ann@example.com";
@@ -170,4 +172,19 @@ fn a_password_is_asked_for_beside_the_certificate() {
     let ann = || params("ann", names(&[EMAIL], &[], &[]));
     assert_eq!(come(&server, &authority, ann(), ""), [VIOLATION]);
     assert_eq!(come(&server, &authority, ann(), r#","pass":"secret""#), [""; 0]);
+}
+
+/// In the reference it goes on hearing what is said where it was.
+fn who_is_somebody_else_after_a_reload_is_let_go() {
+    let (server, authority) = start(&["user: ann.example.com"]);
+    let mut params = params("ann", names(&[EMAIL], &[HOST], &[]));
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let offer = Offer::new().certificate(&authority.sign(params, &[]));
+    let mut client = Secure::connect(server.addr(), offer).expect("a handshake");
+    client.send("CONNECT {\"verbose\":false,\"pedantic\":false}\r\nSUB foo 1\r\n");
+    client.sync();
+    server.reload(
+        "tls { cert_file: '$DIR/server.pem', key_file: '$DIR/server.key', ca_file: '$DIR/ca.pem', verify_and_map: true }\naccounts { A { users: [{ user: 'ann@example.com' }] }, B { users: [{ user: ann.example.com }] } }",
+    );
+    assert_eq!(client.try_line(), None);
 }

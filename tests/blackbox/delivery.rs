@@ -2,9 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::scope;
 
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+
+use crate::harness::chance::Chance;
+use crate::harness::raw::Message;
 use crate::harness::trial::trials;
 use crate::harness::{Raw, Server, Start};
 
@@ -12,6 +17,9 @@ trials! { Nothing => [
     order_is_kept_from_each_publisher_to_each_subscriber,
     nothing_is_lost_or_doubled_while_connections_come_go_and_stall,
     a_fanout_of_two_hundred_gives_everyone_everything,
+    random_subjects_reach_literals_wildcards_and_a_group_without_a_gap,
+    receivers_that_stall_and_go_on_miss_nothing,
+    large_payloads_and_groups_keep_their_place_among_small_messages,
     a_queue_group_takes_each_message_once_while_members_come_and_go,
     queue_members_are_chosen_at_random,
     several_groups_and_plain_subscriptions_each_get_a_copy,
@@ -202,6 +210,201 @@ fn a_fanout_of_two_hundred_gives_everyone_everything() {
         expect_in_order(raw, MESSAGES);
         raw.expect_silence();
     }
+}
+
+/// What publisher number `publisher` sends, message by message: tokens of `load.<one>.<other>`.
+fn random_route(publisher: u32) -> impl Iterator<Item = (usize, usize)> {
+    let mut chance = Chance::new(u64::from(publisher) + 1);
+    std::iter::from_fn(move || Some((chance.below(20), chance.below(20))))
+}
+
+/// The numbers of these messages by publisher, which must rise.
+#[track_caller]
+fn rising(messages: impl Iterator<Item = Message>, publishers: u32) -> Vec<Vec<u32>> {
+    let mut numbers = vec![Vec::new(); publishers as usize];
+    for message in messages {
+        let (publisher, number) = parse_numbered(message.text());
+        let publisher: usize = publisher.parse().unwrap();
+        assert!(numbers[publisher].last().is_none_or(|last| *last < number), "{number} of {publisher} late");
+        numbers[publisher].push(number);
+    }
+    numbers
+}
+
+/// Random subjects and a queue group: no two messages in a row are delivered together.
+fn random_subjects_reach_literals_wildcards_and_a_group_without_a_gap() {
+    const PUBLISHERS: u32 = 4;
+    const MESSAGES: u32 = 30_000;
+    const MEMBERS: usize = 3;
+    type Wants = fn(usize, usize) -> bool;
+    let plain: [(&str, Wants); 5] = [
+        ("load.>", |_, _| true),
+        ("load.*.7", |_, other| other == 7),
+        ("load.3.>", |one, _| one == 3),
+        ("load.*.*", |_, _| true),
+        ("load.5.5", |one, other| (one, other) == (5, 5)),
+    ];
+    let server = Server::start("");
+    let subscribe = |line: String| {
+        let mut raw = Raw::connect(&server);
+        raw.send(line);
+        raw.sync();
+        raw
+    };
+    let mut subscribers = plain.map(|(pattern, _)| subscribe(format!("SUB {pattern} 12\r\n")));
+    let mut members = [(); MEMBERS].map(|()| subscribe("SUB load.> workers 345\r\nSUB end 6\r\n".to_owned()));
+    let wanted = |wants: Wants| -> Vec<Vec<u32>> {
+        let of = |publisher| (0..MESSAGES).zip(random_route(publisher));
+        let kept = |publisher| of(publisher).filter(|(_, (one, other))| wants(*one, *other));
+        (0..PUBLISHERS).map(|publisher| kept(publisher).map(|(number, _)| number).collect()).collect()
+    };
+    let taken = scope(|scope| {
+        let publishers: Vec<_> = (0..PUBLISHERS)
+            .map(|publisher| {
+                let mut raw = Raw::connect(&server);
+                scope.spawn(move || {
+                    let messages = (0..MESSAGES).zip(random_route(publisher));
+                    let messages = messages.map(|(number, (one, other))| {
+                        numbered_one(&format!("load.{one}.{other}"), &publisher.to_string(), number)
+                    });
+                    let text: String = messages.collect();
+                    for piece in text.as_bytes().chunks(20_011) {
+                        raw.send(piece);
+                    }
+                    // The second answer comes when all that the first batch caused has been sent.
+                    raw.sync();
+                    raw.sync();
+                })
+            })
+            .collect();
+        for (raw, (pattern, wants)) in subscribers.iter_mut().zip(plain) {
+            let wanted = wanted(wants);
+            scope.spawn(move || {
+                let count = wanted.iter().map(Vec::len).sum();
+                let received = rising((0..count).map(|_| raw.message()), PUBLISHERS);
+                assert!(received == wanted, "{pattern}: some were lost or doubled");
+                raw.expect_silence();
+            });
+        }
+        // How many a member gets is chance: it is told when all have been sent.
+        let readers = members.each_mut().map(|raw| {
+            scope.spawn(|| {
+                let until_end =
+                    std::iter::from_fn(|| Some(raw.message())).take_while(|message| message.subject != "end");
+                let taken = rising(until_end, PUBLISHERS);
+                raw.expect_silence();
+                taken
+            })
+        });
+        publishers.into_iter().for_each(|publisher| publisher.join().unwrap());
+        Raw::connect(&server).send("PUB end 0\r\n\r\n");
+        readers.map(|reader| reader.join().unwrap())
+    });
+    for publisher in 0..PUBLISHERS as usize {
+        let mut numbers: Vec<u32> = taken.iter().flat_map(|member| member[publisher].clone()).collect();
+        numbers.sort_unstable();
+        assert!(numbers.iter().copied().eq(0..MESSAGES), "the group's messages of publisher {publisher}");
+    }
+}
+
+/// Everybody publishes on without waiting, while the receivers read a round of it, do nothing during
+/// the next one, and then read what has piled up.
+fn receivers_that_stall_and_go_on_miss_nothing() {
+    const PUBLISHERS: u32 = 3;
+    const RECEIVERS: usize = 6;
+    const ROUNDS: u32 = 4;
+    /// Of each publisher: in all more than sockets hold, and less than the server lets wait.
+    const MESSAGES: u32 = 2_500;
+    let filler = "f".repeat(1000);
+    let server = Server::start("");
+    let mut receivers: Vec<Raw> = (0..RECEIVERS)
+        .map(|number| {
+            let mut raw = Raw::connect(&server);
+            set_socket_recv_buffer_size(raw.socket(), 16 << 10).unwrap();
+            raw.send(format!("SUB load.> {}\r\n", 10_u32.pow(number as u32)));
+            raw.sync();
+            raw
+        })
+        .collect();
+    // Publishers stay at most two rounds ahead of the receivers, who begin when one has been published.
+    let round_is_out = Barrier::new(PUBLISHERS as usize + RECEIVERS);
+    scope(|scope| {
+        for publisher in 0..PUBLISHERS {
+            let mut raw = Raw::connect(&server);
+            let (round_is_out, filler) = (&round_is_out, &filler);
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let numbers = round * MESSAGES..(round + 1) * MESSAGES;
+                    let text = numbers.map(|number| {
+                        let payload = format!("{publisher} {number} {filler}");
+                        format!("PUB load.x {}\r\n{payload}\r\n", payload.len())
+                    });
+                    // Pieces of another size each, so that batches of several publishers end between each other's.
+                    for piece in
+                        text.collect::<String>().as_bytes().chunks(7_000 + 9_000 * publisher as usize)
+                    {
+                        raw.send(piece);
+                    }
+                    raw.sync();
+                    round_is_out.wait();
+                }
+            });
+        }
+        for raw in &mut receivers {
+            scope.spawn(|| {
+                let mut next = [0; PUBLISHERS as usize];
+                for _ in 0..ROUNDS {
+                    round_is_out.wait();
+                    for _ in 0..PUBLISHERS * MESSAGES {
+                        let message = raw.message();
+                        let mut words = message.text().split(' ');
+                        let mut number = || words.next().and_then(|word| word.parse::<u32>().ok()).unwrap();
+                        let (publisher, number) = (number() as usize, number());
+                        assert_eq!(number, next[publisher], "from publisher {publisher}");
+                        assert_eq!(words.next(), Some(filler.as_str()));
+                        next[publisher] += 1;
+                    }
+                }
+                raw.expect_silence();
+            });
+        }
+    });
+}
+
+/// Small messages of one publisher are delivered together; what can't be must not overtake them.
+fn large_payloads_and_groups_keep_their_place_among_small_messages() {
+    const MESSAGES: u32 = 20_000;
+    let server = Server::start("");
+    let mut subscribers = ["SUB mix.> 1\r\n", "SUB mix.* 22\r\n", "SUB mix.a 3\r\nSUB mix.b workers 4\r\n"]
+        .map(|lines| {
+            let mut raw = Raw::connect(&server);
+            raw.send(lines);
+            raw.sync();
+            raw
+        });
+    let mut chance = Chance::new(11);
+    let mut text = String::new();
+    for number in 0..MESSAGES {
+        let large = "l".repeat(if chance.below(16) == 0 { 9 << 10 } else { 0 });
+        let subject = if chance.below(8) == 0 { "mix.b" } else { "mix.a" };
+        text += &numbered_one(subject, &format!("p{large}"), number);
+    }
+    scope(|scope| {
+        let mut publisher = Raw::connect(&server);
+        scope.spawn(move || {
+            text.as_bytes().chunks(100_003).for_each(|piece| publisher.send(piece));
+            publisher.sync();
+        });
+        for raw in &mut subscribers {
+            scope.spawn(|| {
+                for want in 0..MESSAGES {
+                    let (tag, number) = parse_numbered(raw.message().text());
+                    assert_eq!((number, tag.len() > 1), (want, tag.len() == 1 + (9 << 10)), "message {want}");
+                }
+                raw.expect_silence();
+            });
+        }
+    });
 }
 
 fn a_queue_group_takes_each_message_once_while_members_come_and_go() {

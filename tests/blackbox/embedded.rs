@@ -33,6 +33,7 @@ trials! { Nothing => [
     an_authenticator_decides_who_connects_and_as_whom,
     an_authenticator_that_blocks_holds_up_nobody,
     an_authenticator_is_asked_again_at_a_reload,
+    who_is_connected_stays_so_until_the_authenticator_answers,
     an_authenticator_that_panics_refuses,
     what_an_authenticator_grants_may_end,
     clients_get_a_nonce_where_the_program_wants_it,
@@ -351,6 +352,33 @@ fn an_authenticator_is_asked_again_at_a_reload() {
         server.reload(options()).await.expect("nothing changes");
         assert_eq!(nobody.sync(), [""; 0]);
         assert_eq!(come_as(&server, "ann").closed(), [VIOLATION]);
+        server.stop().await;
+    });
+}
+
+fn who_is_connected_stays_so_until_the_authenticator_answers() {
+    block_on(async {
+        let (release, gate) = std::sync::mpsc::channel::<bool>();
+        let gate = std::sync::Mutex::new(gate);
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let server = start_deciding(options(), move |_| {
+            let is_first = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+            (is_first || gate.lock().unwrap().recv() == Ok(true)).then(Admission::default)
+        })
+        .await;
+        let mut ann = come_as(&server, "ann");
+        ann.expect("PONG");
+        ann.send("SUB a 1\r\n");
+        server.reload(options()).await.expect("nothing changes");
+        ann.send("PUB a 1\r\nx\r\n");
+        ann.expect_message("a", "x");
+        release.send(true).unwrap();
+        server.reload(options()).await.expect("nothing changes");
+        ann.send("PUB a 1\r\ny\r\n");
+        ann.expect_message("a", "y");
+        release.send(false).unwrap();
+        release.send(false).unwrap();
+        assert_eq!(ann.closed(), [VIOLATION]);
         server.stop().await;
     });
 }

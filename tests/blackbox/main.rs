@@ -43,6 +43,7 @@ mod accounts;
 mod embedded;
 mod callout;
 mod operator_mode;
+mod operator_accounts;
 mod resolver;
 mod auth;
 mod certificate_users;
@@ -77,6 +78,7 @@ fn main() {
         embedded::trials(),
         callout::trials(),
         operator_mode::trials(),
+        operator_accounts::trials(),
         resolver::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit();

@@ -21,8 +21,12 @@ enum Fault {
     /// Delivers another payload of one byte less.
     Shorten(u64),
     Close(u64),
+    /// Closes subscribers to such subjects at their first delivery.
+    CloseOn(&'static str),
     /// Refuses CONNECT.
     Refuse,
+    /// Takes everything after the login and says nothing more.
+    FallSilent,
     /// Sends PING before and after each PONG, as servers do when they like.
     Ask,
 }
@@ -63,6 +67,10 @@ impl Server {
         while lines.read_line(&mut line).ok()? > 0 {
             let words: Vec<_> = line.split_ascii_whitespace().collect();
             match *words.as_slice() {
+                ["SUB" | "PUB", ..] if self.fault == Fault::FallSilent => {
+                    // Reads on until the client gives up.
+                    return lines.read_to_end(&mut Vec::new()).ok().map(drop);
+                }
                 ["PING"] => {
                     let ask = self.fault == Fault::Ask;
                     let answer: &[u8] = if ask { b"PING\r\nPONG\r\nPING\r\n" } else { b"PONG\r\n" };
@@ -119,7 +127,9 @@ impl Server {
                 Fault::Lose(number) if at(number) => (0, payload),
                 Fault::Repeat(number) if at(number) => (2, payload),
                 Fault::Shorten(number) if at(number) => (1, &payload[1..]),
-                Fault::Close(number) if at(number) => {
+                Fault::Close(number) if !at(number) => (1, payload),
+                Fault::CloseOn(prefix) if !subject.starts_with(prefix) => (1, payload),
+                Fault::Close(_) | Fault::CloseOn(_) => {
                     let _ = subscription.stream.write_all(b"-ERR 'Slow Consumer'\r\n");
                     let _ = subscription.stream.shutdown(Shutdown::Both);
                     (0, payload)
@@ -149,7 +159,7 @@ fn matches(pattern: &str, subject: &str) -> bool {
 
 fn settings(target: Target) -> Settings {
     let mut settings = Settings::new(target);
-    settings.patience = Duration::from_secs(20);
+    settings.target.patience = Duration::from_secs(20);
     settings
 }
 
@@ -214,16 +224,16 @@ fn a_servers_ping_is_answered_and_not_counted() {
 fn idle_connections_get_their_message_though_the_server_asks_meanwhile() {
     let target = serve(Fault::Ask);
     let (crowd, connecting) = Crowd::gather(&target, 30, &mut |_| ()).unwrap();
-    crowd.deliver_to_each(&target).unwrap();
+    crowd.deliver_to_each().unwrap();
     assert_eq!((crowd.count(), connecting.latency.len()), (30, 30));
 }
 
 fn fleet(fault: Fault, subscribers: usize, patience: Duration) -> Result<(), LoadError> {
     let mut settings = settings(serve(fault));
-    settings.patience = patience;
+    settings.target.patience = patience;
     let kind = Kind::PubSub(Shape::Plain);
     let scenario = Scenario { subscribers, messages: 100, kind, ..scenario::base() };
-    let plan = plan::plan(&scenario, Shape::Plain, 1024);
+    let plan = plan::plan(&scenario, Shape::Plain, Amount::Messages(100), 1024)?;
     let mut fleet = Fleet::start(&settings.target, &plan, settings.effort(&scenario))?;
     fleet.phase(Amount::Messages(100), &mut |_| ())?;
     fleet.finish()
@@ -272,4 +282,90 @@ fn figures_of_the_servers_process_are_in_the_outcome() {
     settings.server_pid = Some(std::process::id());
     let outcome = run_scenario(&settings, &named("one-to-one"), &mut |_| ()).unwrap();
     assert!(outcome.server.unwrap().rss_bytes_after > 0);
+}
+
+#[test]
+fn a_server_that_answers_no_more_is_given_up_after_the_timeout() {
+    let check = |name: &str, want: &str| {
+        let mut settings = settings(serve(Fault::FallSilent));
+        settings.target.patience = Duration::from_millis(300);
+        let error = run_scenario(&settings, &named(name), &mut |_| ()).unwrap_err().to_string();
+        assert!(error.contains(want), "{name}: {error}");
+    };
+    check("one-to-one", "no PONG on 1 connections, and nothing moved for ");
+    check("publish", "no PONG on 1 connections, and nothing moved for ");
+    check("request", "no answer within 300 ms");
+    check("connections", "no answer within 300 ms");
+}
+
+/// Six messages, all publishers together: each has a pause that is longer than the patience.
+#[test]
+fn pauses_of_a_slow_rate_are_no_loss_and_publishers_take_turns() {
+    let mut settings = settings(serve(Fault::None));
+    settings.target.patience = Duration::from_millis(100);
+    settings.rate = Some(5);
+    let scenario = Scenario { publishers: 3, messages: 6, ..named("one-to-one") };
+    let outcome = run_scenario(&settings, &scenario, &mut |_| ()).unwrap();
+    assert_eq!((outcome.published, outcome.delivered, outcome.asked_per_second), (6, 6, Some(5)));
+    // The last is due after five fifths of a second, whichever publisher has it.
+    assert!(outcome.seconds >= 0.99, "{}", outcome.seconds);
+}
+
+#[test]
+fn a_rate_that_cannot_be_reached_is_told() {
+    let mut settings = settings(serve(Fault::None));
+    settings.rate = Some(1_000_000_000);
+    let outcome = run_scenario(&settings, &named("request"), &mut |_| ()).unwrap();
+    assert!(outcome.notes.iter().any(|note| note.starts_with("asked for 1000000000/s, reached ")));
+    // All were due at once, so that each waited for those before it: one after the other, their round trips
+    // alone would come to no more than the whole took.
+    let latency = outcome.latency.unwrap();
+    assert!(latency.mean_us * latency.count as f64 > 2e6 * outcome.seconds, "{latency:?}");
+}
+
+#[test]
+fn a_duration_ends_every_kind_of_run() {
+    let mut settings = settings(serve(Fault::None));
+    settings.duration = Some(Duration::from_millis(200));
+    settings.receivers = 3;
+    for name in ["publish", "fan-out-20", "request", "storm", "auth-storm"] {
+        let mut scenario = named(name);
+        scenario.publishers = 2;
+        let outcome = run_scenario(&settings, &scenario, &mut |_| ()).unwrap();
+        assert!(outcome.published > 0, "{name}");
+        if name == "fan-out-20" {
+            assert_eq!(outcome.delivered, 20 * outcome.published);
+        }
+    }
+}
+
+#[test]
+fn a_storm_keeps_its_rate() {
+    let mut settings = settings(serve(Fault::None));
+    settings.rate = Some(100);
+    let outcome = run_scenario(&settings, &named("storm"), &mut |_| ()).unwrap();
+    assert_eq!(outcome.connections, 30);
+    assert!(outcome.seconds >= 0.28, "{}", outcome.seconds);
+}
+
+#[test]
+fn a_flood_that_fails_ends_the_talk_beside_it() {
+    // The requests go on for ever, unless they hear of it.
+    let scenario = Scenario { messages: 1_000_000_000, ..named("request-flood") };
+    let error =
+        run_scenario(&settings(serve(Fault::CloseOn("bench.r"))), &scenario, &mut |_| ()).unwrap_err();
+    let error = error.to_string();
+    assert!(error.starts_with("the fan-out beside it: subscriber "), "{error}");
+}
+
+#[test]
+fn a_process_that_did_nothing_is_not_taken_for_the_server() {
+    let mut sleeper = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let mut settings = settings(serve(Fault::None));
+    settings.server_pid = Some(sleeper.id());
+    let outcome = run_scenario(&settings, &named("one-to-one"), &mut |_| ());
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+    let notes = outcome.unwrap().notes;
+    assert!(notes.iter().any(|note| note.contains("used no CPU time")), "{notes:?}");
 }

@@ -4,11 +4,14 @@
 //! PING, so that a server's reads and writes do not depend on how fast it is. For `callgrind` and
 //! the like, under which a server runs fifty times slower.
 
+use std::ops::RangeInclusive;
+
 use super::load::{Amount, Effort, Fleet, LoadError};
 use super::plan;
 use super::request::{self, Conversation};
 use super::runner::Settings;
 use super::scenario::{self, Scenario, Shape};
+use super::shared::Failure;
 
 /// What was played.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,15 +24,29 @@ pub struct Played {
     pub subscriptions: u64,
 }
 
-/// One part of the script: percent of all messages, messages a step, and what.
-const PARTS: &[(u64, u64, Shape, usize, usize, usize)] = &[
-    // percent, step, shape, subscribers, subjects, largest payload
-    (40, 200, Shape::Plain, 0, 1, 128),
-    (30, 100, Shape::Plain, 1, 1, 128),
-    (5, 50, Shape::Plain, 20, 1, 128),
-    (5, 50, Shape::Wildcard, 4, 100, 128),
-    (5, 50, Shape::Queue, 4, 1, 128),
-    (10, 50, Shape::Mixed, 10, 500, 1024),
+/// One part of the script.
+struct Part {
+    /// Of all messages.
+    percent: u64,
+    /// Messages in one portion.
+    step: u64,
+    shape: Shape,
+    subscribers: usize,
+    subjects: usize,
+    size: RangeInclusive<usize>,
+}
+
+/// A part about one subject and small messages, which the others are variations of.
+const PLAIN: Part =
+    Part { percent: 5, step: 50, shape: Shape::Plain, subscribers: 1, subjects: 1, size: 128..=128 };
+
+const PARTS: [Part; 6] = [
+    Part { percent: 40, step: 200, subscribers: 0, ..PLAIN },
+    Part { percent: 30, step: 100, ..PLAIN },
+    Part { subscribers: 20, ..PLAIN },
+    Part { shape: Shape::Wildcard, subscribers: 4, subjects: 100, ..PLAIN },
+    Part { shape: Shape::Queue, subscribers: 4, ..PLAIN },
+    Part { percent: 10, shape: Shape::Mixed, subscribers: 10, subjects: 500, size: 16..=1024, ..PLAIN },
 ];
 /// Percent of all messages that are requests or their answers, one at a time.
 const REQUEST_PERCENT: u64 = 5;
@@ -37,12 +54,10 @@ const REQUEST_PERCENT: u64 = 5;
 /// Plays `messages` messages.
 pub fn play(settings: &Settings, messages: u64, progress: &mut dyn FnMut(f64)) -> Result<Played, LoadError> {
     let mut played = Played::default();
-    for (percent, step, shape, subscribers, subjects, size) in PARTS.iter().copied() {
-        let least = if shape == Shape::Mixed { 16 } else { size };
+    for Part { percent, step, shape, subscribers, subjects, size } in PARTS {
         let share = messages * percent / 100;
-        let part =
-            Scenario { subscribers, subjects, size: least..=size, messages: share, ..scenario::base() };
-        let plan = plan::plan(&part, shape, settings.block_bytes);
+        let part = Scenario { subscribers, subjects, size, messages: share, ..scenario::base() };
+        let plan = plan::plan(&part, shape, Amount::Messages(share), settings.block_bytes)?;
         let effort = Effort { rate: None, ..settings.effort(&part) };
         let mut fleet = Fleet::start(&settings.target, &plan, effort)?;
         let mut left = share;
@@ -64,9 +79,9 @@ pub fn play(settings: &Settings, messages: u64, progress: &mut dyn FnMut(f64)) -
         amount: Amount::Messages(share),
         warm_up: false,
         rate: None,
-        patience: settings.patience,
     };
-    let answers = request::converse(&settings.target, &conversation, &mut |_| (), &mut |_| ())?;
+    let failure = Failure::default();
+    let answers = request::converse(&settings.target, &conversation, &failure, &mut |_| (), &mut |_| ())?;
     played.published += 2 * answers.latency.len();
     played.delivered += 2 * answers.latency.len();
     played.subscriptions += 2;

@@ -16,14 +16,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::plan::{Plan, Subscriber, Total};
-use super::publisher::{Line, Publisher, Quota};
+use super::busy;
+use super::plan::{Plan, Subscriber, TooLarge, Total};
+use super::publisher::{Line, Pace, Publisher, Quota};
 use super::receiver::{Seat, receive};
 use super::shared::{Gauge, Shared, Watch};
-use super::wire::{self, Target, WireError};
+use super::wire::{self, Target, WireError, in_words};
 
 /// How often the run's owner looks whether all has arrived.
 const LOOK: Duration = Duration::from_micros(500);
+
 /// How hard to load, and when to give up.
 #[derive(Debug, Clone)]
 pub struct Effort {
@@ -57,6 +59,8 @@ pub struct PhaseOutcome {
     pub delivered: u64,
     /// From the first block to the last arrival.
     pub elapsed: Duration,
+    /// How long the busiest thread of this process ran or waited for a processor.
+    pub busiest: Duration,
 }
 
 /// Why a run has no result.
@@ -68,13 +72,30 @@ pub enum LoadError {
     /// A connection broke, or the server closed it.
     #[error("{0}")]
     Broken(String),
+    /// The scenario is too large.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
     /// Something did not arrive in time.
-    #[error("{missing} of {expected} expected messages did not arrive, and nothing moved for {silence:.0?}")]
+    #[error(
+        "{missing} of {expected} expected messages did not arrive, and nothing moved for {}",
+        in_words(*silence)
+    )]
     Lost {
         /// Messages that are missing.
         missing: u64,
         /// Messages that should have come.
         expected: u64,
+        /// How long nothing came.
+        silence: Duration,
+    },
+    /// The server stopped reading.
+    #[error("the server took nothing more from a publisher for {}", in_words(*.0))]
+    Stuck(Duration),
+    /// The server did not answer a PING.
+    #[error("no PONG on {connections} connections, and nothing moved for {}", in_words(*silence))]
+    NoPong {
+        /// How many wait for one.
+        connections: usize,
         /// How long nothing came.
         silence: Duration,
     },
@@ -171,14 +192,16 @@ impl Fleet {
     ) -> Result<PhaseOutcome, LoadError> {
         let published_before = self.published();
         let received_before = self.shared.received();
+        let busy_before = self.shared.receivers.busy();
         let started = Instant::now();
-        self.publish(amount, started, &mut |published| {
+        let publishing = self.publish(amount, started, &mut |published| {
             progress(match amount {
                 Amount::Messages(all) => (published - published_before) as f64 / all.max(1) as f64,
                 Amount::Time(span) => started.elapsed().as_secs_f64() / span.as_secs_f64(),
             });
         })?;
         self.arrive()?;
+        let busiest = publishing.max(self.shared.receivers.busiest_since(&busy_before));
         let delivered = self.shared.received() - received_before;
         // With deliveries the last of them ends the phase, without any the server's PONG does.
         let arrived = self.shared.last_arrival.load(Ordering::Relaxed);
@@ -187,6 +210,7 @@ impl Fleet {
         Ok(PhaseOutcome {
             published: self.published() - published_before,
             delivered,
+            busiest,
             elapsed: (self.shared.born + Duration::from_nanos(last)).saturating_duration_since(started),
         })
     }
@@ -195,16 +219,17 @@ impl Fleet {
         self.publishers.iter().map(Publisher::sent).sum()
     }
 
-    /// One thread a publisher, until all have written their part.
+    /// One thread a publisher, until all have written their part; how long the busiest of them was busy.
     fn publish(
         &mut self,
         amount: Amount,
         started: Instant,
         progress: &mut dyn FnMut(u64),
-    ) -> Result<(), LoadError> {
-        let count = self.publishers.len() as u64;
+    ) -> Result<Duration, LoadError> {
+        let senders = self.publishers.len();
+        let count = senders as u64;
         let (shared, effort) = (&self.shared, &self.effort);
-        let running = AtomicU64::new(count);
+        let (running, busiest_ns) = (AtomicU64::new(count), AtomicU64::new(0));
         let breakers: Vec<_> =
             self.publishers.iter().filter_map(|publisher| publisher.line.stream.try_clone().ok()).collect();
         std::thread::scope(|scope| {
@@ -215,17 +240,25 @@ impl Fleet {
                     }
                     Amount::Time(span) => Quota::Until(started + span),
                 };
-                let rate = effort.rate.map(|rate| (rate as f64 / count as f64).max(0.001));
-                let running = &running;
+                let pace = effort.rate.map(|rate| Pace::of(rate, index, senders));
+                let (running, busiest_ns) = (&running, &busiest_ns);
                 scope.spawn(move || {
-                    publisher.publish(quota, rate, effort, shared);
+                    publisher.publish(quota, pace, effort, shared);
+                    busiest_ns.fetch_max(wire::nanos(busy::of_this_thread()), Ordering::Relaxed);
                     running.fetch_sub(1, Ordering::Release);
                 });
             }
             let mut watch = Watch::new(shared, effort.patience);
             while running.load(Ordering::Acquire) > 0 {
                 std::thread::sleep(LOOK);
-                if let Err(error) = watch.look(shared) {
+                let (is_lost, writes) = (shared.in_flight() > 0, shared.writing.load(Ordering::Relaxed) > 0);
+                let failure = match watch.look(shared, is_lost || writes) {
+                    Ok(None) => None,
+                    Ok(Some(silence)) if is_lost => Some(shared.lost(silence)),
+                    Ok(Some(silence)) => Some(LoadError::Stuck(silence)),
+                    Err(error) => Some(error),
+                };
+                if let Some(error) = failure {
                     // A publisher may be stuck in a write: only the end of its socket frees it.
                     shared.fail(error.to_string());
                     breakers.iter().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
@@ -233,7 +266,8 @@ impl Fleet {
                 }
                 progress(shared.published.load(Ordering::Relaxed));
             }
-            shared.check()
+            shared.failure.check()?;
+            Ok(Duration::from_nanos(busiest_ns.load(Ordering::Relaxed)))
         })
     }
 
@@ -289,10 +323,12 @@ impl Fleet {
     fn arrive(&self) -> Result<(), LoadError> {
         let mut watch = Watch::new(&self.shared, self.effort.patience);
         while self.shared.in_flight() > 0 {
-            watch.look(&self.shared)?;
+            if let Some(silence) = watch.look(&self.shared, true)? {
+                return Err(self.shared.lost(silence));
+            }
             std::thread::sleep(LOOK);
         }
-        self.shared.check()
+        self.shared.failure.check()
     }
 }
 
@@ -312,6 +348,10 @@ impl Drop for Fleet {
 /// Opens one connection: the half that sends, and what a receiver thread needs of it.
 fn connect(target: &Target, name: String, answers: bool) -> Result<(Line, Seat), LoadError> {
     let stream = wire::connect(target)?;
+    // From here on the watch over all threads says when something takes too long.
+    stream
+        .set_write_timeout(None)
+        .map_err(|source| LoadError::System { what: "setting up a socket", source })?;
     let reading =
         stream.try_clone().map_err(|source| LoadError::System { what: "duplicating a socket", source })?;
     let gauge = Arc::new(Gauge::default());
@@ -335,9 +375,11 @@ fn ping_all(
     loop {
         awaited.retain(|(gauge, pongs)| gauge.pongs.load(Ordering::Acquire) < *pongs);
         if awaited.is_empty() {
-            return shared.check();
+            return shared.failure.check();
         }
-        watch.look(shared)?;
+        if let Some(silence) = watch.look(shared, true)? {
+            return Err(LoadError::NoPong { connections: awaited.len(), silence });
+        }
         std::thread::sleep(LOOK);
     }
 }

@@ -8,8 +8,10 @@
 
 pub mod scenario;
 pub mod plan;
+pub mod bounds;
 pub mod load;
-mod shared;
+pub mod shared;
+mod busy;
 mod publisher;
 mod receiver;
 pub mod request;
@@ -23,16 +25,20 @@ pub mod runner;
 #[cfg(test)]
 mod bench_test;
 
+use std::fmt::Display;
 use std::io::{IsTerminal as _, Write};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use load::Amount;
+use report::Outcome;
 use runner::{Settings, run_scenario};
 use scenario::{GROUPS, SCENARIOS, Scenario, parse_sizes};
 use wire::{Login, Target};
@@ -42,11 +48,13 @@ const PROGRESS_STEPS: u64 = 1_000;
 
 /// The command line of `natsx bench`.
 pub fn command() -> Command {
-    let number = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name("N").value_parser(value_parser!(usize)).help(help)
+    let number = |name: &'static str, range: RangeInclusive<usize>, help: &'static str| {
+        let parse = move |text: &str| within(text, &range);
+        Arg::new(name).long(name).value_name("N").value_parser(parse).help(help)
     };
-    let count = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name("N").value_parser(value_parser!(u64).range(1..)).help(help)
+    let count = |name: &'static str, range: RangeInclusive<u64>, help: &'static str| {
+        let parse = move |text: &str| within(text, &range);
+        Arg::new(name).long(name).value_name("N").value_parser(parse).help(help)
     };
     let file = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
@@ -94,10 +102,14 @@ pub fn command() -> Command {
                 .value_parser(value_parser!(u32).range(1..))
                 .help("The server's process on this machine: adds its CPU time and memory"),
         )
-        .arg(number("publishers", "Publishing (requesting, storming) connections"))
-        .arg(number("subscribers", "Subscribing (responding) connections"))
-        .arg(count("subjects", "Distinct subjects"))
-        .arg(count("connections", "Idle connections, or connects of a storm"))
+        .arg(number(
+            "publishers",
+            0..=bounds::PUBLISHERS_MAX,
+            "Publishing (requesting, storming) connections",
+        ))
+        .arg(number("subscribers", 0..=bounds::SUBSCRIBERS_MAX, "Subscribing (responding) connections"))
+        .arg(number("subjects", bounds::SUBJECTS, "Distinct subjects"))
+        .arg(number("connections", bounds::CONNECTIONS, "Idle connections, or connects of a storm"))
         .arg(
             Arg::new("size")
                 .long("size")
@@ -105,7 +117,10 @@ pub fn command() -> Command {
                 .value_parser(parse_sizes)
                 .help("Payload bytes, or a range of them: 128, 4k, 16-1024"),
         )
-        .arg(count("messages", "Messages (requests) by all publishers together").conflicts_with("duration"))
+        .arg(
+            count("messages", bounds::MESSAGES, "Messages (requests) by all publishers together")
+                .conflicts_with("duration"),
+        )
         .arg(
             Arg::new("duration")
                 .long("duration")
@@ -113,19 +128,19 @@ pub fn command() -> Command {
                 .value_parser(parse_duration)
                 .help("Run for so long instead of a number of messages: 10s, 500ms, 1m"),
         )
-        .arg(count("rate", "Messages (requests) a second by all publishers together"))
-        .arg(count("block", "Bytes that a publisher writes at once (default: 65536)"))
-        .arg(count("window", "Bytes that may be on their way to subscribers, all together"))
-        .arg(count("receivers", "Threads that receive (default: 1)"))
+        .arg(count("rate", bounds::RATE, "Messages (requests) a second by all publishers together"))
+        .arg(number("block", bounds::BLOCK, "Bytes that a publisher writes at once (default: 65536)"))
+        .arg(count("window", bounds::WINDOW, "Bytes that may be on their way to subscribers, all together"))
+        .arg(number("receivers", bounds::RECEIVERS, "Threads that receive (default: 1)"))
         .arg(
             Arg::new("timeout")
                 .long("timeout")
                 .value_name("TIME")
                 .default_value("30s")
                 .value_parser(parse_duration)
-                .help("Silence after which what is missing counts as lost"),
+                .help("How long anything may take: silence after which what is missing counts as lost"),
         )
-        .arg(count("repeat", "Run each scenario so many times"))
+        .arg(number("repeat", bounds::REPEAT, "Run each scenario so many times"))
         .arg(
             Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON: one array of results"),
         )
@@ -165,9 +180,14 @@ fn run_to(matches: &ArgMatches, out: &mut dyn Write, complaints: &mut dyn Write)
             return ExitCode::from(2);
         }
     };
-    let repeat = matches.get_one::<u64>("repeat").copied().unwrap_or(1);
-    let mut outcomes = Vec::new();
-    let mut failed = false;
+    for scenario in &scenarios {
+        if let Err(why) = fits(scenario, &settings, matches) {
+            let _ = writeln!(complaints, "natsx bench: {}: {why}", scenario.name);
+            return ExitCode::from(2);
+        }
+    }
+    let repeat = matches.get_one::<usize>("repeat").copied().unwrap_or(1);
+    let mut results = Vec::new();
     for scenario in &scenarios {
         for _ in 0..repeat {
             let bar = progress_bar(matches, scenario.name);
@@ -175,24 +195,55 @@ fn run_to(matches: &ArgMatches, out: &mut dyn Write, complaints: &mut dyn Write)
                 bar.set_position((share.clamp(0.0, 1.0) * PROGRESS_STEPS as f64) as u64);
             });
             bar.finish_and_clear();
-            match outcome {
-                Ok(outcome) => outcomes.push(outcome),
-                Err(error) => {
-                    failed = true;
+            results.push(outcome.map_or_else(
+                |error| {
                     let _ = writeln!(complaints, "natsx bench: {}: {error}", scenario.name);
-                }
-            }
+                    Run::Failed { scenario: scenario.name, error: error.to_string() }
+                },
+                |outcome| Run::Done(Box::new(outcome)),
+            ));
         }
     }
-    let text = if matches.get_flag("json") {
-        serde_json::to_string_pretty(&outcomes).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
-    } else if outcomes.is_empty() {
-        String::new()
-    } else {
-        report::table(&outcomes)
-    };
-    let written = if text.is_empty() { Ok(()) } else { writeln!(out, "{text}") };
+    let failed = results.iter().any(|run| matches!(run, Run::Failed { .. }));
+    let written = show(&results, matches.get_flag("json"), out);
     if failed || written.is_err() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// What a script gets of one run.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Run {
+    Done(Box<Outcome>),
+    Failed { scenario: &'static str, error: String },
+}
+
+fn show(results: &[Run], as_json: bool, out: &mut dyn Write) -> std::io::Result<()> {
+    if as_json {
+        return writeln!(out, "{}", serde_json::to_string_pretty(results)?);
+    }
+    let outcomes: Vec<&Outcome> = results
+        .iter()
+        .filter_map(|run| match run {
+            Run::Done(outcome) => Some(outcome.as_ref()),
+            Run::Failed { .. } => None,
+        })
+        .collect();
+    if outcomes.is_empty() { Ok(()) } else { writeln!(out, "{}", report::table(&outcomes)) }
+}
+
+/// Says in a sentence why `scenario` cannot be run with these options, if it cannot.
+fn fits(scenario: &Scenario, settings: &Settings, matches: &ArgMatches) -> Result<(), String> {
+    let given = ["messages", "duration", "rate"].into_iter().filter(|option| matches.contains_id(option));
+    match given.filter_map(|option| bounds::refusal(scenario.kind, option)).next() {
+        Some(refusal) => Err(refusal),
+        None => bounds::check(scenario, settings),
+    }
+}
+
+/// A number in decimal, within `range`.
+fn within<T: FromStr + PartialOrd + Display>(text: &str, range: &RangeInclusive<T>) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("expected a number from {} to {}", range.start(), range.end()))
 }
 
 fn chosen(matches: &ArgMatches) -> Result<Vec<Scenario>, String> {
@@ -216,18 +267,15 @@ fn chosen(matches: &ArgMatches) -> Result<Vec<Scenario>, String> {
 }
 
 fn change(scenario: &mut Scenario, matches: &ArgMatches) {
-    let number = |name: &str| {
-        matches.get_one::<u64>(name).map(|number| usize::try_from(*number).unwrap_or(usize::MAX))
-    };
-    let set = |field: &mut usize, value: Option<usize>| {
-        if let Some(value) = value {
-            *field = value;
+    let set = |field: &mut usize, name: &str| {
+        if let Some(number) = matches.get_one::<usize>(name) {
+            *field = *number;
         }
     };
-    set(&mut scenario.publishers, matches.get_one::<usize>("publishers").copied());
-    set(&mut scenario.subscribers, matches.get_one::<usize>("subscribers").copied());
-    set(&mut scenario.subjects, number("subjects"));
-    set(&mut scenario.connections, number("connections"));
+    set(&mut scenario.publishers, "publishers");
+    set(&mut scenario.subscribers, "subscribers");
+    set(&mut scenario.subjects, "subjects");
+    set(&mut scenario.connections, "connections");
     if let Some(size) = matches.get_one::<RangeInclusive<usize>>("size") {
         scenario.size = size.clone();
     }
@@ -240,7 +288,7 @@ fn settings(matches: &ArgMatches) -> Result<Settings, String> {
     let number = |name: &str| matches.get_one::<u64>(name).copied();
     let mut settings = Settings::new(match matches.get_one::<Target>("server") {
         Some(target) => target.clone(),
-        None => Target { address: "127.0.0.1:4222".to_owned(), login: Login::Nobody },
+        None => Target::parse("127.0.0.1").map_err(|error| error.to_string())?,
     });
     if let Some(login) = login(matches)? {
         settings.target.login = login;
@@ -249,14 +297,14 @@ fn settings(matches: &ArgMatches) -> Result<Settings, String> {
     settings.duration = matches.get_one::<Duration>("duration").copied();
     settings.rate = number("rate");
     settings.window_bytes = number("window");
-    if let Some(block) = number("block") {
-        settings.block_bytes = usize::try_from(block).unwrap_or(usize::MAX);
+    if let Some(block) = matches.get_one::<usize>("block") {
+        settings.block_bytes = *block;
     }
-    if let Some(receivers) = number("receivers") {
-        settings.receivers = usize::try_from(receivers).unwrap_or(1);
+    if let Some(receivers) = matches.get_one::<usize>("receivers") {
+        settings.receivers = *receivers;
     }
     if let Some(timeout) = matches.get_one::<Duration>("timeout") {
-        settings.patience = *timeout;
+        settings.target.patience = *timeout;
     }
     Ok(settings)
 }
@@ -314,10 +362,10 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         _ => f64::NAN,
     };
     let ms = digits.parse::<f64>().unwrap_or(f64::NAN) * unit_ms;
-    if ms > 0.0 && ms < 1e12 {
+    if (1.0..=bounds::TIME_MAX.as_secs_f64() * 1e3).contains(&ms) {
         return Ok(Duration::from_secs_f64(ms / 1e3));
     }
-    Err("expected a time as in 10s, 500ms or 2m".to_owned())
+    Err("expected a time as in 10s, 500ms or 2m, from 1ms to 720h".to_owned())
 }
 
 /// How much of a scenario is run: its messages, unless a time is set.
@@ -353,9 +401,9 @@ mod tests {
     #[test]
     fn figures_on_the_command_line_replace_the_scenarios() {
         let line =
-            ["one-to-one", "--publishers", "3", "--subscribers", "0", "--size", "4k", "--messages", "7"];
+            ["one-to-one", "--publishers", "3", "--subscribers", "2", "--size", "4k", "--messages", "7"];
         let chosen = chosen(&matches(&line)).unwrap().remove(0);
-        assert_eq!((chosen.publishers, chosen.subscribers, chosen.messages), (3, 0, 7));
+        assert_eq!((chosen.publishers, chosen.subscribers, chosen.messages), (3, 2, 7));
         assert_eq!(chosen.size, 4096..=4096);
         let settings =
             settings(&matches(&["--rate", "5", "--duration", "1500ms", "--server-pid", "12"])).unwrap();
@@ -391,8 +439,48 @@ mod tests {
         let (mut out, mut complaints) = (Vec::new(), Vec::new());
         let line = matches(&["publish", "--server", "127.0.0.1:1", "--json"]);
         assert_eq!(run_to(&line, &mut out, &mut complaints), ExitCode::FAILURE);
-        assert_eq!(String::from_utf8(out).unwrap(), "[]\n");
+        let results: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(results[0]["scenario"], "publish");
+        assert!(results[0]["error"].as_str().unwrap().contains("127.0.0.1:1"), "{results}");
         assert!(String::from_utf8(complaints).unwrap().contains("127.0.0.1:1"));
+    }
+
+    #[track_caller]
+    fn check_refusal(line: &[&str], want: &str) {
+        let said = match command().try_get_matches_from([&["bench"], line].concat()) {
+            Err(error) => error.to_string(),
+            Ok(matches) => {
+                let (mut out, mut complaints) = (Vec::new(), Vec::new());
+                assert_eq!(run_to(&matches, &mut out, &mut complaints), ExitCode::from(2), "{line:?}");
+                String::from_utf8(complaints).unwrap()
+            }
+        };
+        assert!(said.contains(want), "{line:?}: {said}");
+    }
+
+    #[test]
+    fn more_than_a_machine_can_do_is_refused_before_anything_is_planned() {
+        let most = u64::MAX.to_string();
+        for option in ["publishers", "subscribers", "subjects", "connections", "messages", "rate"] {
+            check_refusal(&["one-to-one", &format!("--{option}"), &most], "expected a number from ");
+        }
+        check_refusal(&["one-to-one", "--receivers", &most], "expected a number from 1 to 256");
+        check_refusal(&["one-to-one", "--block", "0"], "expected a number from 1 to 67108864");
+        check_refusal(&["publish", "--size", "64m", "--publishers", "100"], "is more than the 1073741824");
+        check_refusal(&["request", "--size", "64m", "--subscribers", "100"], "is more than the 1073741824");
+        let wide = ["fan-out-200", "--subjects", "10000000"];
+        check_refusal(&wide, "subscriptions: 2000000000 is more than the 20000000");
+    }
+
+    #[test]
+    fn nobody_and_options_that_mean_nothing_are_refused_with_a_sentence() {
+        check_refusal(&["one-to-one", "--publishers", "0"], "one-to-one: --publishers 0: nobody would send");
+        check_refusal(&["one-to-one", "--subscribers", "0"], "`publish` is the scenario for that");
+        check_refusal(&["request", "--subscribers", "0"], "--subscribers 0: nobody would receive");
+        check_refusal(&["connections", "--duration", "1s"], "--duration does not go with it");
+        check_refusal(&["connections", "--rate", "1"], "--rate does not go with it");
+        check_refusal(&["storm", "--messages", "1"], "--connections says how often it connects");
+        check_refusal(&["fixed", "--rate", "1"], "step by step");
     }
 
     #[test]
@@ -404,7 +492,7 @@ mod tests {
         }
         assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(parse_duration("0.5"), Ok(Duration::from_millis(500)));
-        for wrong in ["", "s", "-1s", "0", "5x", "1e300h"] {
+        for wrong in ["", "s", "-1s", "0", "0.1ms", "721h", "5x", "1e300h"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::load::Amount;
 use super::scenario::{Kind, Scenario, Shape};
 
 /// Bytes of prepared messages that one publisher may hold in memory.
@@ -115,7 +116,16 @@ pub struct Publication {
     /// How large each payload is.
     sizes: Vec<u32>,
     /// Each message's lane; empty where all are in lane 0.
-    lanes: Vec<u16>,
+    lanes: Vec<u32>,
+}
+
+/// More than a publication can number.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0} is more than a plan can count: fewer subscribers or smaller payloads")]
+pub struct TooLarge(usize);
+
+fn number(number: usize) -> Result<u32, TooLarge> {
+    u32::try_from(number).map_err(|_| TooLarge(number))
 }
 
 /// A portion of a publication.
@@ -168,21 +178,24 @@ impl Publication {
 
     /// The lane of message number `index` of a cycle.
     pub fn lane(&self, index: usize) -> usize {
-        self.lanes.get(index).copied().map_or(0, usize::from)
+        self.lanes.get(index).map_or(0, |lane| *lane as usize)
     }
 
     fn offset(&self, index: usize) -> usize {
         index.checked_sub(1).and_then(|last| self.ends.get(last)).map_or(0, |end| *end as usize)
     }
 
-    fn push(&mut self, subject: &str, payload: &[u8]) {
+    /// `lane` where not all are in lane 0.
+    fn push(&mut self, subject: &str, payload: &[u8], lane: Option<usize>) -> Result<(), TooLarge> {
         self.data.extend_from_slice(b"PUB ");
         self.data.extend_from_slice(subject.as_bytes());
         self.data.extend_from_slice(format!(" {}\r\n", payload.len()).as_bytes());
         self.data.extend_from_slice(payload);
         self.data.extend_from_slice(b"\r\n");
-        self.ends.push(u32::try_from(self.data.len()).unwrap_or(u32::MAX));
-        self.sizes.push(u32::try_from(payload.len()).unwrap_or(u32::MAX));
+        self.ends.push(number(self.data.len())?);
+        self.sizes.push(number(payload.len())?);
+        self.lanes.extend(lane.map(number).transpose()?);
+        Ok(())
     }
 }
 
@@ -191,8 +204,9 @@ pub fn payload(size: usize) -> Vec<u8> {
     (b'!'..=b'~').cycle().take(size).collect()
 }
 
-/// Spells a publish/subscribe scenario out. `block_bytes` is how much a publisher writes at once.
-pub fn plan(scenario: &Scenario, shape: Shape, block_bytes: usize) -> Plan {
+/// Spells a publish/subscribe scenario out, for so much of it. `block_bytes` is how much a publisher
+/// writes at once.
+pub fn plan(scenario: &Scenario, shape: Shape, amount: Amount, block_bytes: usize) -> Result<Plan, TooLarge> {
     let mut plan = match shape {
         Shape::Plain => plain(scenario),
         Shape::Wildcard => wildcard(scenario),
@@ -206,9 +220,9 @@ pub fn plan(scenario: &Scenario, shape: Shape, block_bytes: usize) -> Plan {
         _ => 0,
     };
     plan.publications = (0..scenario.publishers)
-        .map(|publisher| Arc::new(publication(scenario, publisher, block_bytes, lane_of)))
-        .collect();
-    plan
+        .map(|publisher| publication(scenario, publisher, amount, block_bytes, lane_of).map(Arc::new))
+        .collect::<Result<_, _>>()?;
+    Ok(plan)
 }
 
 /// Connections of the mixed scenario that hold literal subscriptions.
@@ -217,17 +231,20 @@ const MIXED_LITERAL: usize = 4;
 fn publication(
     scenario: &Scenario,
     publisher: usize,
+    amount: Amount,
     block_bytes: usize,
     lane_of: impl Fn(usize) -> usize,
-) -> Publication {
+) -> Result<Publication, TooLarge> {
     let mut chance = Chance::new(publisher as u64 + 1);
     let payload = payload(*scenario.size.end());
     let mut publication = Publication::default();
     let uniform = scenario.subjects == 1 && scenario.size.start() == scenario.size.end();
-    let share = scenario.messages / scenario.publishers.max(1) as u64;
     let distinct = scenario.kind == Kind::PubSub(Shape::Distinct);
     let most = if distinct { PREPARED_MESSAGES_DISTINCT_MAX } else { PREPARED_MESSAGES_MAX };
-    let wanted = share.clamp(1, most);
+    let wanted = match amount {
+        Amount::Messages(all) => (all / scenario.publishers.max(1) as u64).clamp(1, most),
+        Amount::Time(_) => most,
+    };
     let bytes_max = if uniform { block_bytes } else { PREPARED_BYTES_MAX / scenario.publishers.max(1) };
     let mut name = String::new();
     for _ in 0..wanted {
@@ -239,12 +256,10 @@ fn publication(
         if !publication.is_empty() && publication.data.len() + line + size > bytes_max {
             break;
         }
-        publication.push(&name, payload.get(..size).unwrap_or_default());
-        if scenario.subjects > 1 {
-            publication.lanes.push(u16::try_from(lane_of(subject)).unwrap_or(0));
-        }
+        let lane = (scenario.subjects > 1).then(|| lane_of(subject));
+        publication.push(&name, payload.get(..size).unwrap_or_default(), lane)?;
     }
-    publication
+    Ok(publication)
 }
 
 /// `bench.<region>.<kind>.<number>`: four tokens, as a fleet of devices would have them.
@@ -400,7 +415,7 @@ mod tests {
     fn plan_of(name: &str) -> Plan {
         let scenario = by_name(name).remove(0);
         let Kind::PubSub(shape) = scenario.kind else { panic!("{name}") };
-        plan(&scenario, shape, 64 * 1024)
+        plan(&scenario, shape, Amount::Messages(scenario.messages), 64 * 1024).unwrap()
     }
 
     #[test]
@@ -475,7 +490,7 @@ mod tests {
     fn each_distinct_subject_has_exactly_one_subscription() {
         let mut scenario = by_name("subjects-200k").remove(0);
         scenario.subjects = 1_003;
-        let plan = plan(&scenario, Shape::Distinct, 1024);
+        let plan = plan(&scenario, Shape::Distinct, Amount::Messages(100), 1024).unwrap();
         let mut subjects = HashSet::new();
         for subscriber in &plan.subscribers {
             for line in String::from_utf8(subscriber.lines.clone()).unwrap().lines() {
@@ -483,6 +498,24 @@ mod tests {
             }
         }
         assert_eq!(subjects.len(), 1_003);
+    }
+
+    #[test]
+    fn subscribers_beyond_sixty_five_thousand_have_lanes_of_their_own() {
+        let mut scenario = by_name("subjects-200k").remove(0);
+        (scenario.subscribers, scenario.subjects) = (70_000, 70_000);
+        let plan = plan(&scenario, Shape::Distinct, Amount::Messages(300_000), 1024).unwrap();
+        let publication = &plan.publications[0];
+        assert!((0..publication.len()).any(|index| publication.lane(index) > usize::from(u16::MAX)));
+        assert_eq!(number(usize::MAX), Err(TooLarge(usize::MAX)));
+    }
+
+    #[test]
+    fn as_many_messages_are_prepared_as_a_run_may_need() {
+        let scenario = by_name("mixed").remove(0);
+        let prepared = |amount| plan(&scenario, Shape::Mixed, amount, 1024).unwrap().publications[0].len();
+        assert_eq!(prepared(Amount::Messages(10)), 10);
+        assert!(prepared(Amount::Time(std::time::Duration::from_secs(1))) > 60_000);
     }
 
     #[test]

@@ -11,8 +11,10 @@ use super::load::Effort;
 use super::plan::Publication;
 use super::shared::{Gauge, Shared};
 
-/// How long a publisher sleeps when it is ahead of its subscribers or of its rate.
+/// How long a publisher sleeps when it is ahead of its subscribers.
 const PAUSE: Duration = Duration::from_micros(50);
+/// How long it sleeps at most until its next message is due: it also has PINGs to answer.
+const PAUSE_MAX: Duration = Duration::from_millis(20);
 /// At a fixed rate a publisher writes at most this much time's messages at once.
 const PACE: Duration = Duration::from_millis(1);
 
@@ -39,6 +41,33 @@ pub(super) struct Publisher {
 pub(super) enum Quota {
     Messages(u64),
     Until(Instant),
+}
+
+/// When the messages of one of several senders are due, so that all together send at an even rate.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// Messages a second of this sender.
+    rate: f64,
+    /// Its place among the senders, 0 to 1: they take turns.
+    offset: f64,
+}
+
+impl Pace {
+    /// That of sender `number` of `count` that send `rate` messages a second together.
+    pub(super) fn of(rate: u64, number: usize, count: usize) -> Self {
+        let count = count.max(1) as f64;
+        Self { rate: (rate as f64 / count).max(0.001), offset: number as f64 / count }
+    }
+
+    /// When its message after `sent` others is due, from the beginning on.
+    pub(super) fn due(self, sent: u64) -> Duration {
+        Duration::try_from_secs_f64((sent as f64 + self.offset) / self.rate).unwrap_or(Duration::MAX)
+    }
+
+    /// How many it sends at once.
+    fn at_once(self) -> usize {
+        (self.rate * PACE.as_secs_f64()).ceil().max(1.0) as usize
+    }
 }
 
 impl Quota {
@@ -74,12 +103,12 @@ impl Publisher {
         &self.publication
     }
 
-    /// Sends until the quota is used up or the run has failed; `rate` is messages a second.
-    pub(super) fn publish(&mut self, quota: Quota, rate: Option<f64>, effort: &Effort, shared: &Shared) {
+    /// Sends until the quota is used up or the run has failed.
+    pub(super) fn publish(&mut self, quota: Quota, pace: Option<Pace>, effort: &Effort, shared: &Shared) {
         let started = Instant::now();
-        let paced = rate.map_or(usize::MAX, |rate| (rate * PACE.as_secs_f64()).ceil() as usize).max(1);
+        let at_once = pace.map_or(usize::MAX, Pace::at_once);
         let mut sent = 0;
-        while !shared.failed.load(Ordering::Relaxed) && !self.publication.is_empty() {
+        while !shared.failure.is_there() && !self.publication.is_empty() {
             let left = quota.left(sent);
             if left == 0 {
                 return;
@@ -88,12 +117,12 @@ impl Publisher {
                 // A broken connection shows at the next block.
                 let _ = self.line.stream.write_all(b"PONG\r\n");
             }
-            let due = rate.is_none_or(|rate| started.elapsed().as_secs_f64() * rate >= sent as f64);
-            if !due || shared.in_flight() > effort.window {
-                std::thread::sleep(PAUSE);
+            let early = pace.map_or(Duration::ZERO, |pace| pace.due(sent).saturating_sub(started.elapsed()));
+            if !early.is_zero() || shared.in_flight() > effort.window {
+                std::thread::sleep(early.clamp(PAUSE, PAUSE_MAX));
                 continue;
             }
-            match self.publish_block(left.min(paced), effort.block_bytes, shared) {
+            match self.publish_block(left.min(at_once), effort.block_bytes, shared) {
                 Ok(messages) => sent += messages,
                 Err(error) => return shared.fail(format!("publishing: {error}")),
             }
@@ -106,7 +135,10 @@ impl Publisher {
         let caused = |index: usize| self.caused_up_to.get(index).copied().unwrap_or(0);
         // Before the write: what is on its way must never look negative.
         shared.caused.fetch_add(caused(end) - caused(self.position), Ordering::Relaxed);
-        self.line.stream.write_all(portion.bytes)?;
+        shared.writing.fetch_add(1, Ordering::Relaxed);
+        let written = self.line.stream.write_all(portion.bytes);
+        shared.writing.fetch_sub(1, Ordering::Relaxed);
+        written?;
         let messages = portion.messages as u64;
         self.position = if end >= self.publication.len() { 0 } else { end };
         self.sent += messages;

@@ -30,6 +30,7 @@ pub(super) struct Seat {
 
 /// Counts until every connection has ended; a failure ends the run.
 pub(super) fn receive(mut seats: Vec<Seat>, shared: &Shared, number: usize) {
+    shared.receivers.join();
     if let Err(error) = receive_all(&mut seats, shared, number) {
         shared.fail(error);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use comfy_table::{Cell, CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use super::histogram::Histogram;
@@ -31,6 +31,8 @@ pub struct Outcome {
     pub delivered: u64,
     /// How long that took, in seconds.
     pub seconds: f64,
+    /// Messages a second that were asked for.
+    pub asked_per_second: Option<u64>,
     /// Messages published a second.
     pub published_per_second: f64,
     /// Messages received a second.
@@ -43,7 +45,10 @@ pub struct Outcome {
     pub server: Option<ServerCost>,
     /// This process's own CPU time in the measured part, in seconds.
     pub client_cpu_seconds: f64,
-    /// Whether the load generator used more CPU than the server, so that times say little.
+    /// Which share of the measured part its busiest thread ran or waited for a processor, 0 to 1; zero
+    /// where the system does not tell.
+    pub client_busiest_thread: f64,
+    /// Whether that thread was busy all the time, so that rates and latencies are those of this process.
     pub client_is_bottleneck: bool,
     /// What a reader should know about these figures.
     pub notes: Vec<String>,
@@ -147,45 +152,53 @@ pub fn per_second(count: u64, span: Duration) -> f64 {
     ratio(count as f64, span.as_secs_f64())
 }
 
+/// A column's header, and what stands in it for a run.
+type Column = (&'static str, fn(&Outcome) -> String);
+
+/// The columns of the table; those that are empty in each row are left out.
+const COLUMNS: [Column; 12] = [
+    ("scenario", |run| run.scenario.clone()),
+    ("bytes", |run| size(run.size)),
+    ("sent/s", |run| rate(run.published_per_second)),
+    ("rcvd/s", |run| rate(run.delivered_per_second)),
+    ("p50\nus", |run| latency(run, |l| l.p50_us)),
+    ("p99\nus", |run| latency(run, |l| l.p99_us)),
+    ("p99.9\nus", |run| latency(run, |l| l.p999_us)),
+    ("server\nus/msg", |run| server(run, |cost| format!("{:.3}", cost.cpu_us_per_message))),
+    ("server\ncores", |run| server(run, |cost| format!("{:.2}", ratio(cost.cpu_seconds, run.seconds)))),
+    ("server\nRSS", |run| server(run, |cost| bytes(cost.rss_bytes_after as f64))),
+    ("RSS\neach", |run| server(run, |cost| cost.rss_bytes_each.map_or_else(String::new, each))),
+    ("client\ncores", |run| format!("{:.2}", ratio(run.client_cpu_seconds, run.seconds))),
+];
+
+fn latency(run: &Outcome, pick: fn(&Latency) -> f64) -> String {
+    run.latency.as_ref().map_or_else(String::new, |latency| decimals(pick(latency)))
+}
+
+fn server(run: &Outcome, show: impl Fn(&ServerCost) -> String) -> String {
+    run.server.as_ref().map_or_else(String::new, show)
+}
+
+/// Memory for each thing, where it could be seen at all.
+fn each(number: f64) -> String {
+    if number > 0.0 { bytes(number) } else { "-".to_owned() }
+}
+
 /// The outcomes as a table, notes below it.
-pub fn table(outcomes: &[Outcome]) -> String {
+pub fn table(outcomes: &[&Outcome]) -> String {
+    let has_any = |cell: &fn(&Outcome) -> String| outcomes.iter().any(|run| !cell(run).is_empty());
+    let columns: Vec<_> = COLUMNS.iter().filter(|(_, cell)| has_any(cell)).collect();
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header([
-        "scenario",
-        "size",
-        "sent/s",
-        "received/s",
-        "p50 us",
-        "p99 us",
-        "p99.9 us",
-        "server us/msg",
-        "server cores",
-        "server RSS",
-        "each",
-        "client cores",
-    ]);
+    table.set_header(columns.iter().map(|(header, _)| *header));
     for outcome in outcomes {
-        let latency = |pick: fn(&Latency) -> f64| {
-            outcome.latency.as_ref().map_or_else(String::new, |l| decimals(pick(l)))
-        };
-        let server =
-            |pick: &dyn Fn(&ServerCost) -> String| outcome.server.as_ref().map_or_else(String::new, pick);
-        let cells = [
-            rate(outcome.published_per_second),
-            rate(outcome.delivered_per_second),
-            latency(|l| l.p50_us),
-            latency(|l| l.p99_us),
-            latency(|l| l.p999_us),
-            server(&|cost| format!("{:.3}", cost.cpu_us_per_message)),
-            server(&|cost| format!("{:.2}", ratio(cost.cpu_seconds, outcome.seconds))),
-            server(&|cost| bytes(cost.rss_bytes_after as f64)),
-            server(&|cost| cost.rss_bytes_each.map_or_else(String::new, bytes)),
-            format!("{:.2}", ratio(outcome.client_cpu_seconds, outcome.seconds)),
-        ];
-        let mut row = vec![Cell::new(&outcome.scenario), Cell::new(size(outcome.size))];
-        row.extend(cells.map(|cell| Cell::new(cell).set_alignment(CellAlignment::Right)));
-        table.add_row(row);
+        table.add_row(columns.iter().map(|(_, cell)| cell(outcome)));
+    }
+    for (number, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((u16::from(number == 0), 1));
+        if number > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     let mut text = table.to_string();
     for outcome in outcomes {
@@ -197,7 +210,7 @@ pub fn table(outcomes: &[Outcome]) -> String {
 }
 
 fn size([least, most]: [usize; 2]) -> String {
-    if least == most { format!("{least} B") } else { format!("{least}-{most} B") }
+    if least == most { least.to_string() } else { format!("{least}-{most}") }
 }
 
 /// A number a second as people read it: `1.25 M`, `830 k`, `12`.
@@ -240,12 +253,14 @@ mod tests {
             published: 1_000_000,
             delivered: 1_000_000,
             seconds: 0.5,
+            asked_per_second: None,
             published_per_second: 2e6,
             delivered_per_second: 2e6,
             latency: None,
             setup: Setup::default(),
             server: Some(ServerCost { cpu_seconds: 0.4, cpu_us_per_message: 0.2, ..ServerCost::default() }),
             client_cpu_seconds: 0.45,
+            client_busiest_thread: 0.95,
             client_is_bottleneck: true,
             notes: vec!["mind this".into()],
         }
@@ -253,10 +268,32 @@ mod tests {
 
     #[test]
     fn the_table_has_figures_and_notes() {
-        let text = table(&[outcome()]);
-        for want in ["one-to-one", "16-1024 B", "2.00 M", "0.200", "0.80", "0.90", "one-to-one: mind this"] {
+        let text = table(&[&outcome()]);
+        for want in ["one-to-one", "16-1024", "2.00 M", "0.200", "0.80", "0.90", "one-to-one: mind this"] {
             assert!(text.contains(want), "{want} in\n{text}");
         }
+    }
+
+    #[test]
+    fn the_usual_table_fits_a_terminal_and_leaves_out_what_nobody_has() {
+        let text = table(&[&Outcome { server: None, ..outcome() }]);
+        assert!(!text.contains("server") && !text.contains("p99") && !text.contains("each"), "{text}");
+        let latency = Latency::from(&Histogram::new());
+        let wide = Outcome {
+            scenario: "request-flood".into(),
+            latency: Some(Latency { p50_us: 12_345.0, p99_us: 12_345.0, p999_us: 12_345.0, ..latency }),
+            ..outcome()
+        };
+        let text = table(&[&Outcome { notes: Vec::new(), ..wide }]);
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    }
+
+    #[test]
+    fn memory_that_cannot_be_seen_is_no_zero() {
+        let each = |bytes| ServerCost { rss_bytes_each: Some(bytes), ..ServerCost::default() };
+        let [none, some] = [0.0, 12.0].map(|bytes| Outcome { server: Some(each(bytes)), ..outcome() });
+        let text = table(&[&none, &some]);
+        assert!(text.contains(" - ") && text.contains("12 B"), "{text}");
     }
 
     #[test]

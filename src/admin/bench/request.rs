@@ -1,17 +1,20 @@
 //! Request and reply: requesters that wait for each answer, and responders that give it.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Barrier, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use memchr::memchr;
 
+use super::busy::{self, Crew};
 use super::histogram::Histogram;
 use super::load::{Amount, LoadError};
 use super::plan::payload;
-use super::wire::{self, Target};
+use super::publisher::Pace;
+use super::shared::{Failure, sleep_until};
+use super::wire::{self, Target, in_words};
 
 const READ_BYTES: usize = 64 * 1024;
 const SUBJECT: &str = "bench.service.echo";
@@ -31,24 +34,26 @@ pub struct Conversation {
     pub warm_up: bool,
     /// Requests a second in all; none: as fast as answers come.
     pub rate: Option<u64>,
-    /// Silence after which an answer counts as lost.
-    pub patience: Duration,
 }
 
 /// What came of it.
 #[derive(Debug, Clone)]
 pub struct Answers {
-    /// Round trips.
+    /// Round trips; at a fixed rate from the moment at which the request was due.
     pub latency: Histogram,
     /// From the first request to the last answer.
     pub elapsed: Duration,
+    /// How long the busiest thread of this process ran or waited for a processor.
+    pub busiest: Duration,
 }
 
-/// Lets everybody talk. `measured` is called with false when the warm-up is over and the measured
-/// part begins, and with true when it ends, for taking a server's figures.
+/// Lets everybody talk until all is said or there is a `failure`, from inside or outside. `measured` is
+/// called with false when the warm-up is over and the measured part begins, and with true when it ends,
+/// for taking a server's figures.
 pub fn converse(
     target: &Target,
     plan: &Conversation,
+    failure: &Failure,
     measured: &mut dyn FnMut(bool),
     progress: &mut dyn FnMut(f64),
 ) -> Result<Answers, LoadError> {
@@ -56,85 +61,126 @@ pub fn converse(
         .map(|number| respond_on(target, number).map_err(LoadError::from))
         .collect::<Result<Vec<_>, _>>()?;
     let requesters = (0..plan.requesters)
-        .map(|number| Requester::open(target, number, plan.size, plan.patience))
+        .map(|number| Requester::open(target, number, plan.size))
         .collect::<Result<Vec<_>, _>>()?;
     let closers: Vec<_> = responders.iter().filter_map(|stream| stream.try_clone().ok()).collect();
-    let warm = Barrier::new(plan.requesters + 1);
-    let begin = Barrier::new(plan.requesters + 1);
-    let done = AtomicU64::new(0);
-    let running = AtomicU64::new(plan.requesters as u64);
-    let answering = AtomicU64::new(plan.responders as u64);
-    let failed = AtomicBool::new(false);
-    let failure = Mutex::new(None);
-    let fail = |error: String| {
-        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        failed.store(true, Ordering::Relaxed);
-    };
-    let merged = Mutex::new(Histogram::new());
+    let talk = Talk::new(plan, failure);
     let payload = payload(plan.size);
-    let mut elapsed = Duration::ZERO;
-    std::thread::scope(|scope| {
+    let (elapsed, answering) = std::thread::scope(|scope| {
         for stream in responders {
-            let (payload, fail, running, answering) = (&payload, &fail, &running, &answering);
-            scope.spawn(move || {
-                let outcome = respond(stream, payload);
-                answering.fetch_sub(1, Ordering::Release);
-                if running.load(Ordering::Relaxed) > 0 {
-                    let why = outcome
-                        .map_or_else(|error| error.to_string(), |()| "closed by the server".to_owned());
-                    fail(format!("a responder's connection ended: {why}"));
-                }
-            });
+            scope.spawn(|| talk.answer(stream, &payload));
         }
-        for (number, mut requester) in requesters.into_iter().enumerate() {
-            let (warm, begin, done, running, fail, failed, merged) =
-                (&warm, &begin, &done, &running, &fail, &failed, &merged);
-            scope.spawn(move || {
-                let share = Share::of(plan, number);
-                let warmed = (0..share.warm_up).try_for_each(|_| requester.ask().map(drop));
-                warm.wait();
-                begin.wait();
-                let asked = warmed.and_then(|()| requester.ask_all(&share, done, failed));
-                match asked {
-                    Ok(histogram) => merged.lock().unwrap_or_else(PoisonError::into_inner).merge(&histogram),
-                    Err(error) => fail(format!("requester {number}: {error}")),
-                }
-                running.fetch_sub(1, Ordering::Release);
-            });
+        for (number, requester) in requesters.into_iter().enumerate() {
+            let talk = &talk;
+            scope.spawn(move || talk.ask(number, requester));
         }
-        warm.wait();
+        talk.warm.wait();
         measured(false);
-        let started = Instant::now();
-        begin.wait();
-        while running.load(Ordering::Acquire) > 0 {
+        let (started, busy) = (Instant::now(), talk.responders.busy());
+        talk.begin.wait();
+        talk.await_requesters(started, progress);
+        let elapsed = started.elapsed();
+        let answering = talk.responders.busiest_since(&busy);
+        measured(true);
+        talk.dismiss(closers, target.patience);
+        (elapsed, answering)
+    });
+    failure.check()?;
+    let asking = Duration::from_nanos(talk.busiest_ns.load(Ordering::Relaxed));
+    let latency = talk.latency.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Answers { latency, elapsed, busiest: asking.max(answering) })
+}
+
+/// What the threads of a conversation share.
+struct Talk<'a> {
+    plan: &'a Conversation,
+    failure: &'a Failure,
+    /// Passed when all are warm, and when the measured part begins.
+    warm: Barrier,
+    begin: Barrier,
+    /// Answers received.
+    done: AtomicU64,
+    /// Requesters and responders that have not ended.
+    asking: AtomicU64,
+    answering: AtomicU64,
+    responders: Crew,
+    busiest_ns: AtomicU64,
+    latency: Mutex<Histogram>,
+}
+
+impl<'a> Talk<'a> {
+    fn new(plan: &'a Conversation, failure: &'a Failure) -> Self {
+        Self {
+            plan,
+            failure,
+            warm: Barrier::new(plan.requesters + 1),
+            begin: Barrier::new(plan.requesters + 1),
+            done: AtomicU64::new(0),
+            asking: AtomicU64::new(plan.requesters as u64),
+            answering: AtomicU64::new(plan.responders as u64),
+            responders: Crew::default(),
+            busiest_ns: AtomicU64::new(0),
+            latency: Mutex::new(Histogram::new()),
+        }
+    }
+
+    /// A responder's thread.
+    fn answer(&self, stream: TcpStream, payload: &[u8]) {
+        self.responders.join();
+        let outcome = respond(stream, payload);
+        self.answering.fetch_sub(1, Ordering::Release);
+        if self.asking.load(Ordering::Relaxed) > 0 {
+            let why = outcome.map_or_else(|error| error.to_string(), |()| "closed by the server".to_owned());
+            self.failure.set(format!("a responder's connection ended: {why}"));
+        }
+    }
+
+    /// A requester's thread.
+    fn ask(&self, number: usize, mut requester: Requester) {
+        let share = Share::of(self.plan, number);
+        let warmed = (0..share.warm_up).try_for_each(|_| match self.failure.is_there() {
+            true => Ok(()),
+            false => requester.ask(Instant::now()).map(drop),
+        });
+        self.warm.wait();
+        self.begin.wait();
+        let busy = busy::of_this_thread();
+        match warmed.and_then(|()| requester.ask_all(&share, &self.done, self.failure)) {
+            Ok(histogram) => self.latency.lock().unwrap_or_else(PoisonError::into_inner).merge(&histogram),
+            Err(error) => self.failure.set(format!("requester {number}: {error}")),
+        }
+        let busy = busy::of_this_thread().saturating_sub(busy);
+        self.busiest_ns.fetch_max(wire::nanos(busy), Ordering::Relaxed);
+        self.asking.fetch_sub(1, Ordering::Release);
+    }
+
+    fn await_requesters(&self, started: Instant, progress: &mut dyn FnMut(f64)) {
+        while self.asking.load(Ordering::Acquire) > 0 {
             std::thread::sleep(Duration::from_millis(2));
-            progress(match plan.amount {
-                Amount::Messages(all) => done.load(Ordering::Relaxed) as f64 / all.max(1) as f64,
+            progress(match self.plan.amount {
+                Amount::Messages(all) => self.done.load(Ordering::Relaxed) as f64 / all.max(1) as f64,
                 Amount::Time(span) => started.elapsed().as_secs_f64() / span.as_secs_f64(),
             });
         }
-        elapsed = started.elapsed();
-        measured(true);
-        // A responder that is just closing would still be chosen in the next scenario.
-        let mut closers = closers;
+    }
+
+    /// Ends the responders. One that is just closing would still be chosen in the next scenario: each
+    /// unsubscribes and waits for the server to take it.
+    fn dismiss(&self, mut closers: Vec<TcpStream>, patience: Duration) {
         closers.iter_mut().for_each(|stream| drop(stream.write_all(b"UNSUB 1\r\nPING\r\n")));
         let asked = Instant::now();
-        while answering.load(Ordering::Acquire) > 0 && asked.elapsed() < plan.patience {
+        while self.answering.load(Ordering::Acquire) > 0 && asked.elapsed() < patience {
             std::thread::sleep(Duration::from_millis(1));
         }
         closers.iter().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
-    });
-    if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(LoadError::Broken(error));
     }
-    Ok(Answers { latency: merged.into_inner().unwrap_or_else(PoisonError::into_inner), elapsed })
 }
 
 /// One requester's part of the whole.
 struct Share {
     amount: Amount,
     warm_up: u64,
-    rate: Option<f64>,
+    pace: Option<Pace>,
 }
 
 impl Share {
@@ -151,12 +197,14 @@ impl Share {
             Amount::Messages(count) => (count / 10).min(2_000),
             Amount::Time(_) => 500,
         };
-        Self { amount, warm_up, rate: plan.rate.map(|rate| (rate as f64 / all as f64).max(0.001)) }
+        let pace = plan.rate.map(|rate| Pace::of(rate, number, plan.requesters));
+        Self { amount, warm_up, pace }
     }
 }
 
 struct Requester {
     stream: TcpStream,
+    patience: Duration,
     request: Vec<u8>,
     buffer: Vec<u8>,
     /// Bytes of an answer that has not arrived whole.
@@ -164,22 +212,28 @@ struct Requester {
 }
 
 impl Requester {
-    fn open(target: &Target, number: usize, size: usize, patience: Duration) -> Result<Self, LoadError> {
+    fn open(target: &Target, number: usize, size: usize) -> Result<Self, LoadError> {
         let mut stream = wire::connect(target)?;
         let broken = |error: std::io::Error| LoadError::Broken(format!("requester {number}: {error}"));
-        stream.set_read_timeout(Some(patience)).map_err(broken)?;
+        stream.set_read_timeout(Some(target.patience)).map_err(broken)?;
         let inbox = format!("_INBOX.bench.{}.{number}", std::process::id());
         stream.write_all(format!("SUB {inbox} 1\r\nPING\r\n").as_bytes()).map_err(broken)?;
         let mut request = format!("PUB {SUBJECT} {inbox} {size}\r\n").into_bytes();
         request.extend_from_slice(&payload(size));
         request.extend_from_slice(b"\r\n");
-        Ok(Self { stream, request, buffer: vec![0; READ_BYTES], pending: Vec::new() })
+        Ok(Self {
+            stream,
+            patience: target.patience,
+            request,
+            buffer: vec![0; READ_BYTES],
+            pending: Vec::new(),
+        })
     }
 
-    fn ask_all(&mut self, share: &Share, done: &AtomicU64, failed: &AtomicBool) -> Result<Histogram, String> {
+    fn ask_all(&mut self, share: &Share, done: &AtomicU64, failure: &Failure) -> Result<Histogram, String> {
         let mut latency = Histogram::new();
         let started = Instant::now();
-        while !failed.load(Ordering::Relaxed) {
+        while !failure.is_there() {
             let more = match share.amount {
                 Amount::Messages(all) => latency.len() < all,
                 Amount::Time(span) => started.elapsed() < span,
@@ -187,25 +241,39 @@ impl Requester {
             if !more {
                 break;
             }
-            if let Some(rate) = share.rate {
-                let due = Duration::from_secs_f64(latency.len() as f64 / rate);
-                std::thread::sleep(due.saturating_sub(started.elapsed()));
+            let mut due = Instant::now();
+            if let Some(pace) = share.pace {
+                // What a late answer delays counts as waiting for those behind it.
+                let after = pace.due(latency.len());
+                if matches!(share.amount, Amount::Time(span) if after >= span) {
+                    break;
+                }
+                due = started.checked_add(after).unwrap_or(due);
+                sleep_until(due, failure);
             }
-            latency.record(self.ask()?);
+            latency.record(self.ask(due)?);
             done.fetch_add(1, Ordering::Relaxed);
         }
         Ok(latency)
     }
 
-    /// One round trip, in nanoseconds.
-    fn ask(&mut self) -> Result<u64, String> {
-        let asked = Instant::now();
-        self.stream.write_all(&self.request).map_err(|error| error.to_string())?;
+    fn told(&self, error: &std::io::Error) -> String {
+        match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                format!("no answer within {}", in_words(self.patience))
+            }
+            _ => error.to_string(),
+        }
+    }
+
+    /// One round trip, in nanoseconds from when it was `due`.
+    fn ask(&mut self, due: Instant) -> Result<u64, String> {
+        self.stream.write_all(&self.request).map_err(|error| self.told(&error))?;
         loop {
             let count = match self.stream.read(&mut self.buffer) {
                 Ok(0) => return Err("closed by the server".to_owned()),
                 Ok(count) => count,
-                Err(error) => return Err(format!("no answer: {error}")),
+                Err(error) => return Err(self.told(&error)),
             };
             self.pending.extend_from_slice(self.buffer.get(..count).unwrap_or_default());
             let mut answers = 0;
@@ -231,7 +299,7 @@ impl Requester {
             }
             match answers {
                 0 => {}
-                1 => return Ok(u64::try_from(asked.elapsed().as_nanos()).unwrap_or(u64::MAX)),
+                1 => return Ok(wire::nanos(due.elapsed())),
                 more => return Err(format!("{more} answers to one request")),
             }
         }

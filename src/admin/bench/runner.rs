@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::connections::{self, Connecting, Crowd, LogIns};
+use super::connections::{self, Connecting, Crowd, LogIns, Storm};
 use super::fixed;
 use super::load::{Amount, Effort, Fleet, LoadError};
 use super::plan;
-use super::report::{Latency, Outcome, ServerCost, Setup, per_second};
+use super::report::{Latency, Outcome, ServerCost, Setup, per_second, ratio};
 use super::request::{self, Conversation};
 use super::scenario::{self, Kind, Scenario, Shape};
 use super::server_figures::{self, ProcessFigures};
+use super::shared::Failure;
 use super::wire::Target;
 
 /// What a client library of the official kind gathers before it writes, times two.
@@ -28,6 +29,12 @@ const WARM_UP: Duration = Duration::from_millis(500);
 const IDLE: Duration = Duration::from_secs(2);
 /// Messages a second of the fan-out beside a request/reply.
 const FLOOD_RATE: u64 = 20_000;
+/// How long one phase of it is.
+const FLOOD_STEP: Duration = Duration::from_millis(200);
+/// A thread that was busy for more of the time held the server up.
+const BUSY: f64 = 0.9;
+/// A rate that was reached to less is said.
+const REACHED: f64 = 0.98;
 
 /// What holds for all scenarios of a run.
 #[derive(Debug, Clone)]
@@ -46,8 +53,6 @@ pub struct Settings {
     pub window_bytes: Option<u64>,
     /// Receiving threads.
     pub receivers: usize,
-    /// Silence after which what is missing counts as lost.
-    pub patience: Duration,
 }
 
 impl Settings {
@@ -61,7 +66,6 @@ impl Settings {
             block_bytes: BLOCK_BYTES,
             window_bytes: None,
             receivers: 1,
-            patience: Duration::from_secs(30),
         }
     }
 
@@ -75,7 +79,7 @@ impl Settings {
             window: self.window_bytes.unwrap_or(by_number) / (size + LINE_BYTES),
             rate: self.rate,
             receivers: self.receivers,
-            patience: self.patience,
+            patience: self.target.patience,
         }
     }
 }
@@ -106,12 +110,36 @@ struct Measured {
     /// What CPU time is divided by.
     counted: u64,
     elapsed: Duration,
+    /// How long the busiest thread of ours was busy.
+    busiest: Duration,
     /// What memory is divided by.
     things: Option<u64>,
     subscriptions: u64,
     connections: u64,
     latency: Option<Latency>,
     notes: Vec<String>,
+}
+
+impl Measured {
+    /// Between two moments, of which the first is also that before anybody had connected: nothing yet.
+    const fn between(idle: Moment, after: Moment, elapsed: Duration) -> Self {
+        Self {
+            idle,
+            before: idle,
+            after,
+            setup: Duration::ZERO,
+            published: 0,
+            delivered: 0,
+            counted: 0,
+            elapsed,
+            busiest: Duration::ZERO,
+            things: None,
+            subscriptions: 0,
+            connections: 0,
+            latency: None,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Runs `scenario`; `progress` is called with the share that is done.
@@ -128,7 +156,7 @@ pub fn run_scenario(
         Kind::AuthStorm => auth_storm(settings, scenario, progress),
         Kind::Fixed => fixed_script(settings, scenario, progress),
     }?;
-    Ok(outcome(scenario, measured, settings.rate.is_some()))
+    Ok(outcome(scenario, measured, settings))
 }
 
 fn pub_sub(
@@ -137,13 +165,13 @@ fn pub_sub(
     shape: Shape,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Measured, LoadError> {
-    let plan = plan::plan(scenario, shape, settings.block_bytes);
+    let amount = super::amount(scenario, settings.duration);
+    let plan = plan::plan(scenario, shape, amount, settings.block_bytes)?;
     let idle = Moment::now(settings)?;
     let begun = Instant::now();
     let mut fleet = Fleet::start(&settings.target, &plan, settings.effort(scenario))?;
     let setup = begun.elapsed();
     let ready = Moment::now(settings)?;
-    let amount = super::amount(scenario, settings.duration);
     let warm_up = match amount {
         Amount::Messages(messages) => Amount::Messages((messages / 10).max(1)),
         Amount::Time(_) => Amount::Time(WARM_UP),
@@ -158,19 +186,15 @@ fn pub_sub(
         before.rss_bytes = ready.rss_bytes;
     }
     Ok(Measured {
-        idle,
         before,
-        after,
         setup,
         published: phase.published,
         delivered: phase.delivered,
         counted: phase.published + phase.delivered,
-        elapsed: phase.elapsed,
+        busiest: phase.busiest,
         things: distinct.then_some(plan.subscriptions),
         subscriptions: plan.subscriptions,
-        connections: 0,
-        latency: None,
-        notes: Vec::new(),
+        ..Measured::between(idle, after, phase.elapsed)
     })
 }
 
@@ -181,13 +205,12 @@ fn requests(
     progress: &mut dyn FnMut(f64),
 ) -> Result<Measured, LoadError> {
     let conversation = Conversation {
-        requesters: scenario.publishers.max(1),
-        responders: scenario.subscribers.max(1),
+        requesters: scenario.publishers,
+        responders: scenario.subscribers,
         size: *scenario.size.end(),
         amount: super::amount(scenario, settings.duration),
         warm_up: true,
         rate: settings.rate,
-        patience: settings.patience,
     };
     let idle = Moment::now(settings)?;
     let begun = Instant::now();
@@ -202,62 +225,66 @@ fn requests(
         }
     };
     let mut notes = Vec::new();
+    let failure = Failure::default();
+    let mut talk = || request::converse(&settings.target, &conversation, &failure, &mut measured, progress);
     let answers = if flood {
-        let (answers, note) = beside_a_flood(settings, || {
-            request::converse(&settings.target, &conversation, &mut measured, progress)
-        })?;
+        let (answers, note) = beside_a_flood(settings, &failure, talk)?;
         notes.push(note);
         answers
     } else {
-        request::converse(&settings.target, &conversation, &mut measured, progress)?
+        talk()?
     };
     let count = answers.latency.len();
     Ok(Measured {
-        idle,
         before: before?,
-        after: after?,
         setup,
         published: count,
         delivered: count,
         counted: count,
-        elapsed: answers.elapsed,
-        things: None,
+        busiest: answers.busiest,
         subscriptions: (conversation.requesters + conversation.responders) as u64,
-        connections: 0,
         latency: Some(Latency::from(&answers.latency)),
         notes,
+        ..Measured::between(idle, after?, answers.elapsed)
     })
 }
 
-/// Runs `talk` while a fan-out 1:20 goes on at a steady rate.
+/// Runs `talk` while a fan-out 1:20 goes on at a steady rate. That of the two which fails ends the other:
+/// the talk by its `failure`.
 fn beside_a_flood<T>(
     settings: &Settings,
+    failure: &Failure,
     talk: impl FnOnce() -> Result<T, LoadError>,
 ) -> Result<(T, String), LoadError> {
     use std::sync::atomic::{AtomicBool, Ordering};
     let flood = Scenario { subscribers: 20, ..scenario::base() };
-    let plan = plan::plan(&flood, Shape::Plain, settings.block_bytes);
+    let amount = Amount::Time(FLOOD_STEP);
+    let plan = plan::plan(&flood, Shape::Plain, amount, settings.block_bytes)?;
     let effort = Effort { rate: Some(FLOOD_RATE), ..settings.effort(&flood) };
     let mut fleet = Fleet::start(&settings.target, &plan, effort)?;
     let over = AtomicBool::new(false);
     let (talked, flooded) = std::thread::scope(|scope| {
         let flooding = scope.spawn(|| {
-            let mut delivered = 0;
-            while !over.load(Ordering::Relaxed) {
-                delivered += fleet.phase(Amount::Time(Duration::from_millis(200)), &mut |_| ())?.delivered;
-            }
-            fleet.finish()?;
-            Ok::<u64, LoadError>(delivered)
+            let flood = || {
+                let mut delivered = 0;
+                while !over.load(Ordering::Relaxed) {
+                    delivered += fleet.phase(amount, &mut |_| ())?.delivered;
+                }
+                fleet.finish()?;
+                Ok::<u64, LoadError>(delivered)
+            };
+            flood().inspect_err(|error| failure.set(format!("the fan-out beside it: {error}")))
         });
         let talked = talk();
         over.store(true, Ordering::Relaxed);
         (talked, flooding.join())
     });
+    let talked = talked?;
     let delivered = flooded.map_err(|_| LoadError::Broken("the flood's thread ended early".to_owned()))??;
     let note = format!(
         "server CPU includes the fan-out beside it: {delivered} deliveries, {FLOOD_RATE} messages a second to 20 subscribers"
     );
-    Ok((talked?, note))
+    Ok((talked, note))
 }
 
 fn idle_connections(
@@ -272,7 +299,7 @@ fn idle_connections(
     let before = Moment::now(settings)?;
     std::thread::sleep(IDLE);
     let after = Moment::now(settings)?;
-    let delivering = crowd.deliver_to_each(&settings.target)?;
+    let delivering = crowd.deliver_to_each()?;
     let count = crowd.count();
     let mut notes = Vec::new();
     if possible < scenario.connections {
@@ -283,20 +310,24 @@ fn idle_connections(
     }
     notes.push(format!("server CPU is that of {IDLE:?} of idling; each connection then got a message, within {delivering:.0?}"));
     Ok(Measured {
-        idle,
         before,
-        after,
         setup: connecting.elapsed,
-        published: 0,
-        delivered: 0,
         counted: count,
-        elapsed: IDLE,
         things: Some(count),
         subscriptions: count,
         connections: count,
         latency: Some(Latency::from(&connecting.latency)),
         notes,
+        ..Measured::between(idle, after, IDLE)
     })
+}
+
+fn storm_of(settings: &Settings, scenario: &Scenario) -> Storm {
+    Storm {
+        amount: settings.duration.map_or(Amount::Messages(scenario.connections as u64), Amount::Time),
+        at_once: connections::connections_possible(scenario.publishers),
+        rate: settings.rate,
+    }
 }
 
 fn storm(
@@ -304,25 +335,17 @@ fn storm(
     scenario: &Scenario,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Measured, LoadError> {
-    let at_once = connections::connections_possible(scenario.publishers.max(1));
     let idle = Moment::now(settings)?;
-    let Connecting { latency, elapsed } =
-        connections::storm(&settings.target, scenario.connections, at_once, progress)?;
-    let after = Moment::now(settings)?;
+    let Connecting { latency, elapsed, busiest } =
+        storm_of(settings, scenario).rage(&settings.target, progress)?;
     Ok(Measured {
-        idle,
-        before: idle,
-        after,
-        setup: Duration::ZERO,
         published: latency.len(),
-        delivered: 0,
         counted: latency.len(),
-        elapsed,
-        things: None,
-        subscriptions: 0,
         connections: latency.len(),
+        busiest,
         latency: Some(Latency::from(&latency)),
         notes: vec!["sent/s is connects a second".to_owned()],
+        ..Measured::between(idle, Moment::now(settings)?, elapsed)
     })
 }
 
@@ -331,11 +354,11 @@ fn auth_storm(
     scenario: &Scenario,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Measured, LoadError> {
-    let at_once = connections::connections_possible(scenario.publishers.max(1));
     let idle = Moment::now(settings)?;
-    let LogIns { succeeded: Connecting { latency, elapsed }, failed, failure, others } =
-        connections::auth_storm(&settings.target, scenario.connections, at_once, progress)?;
-    let after = Moment::now(settings)?;
+    let storm = storm_of(settings, scenario);
+    let LogIns { succeeded, failed, failure, others } =
+        storm.rage_beside_another(&settings.target, progress)?;
+    let Connecting { latency, elapsed, busiest } = succeeded;
     let us = Latency::from(&latency);
     let mut notes = vec![
         "the latency is that of a connection that was there before; sent/s is log-ins a second".to_owned(),
@@ -348,19 +371,13 @@ fn auth_storm(
         notes.push(format!("{failed} log-ins failed, the first with: {failure}"));
     }
     Ok(Measured {
-        idle,
-        before: idle,
-        after,
-        setup: Duration::ZERO,
         published: latency.len(),
-        delivered: 0,
         counted: latency.len() + failed,
-        elapsed,
-        things: None,
-        subscriptions: 0,
         connections: latency.len() + failed,
+        busiest,
         latency: Some(Latency::from(&others)),
         notes,
+        ..Measured::between(idle, Moment::now(settings)?, elapsed)
     })
 }
 
@@ -372,25 +389,18 @@ fn fixed_script(
     let idle = Moment::now(settings)?;
     let begun = Instant::now();
     let played = fixed::play(settings, scenario.messages, progress)?;
-    let after = Moment::now(settings)?;
+    let elapsed = begun.elapsed();
     Ok(Measured {
-        idle,
-        before: idle,
-        after,
-        setup: Duration::ZERO,
         published: played.published,
         delivered: played.delivered,
         counted: played.published + played.delivered,
-        elapsed: begun.elapsed(),
-        things: None,
         subscriptions: played.subscriptions,
-        connections: 0,
-        latency: None,
         notes: vec!["goes step by step: its rates mean nothing".to_owned()],
+        ..Measured::between(idle, Moment::now(settings)?, elapsed)
     })
 }
 
-fn outcome(scenario: &Scenario, measured: Measured, paced: bool) -> Outcome {
+fn outcome(scenario: &Scenario, measured: Measured, settings: &Settings) -> Outcome {
     let Measured { idle, before, after, .. } = measured;
     let own = after.own.cpu.saturating_sub(before.own.cpu);
     let server = match (idle.server, before.server, after.server) {
@@ -399,15 +409,24 @@ fn outcome(scenario: &Scenario, measured: Measured, paced: bool) -> Outcome {
         }
         _ => None,
     };
-    // At a fixed rate both sides mostly sleep: nobody holds the other up.
-    let bottleneck = !paced && server.is_some_and(|cost| own.as_secs_f64() > cost.cpu_seconds);
+    let busiest = ratio(measured.busiest.as_secs_f64(), measured.elapsed.as_secs_f64());
+    let bottleneck = busiest > BUSY;
     let mut notes = measured.notes;
     if bottleneck {
         notes.push(format!(
-            "the load generator was the bottleneck: it used {:.2} s of CPU, the server {:.2} s",
-            own.as_secs_f64(),
-            server.map_or(0.0, |cost| cost.cpu_seconds)
+            "the load generator was the bottleneck: one of its threads was busy {:.0} % of the time",
+            busiest.min(1.0) * 100.0
         ));
+    }
+    let published_per_second = per_second(measured.published, measured.elapsed);
+    if let Some(rate) = settings.rate.filter(|rate| published_per_second < *rate as f64 * REACHED) {
+        notes.push(format!("asked for {rate}/s, reached {published_per_second:.0}/s"));
+    }
+    if let (Some(cost), Some(pid)) = (server, settings.server_pid)
+        && cost.cpu_seconds == 0.0
+        && scenario.kind != Kind::Connections
+    {
+        notes.push(format!("process {pid} used no CPU time: is it the server, and did the run last?"));
     }
     let setup_cpu =
         before.server.zip(idle.server).map(|(ready, idle)| ready.cpu.saturating_sub(idle.cpu).as_secs_f64());
@@ -422,12 +441,14 @@ fn outcome(scenario: &Scenario, measured: Measured, paced: bool) -> Outcome {
         published: measured.published,
         delivered: measured.delivered,
         seconds: measured.elapsed.as_secs_f64(),
-        published_per_second: per_second(measured.published, measured.elapsed),
+        asked_per_second: settings.rate,
+        published_per_second,
         delivered_per_second: per_second(measured.delivered, measured.elapsed),
         latency: measured.latency,
         setup: Setup { seconds: measured.setup.as_secs_f64(), server_cpu_seconds: setup_cpu },
         server,
         client_cpu_seconds: own.as_secs_f64(),
+        client_busiest_thread: busiest,
         client_is_bottleneck: bottleneck,
         notes,
     }

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 /// Bytes of one payload at most: what a server can be configured to take.
 const SIZE_MAX: usize = 64 << 20;
+
 /// How a scenario is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -77,6 +78,13 @@ const PLAIN: Scenario = Scenario {
 /// One publisher, one subscriber, one subject, 128 bytes: what the others are variations of.
 pub const fn base() -> Scenario {
     PLAIN
+}
+
+impl Scenario {
+    /// Whether nobody is meant to listen.
+    pub fn is_unheard(&self) -> bool {
+        self.name == "publish"
+    }
 }
 
 /// Every scenario, in the order in which a report shows them.

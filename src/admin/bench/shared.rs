@@ -4,8 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::busy::Crew;
 use super::load::LoadError;
 use super::plan::Total;
+
+/// How long a thread sleeps before it looks whether the others go on.
+const NAP: Duration = Duration::from_millis(50);
 
 /// Counters of one connection, written by its receiver thread.
 #[derive(Debug, Default)]
@@ -39,12 +43,42 @@ pub(super) struct Shared {
     pub(super) received: Vec<AtomicU64>,
     /// When something arrived last, nanoseconds after `born`.
     pub(super) last_arrival: AtomicU64,
+    /// Publishers that are inside a write, which may have to wait for the server.
+    pub(super) writing: AtomicU64,
     /// The run is over: connections may end.
     pub(super) stopping: AtomicBool,
-    /// The first failure, in words.
-    failure: Mutex<Option<String>>,
-    /// Whether there is one.
-    pub(super) failed: AtomicBool,
+    pub(super) failure: Failure,
+    /// The receiving threads.
+    pub(super) receivers: Crew,
+}
+
+/// The first failure of several threads, which ends them all.
+#[derive(Debug, Default)]
+pub struct Failure {
+    why: Mutex<Option<String>>,
+    is_there: AtomicBool,
+}
+
+impl Failure {
+    /// Notes a failure, unless there is one already.
+    pub fn set(&self, why: impl Into<String>) {
+        self.why.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why.into());
+        self.is_there.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody has failed.
+    pub fn is_there(&self) -> bool {
+        self.is_there.load(Ordering::Acquire)
+    }
+
+    /// The failure as an error, if there is one.
+    pub fn check(&self) -> Result<(), LoadError> {
+        if !self.is_there() {
+            return Ok(());
+        }
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Err(LoadError::Broken(why.unwrap_or_default()))
+    }
 }
 
 impl Shared {
@@ -56,9 +90,10 @@ impl Shared {
             published: AtomicU64::new(0),
             received: (0..receivers).map(|_| AtomicU64::new(0)).collect(),
             last_arrival: AtomicU64::new(0),
+            writing: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
-            failure: Mutex::new(None),
-            failed: AtomicBool::new(false),
+            failure: Failure::default(),
+            receivers: Crew::default(),
         }
     }
 
@@ -73,21 +108,27 @@ impl Shared {
     }
 
     /// Ends the run, unless it is over anyway.
-    pub(super) fn fail(&self, why: String) {
-        if self.stopping.load(Ordering::Relaxed) {
-            return;
+    pub(super) fn fail(&self, why: impl Into<String>) {
+        if !self.stopping.load(Ordering::Relaxed) {
+            self.failure.set(why);
         }
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
-        self.failed.store(true, Ordering::Relaxed);
     }
 
-    /// The failure that ended the run, if one did.
-    pub(super) fn check(&self) -> Result<(), LoadError> {
-        if !self.failed.load(Ordering::Relaxed) {
-            return Ok(());
+    /// Deliveries that are missing, as an error.
+    pub(super) fn lost(&self, silence: Duration) -> LoadError {
+        let expected = self.caused.load(Ordering::Relaxed);
+        LoadError::Lost { missing: self.in_flight(), expected, silence }
+    }
+}
+
+/// Sleeps until then, or until somebody has failed.
+pub(super) fn sleep_until(due: Instant, failure: &Failure) {
+    while !failure.is_there() {
+        let left = due.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
         }
-        let why = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Err(LoadError::Broken(why.unwrap_or_default()))
+        std::thread::sleep(left.min(NAP));
     }
 }
 
@@ -108,20 +149,16 @@ impl Watch {
         (shared.published.load(Ordering::Relaxed), shared.last_arrival.load(Ordering::Relaxed))
     }
 
-    /// Fails where the run has, or where nothing was sent or received for too long.
-    pub(super) fn look(&mut self, shared: &Shared) -> Result<(), LoadError> {
-        shared.check()?;
+    /// Fails where the run has; else for how long nothing has been sent or received, where that is longer
+    /// than it may be. Only time in which something `is_awaited` counts: a slow rate has pauses.
+    pub(super) fn look(&mut self, shared: &Shared, is_awaited: bool) -> Result<Option<Duration>, LoadError> {
+        shared.failure.check()?;
         let progress = Self::progress(shared);
-        if progress != self.seen {
+        if progress != self.seen || !is_awaited {
             (self.seen, self.since) = (progress, Instant::now());
-            return Ok(());
+            return Ok(None);
         }
         let silence = self.since.elapsed();
-        if silence <= self.patience {
-            return Ok(());
-        }
-        let expected = shared.caused.load(Ordering::Relaxed);
-        let missing = shared.in_flight();
-        Err(LoadError::Lost { missing, expected, silence })
+        Ok((silence > self.patience).then_some(silence))
     }
 }

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::server::base::base64::Base64;
 
-/// How long a server may take to answer a connect or a PING before it counts as gone.
-pub const ANSWER_WAIT: Duration = Duration::from_secs(30);
+/// How long a server may take to answer a connect or a PING before it counts as gone, unless it is said.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of one protocol line before the peer is taken for something else than a NATS server.
 const LINE_BYTES_MAX: usize = 1 << 20;
 /// The port of a NATS server that was named without one.
@@ -25,6 +25,8 @@ pub struct Target {
     pub address: String,
     /// Who to be.
     pub login: Login,
+    /// How long it may take to answer before it counts as gone.
+    pub patience: Duration,
 }
 
 /// How to prove oneself in CONNECT.
@@ -64,6 +66,14 @@ pub enum WireError {
         /// What the system said.
         source: io::Error,
     },
+    /// It took too long to answer, or to read.
+    #[error("{address}: no answer within {}", in_words(*patience))]
+    Silent {
+        /// The server.
+        address: String,
+        /// How long it was waited for.
+        patience: Duration,
+    },
     /// The server answered, but with a refusal or with something that is not NATS.
     #[error("{address}: {said}")]
     Refused {
@@ -96,10 +106,13 @@ impl Target {
         if name.is_empty() || name.contains(':') && !bracketed {
             return Err(refuse());
         }
-        Ok(Self { address: format!("{name}:{port}"), login })
+        Ok(Self { address: format!("{name}:{port}"), login, patience: PATIENCE })
     }
 
-    fn io(&self, source: io::Error) -> WireError {
+    pub(super) fn io(&self, source: io::Error) -> WireError {
+        if matches!(source.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) {
+            return WireError::Silent { address: self.address.clone(), patience: self.patience };
+        }
         WireError::Io { address: self.address.clone(), source }
     }
 
@@ -118,6 +131,20 @@ impl Target {
         }
         Ok(format!("CONNECT {connect}\r\nPING\r\n"))
     }
+}
+
+/// A span as people say it: `3 s`, `1.5 s`, `200 ms`.
+pub(super) fn in_words(span: Duration) -> String {
+    match span.as_millis() {
+        ms if ms < 1_000 => format!("{ms} ms"),
+        ms if ms % 1_000 < 100 || ms >= 10_000 => format!("{} s", ms / 1_000),
+        ms => format!("{:.1} s", ms as f64 / 1e3),
+    }
+}
+
+/// A span in nanoseconds.
+pub(super) fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Login {
@@ -184,9 +211,11 @@ fn greet(target: &Target) -> Result<(TcpStream, Value), WireError> {
         .map_err(|error| target.io(error))?
         .next()
         .ok_or_else(|| WireError::Address(target.address.clone()))?;
-    let mut stream = TcpStream::connect_timeout(&address, ANSWER_WAIT).map_err(|error| target.io(error))?;
+    let mut stream =
+        TcpStream::connect_timeout(&address, target.patience).map_err(|error| target.io(error))?;
     stream.set_nodelay(true).map_err(|error| target.io(error))?;
-    stream.set_read_timeout(Some(ANSWER_WAIT)).map_err(|error| target.io(error))?;
+    stream.set_read_timeout(Some(target.patience)).map_err(|error| target.io(error))?;
+    stream.set_write_timeout(Some(target.patience)).map_err(|error| target.io(error))?;
     let line = LineReader::default().next(&mut stream).map_err(|error| target.io(error))?;
     let Some(info) = line.strip_prefix("INFO ") else {
         return Err(target.refused(format!("expected INFO from a NATS server, got {line:?}")));
@@ -203,7 +232,7 @@ pub fn ping(target: &Target, stream: &mut TcpStream) -> Result<(), WireError> {
 }
 
 fn await_pong(target: &Target, stream: &mut TcpStream) -> Result<(), WireError> {
-    stream.set_read_timeout(Some(ANSWER_WAIT)).map_err(|error| target.io(error))?;
+    stream.set_read_timeout(Some(target.patience)).map_err(|error| target.io(error))?;
     let mut lines = LineReader::default();
     loop {
         let line = lines.next(stream).map_err(|error| target.io(error))?;
@@ -390,7 +419,11 @@ mod tests {
 
     #[track_caller]
     fn check_target(text: &str, address: &str, login: Login) {
-        assert_eq!(Target::parse(text).unwrap(), Target { address: address.to_owned(), login }, "{text}");
+        assert_eq!(
+            Target::parse(text).unwrap(),
+            Target { address: address.to_owned(), login, patience: PATIENCE },
+            "{text}"
+        );
     }
 
     #[test]
@@ -426,6 +459,12 @@ mod tests {
         assert_eq!(names(Login::from_nkey_file(&seed).unwrap()), ["nkey", "sig"]);
         assert!(Login::from_creds_file(&seed).is_err());
         assert!(Login::from_nkey_file("nothing").is_err());
+    }
+
+    #[test]
+    fn spans_read_well() {
+        let words = [3_000, 1_540, 3_040, 200, 65_300].map(|ms| in_words(Duration::from_millis(ms)));
+        assert_eq!(words, ["3 s", "1.5 s", "3 s", "200 ms", "65 s"]);
     }
 
     const STREAM: &[u8] = b"INFO {}\r\nMSG a 1 5\r\nhello\r\nMSG a 1 5\r\nMSG \r\r\nPING\r\nMSG a.b 22 _R 0\r\n\r\n\

@@ -382,12 +382,7 @@ fn activation(import: &Import, exporter: &Claimed, importer: &str, now: Timestam
         return Activation::NotNeeded;
     }
     match good_activation(import, export, exporter, importer, now) {
-        Some(claim) => {
-            let seconds = u64::try_from(claim.envelope.expires).ok().filter(|&seconds| seconds > 0);
-            Activation::Good(
-                seconds.map(|seconds| Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000))),
-            )
-        }
+        Some(claim) => Activation::Good(claim.envelope.ends()),
         None => Activation::Bad,
     }
 }
@@ -407,9 +402,7 @@ fn good_activation(
     let is_trusted = account.is_empty()
         || *account == exporter.claims().envelope.subject
             && exporter.signer(&claim.envelope.issuer).is_some();
-    let expires = claim.envelope.expires;
-    let is_over =
-        expires != 0 && u64::try_from(expires).is_ok_and(|expires| expires <= now.nanos() / 1_000_000_000);
+    let is_over = claim.envelope.ends().is_some_and(|end| end <= now);
     let is_revoked = export.revocations.is_revoked(&claim.envelope.subject, claim.envelope.issued_at);
     let is_good = is_trusted && !claim.validate(now).is_blocking(true) && !is_over && !is_revoked;
     is_good.then_some(claim)

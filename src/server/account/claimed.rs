@@ -11,9 +11,6 @@ use crate::server::config::options::{
 use crate::server::jwt::{self, AccountClaims, ResponseKind, Sampling, UserScope};
 use crate::server::protocol::subject::is_valid_publish;
 
-/// Nanoseconds of a second.
-const SECOND_NANOS: u64 = 1_000_000_000;
-
 /// The claims that an account in use was made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
@@ -62,8 +59,7 @@ impl Claimed {
     /// When it is over, if ever.
     #[must_use]
     pub fn expires(&self) -> Option<Timestamp> {
-        let seconds = u64::try_from(self.claims.envelope.expires).ok().filter(|&seconds| seconds > 0)?;
-        Some(Timestamp::from_nanos(seconds.saturating_mul(SECOND_NANOS)))
+        self.claims.envelope.ends()
     }
 
     /// Whether it is over.

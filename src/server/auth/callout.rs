@@ -386,7 +386,8 @@ fn place(rules: &Rules<'_>, user: &mut UserClaims, find: &dyn Fn(&str) -> Target
             let (name, own) = (user.account().to_owned(), own.claims());
             let allowed = &own.nats.authorization.allowed_accounts;
             let may = name == own.envelope.subject
-                || allowed.iter().any(|one| *one == name || one == jwt::EVERYBODY);
+                || allowed.contains(&name)
+                || matches!(allowed.as_slice(), [one] if one == jwt::EVERYBODY);
             if !may {
                 return Err(Refusal::new(format!(
                     "account {} not permitted as valid account option for auth callout for account {asked}",
@@ -428,8 +429,7 @@ fn connection_types(names: &[String]) -> Option<Vec<ConnectionType>> {
 
 /// When a user's time is over: that of its claims, or that of day.
 fn expiry(user: &UserClaims, left: Option<Duration>, now: Timestamp) -> Option<Timestamp> {
-    let at = u64::try_from(user.envelope.expires).ok().filter(|&seconds| seconds > 0);
-    let at = at.map(|seconds| Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000)));
+    let at = user.envelope.ends();
     [at, left.map(|left| now + left)].into_iter().flatten().min()
 }
 

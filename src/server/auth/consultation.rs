@@ -12,7 +12,7 @@ use super::callout::{
     self, AskError, CALLOUT_SUBJECT, Circumstances, Missing, Question, Rules, ServerKeys, Target,
 };
 use super::decide::{Decision, Refusal, RefusalReason, Told};
-use super::grant::{Grant, Labels};
+use super::grant::{ClaimedUser, Grant, Labels};
 use super::identity::Identity;
 use super::permission::Permissions;
 use crate::server::account::{Account, Claimed, Registry, permissions};
@@ -89,9 +89,9 @@ impl Delegation {
         }
     }
 
-    /// What the server's own verdict is worth for a client that calls itself `identity` and stands in
-    /// `account`. Who was refused still stands in the global one.
-    pub fn standing(&self, identity: &Identity, account: &Account) -> Standing {
+    /// What the server's own verdict is worth for a client that was looked up as `user`, see
+    /// [`super::Policy::looked_up`], and stands in `account`. Who was refused still stands in the global one.
+    pub fn standing(&self, user: Option<&str>, account: &Account) -> Standing {
         let own_users = match &self.rule {
             Rule::Configured(described) => {
                 let name: &str = account.name();
@@ -103,7 +103,8 @@ impl Delegation {
             }
             Rule::Claimed(claimed) => &claimed.claims().nats.authorization.auth_users,
         };
-        if own_users.iter().any(|user| user == identity.name()) { Standing::Own } else { Standing::Delegated }
+        let is_own = user.is_some_and(|user| own_users.iter().any(|own| own == user));
+        if is_own { Standing::Own } else { Standing::Delegated }
     }
 
     /// The account of the service.
@@ -202,6 +203,10 @@ impl Consultation {
             Some(described) => Some(Arc::new(Permissions::compile(&described))),
             None => delegation.default_permissions.get(&**account.name()).cloned(),
         };
+        grant.by_service = account.claimed().map(|claimed| {
+            // What the client showed of itself was no proof, whatever it is now.
+            Box::new(ClaimedUser { is_bearer: false, ..*ClaimedUser::new(user, &claimed) })
+        });
         grant.expires = admitted.expires;
         let is_by_signing_key = !user.nats.issuer_account.is_empty();
         let signer = if is_by_signing_key { &user.envelope.issuer } else { &**account.name() };
@@ -318,7 +323,7 @@ mod tests {
         ] {
             let (delegation, accounts) = delegation(allowed);
             let account = accounts.find(account).unwrap();
-            let got = delegation.standing(&Identity::User(user.into()), &account);
+            let got = delegation.standing(Some(user), &account);
             assert_eq!(got, want, "{allowed:?} {user} {}", account.name());
         }
     }

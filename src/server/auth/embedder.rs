@@ -12,8 +12,9 @@ use crate::server::protocol::connect::ConnectOptions;
 /// Decides instead of the server who may connect, and as whom.
 ///
 /// It replaces all that a configuration says about users. It is asked at each CONNECT, and again for every
-/// connection at each reload. The call comes on a thread that may block; a few of them run at once, and a
-/// connection that waits for its answer holds up no other.
+/// connection at each reload; who is connected stays so until the answer. The call comes on a thread that may
+/// block; some dozens of them wait at once, and a connection that waits for its answer holds up no other. An
+/// answer that never comes keeps its thread: give up in time.
 ///
 /// ```
 /// use natsx::server::auth::{Admission, Authenticator, Login};

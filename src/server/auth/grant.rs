@@ -7,6 +7,7 @@ use super::permission::Permissions;
 use super::policy::User;
 use crate::server::account::{Account, Claimed};
 use crate::server::base::clock::Timestamp;
+use crate::server::jwt::UserClaims;
 
 /// What a connection is, may do and how long.
 #[derive(Debug, Clone)]
@@ -31,6 +32,9 @@ pub struct Grant {
     pub labels: Option<Box<Labels>>,
     /// The user that claims made of it, if they did.
     pub claimed: Option<Box<ClaimedUser>>,
+    /// The user that a service's answer made of it, if it is of an account with claims: they may change what
+    /// it is, but are not its own.
+    pub by_service: Option<Box<ClaimedUser>>,
 }
 
 /// What claims call a user.
@@ -63,6 +67,23 @@ pub struct ClaimedUser {
     pub has_default_permissions: bool,
 }
 
+impl ClaimedUser {
+    /// What stays known of a user of the account with these claims.
+    pub(super) fn new(user: &UserClaims, account: &Arc<Claimed>) -> Box<Self> {
+        let is_by_signing_key = !user.nats.issuer_account.is_empty();
+        Box::new(Self {
+            key: user.envelope.subject.as_str().into(),
+            name: user.envelope.name.as_str().into(),
+            tags: user.nats.about.tags.clone().into(),
+            account: Arc::clone(account),
+            issued_at: user.envelope.issued_at,
+            is_bearer: user.nats.rights.bearer_token,
+            signing_key: is_by_signing_key.then(|| user.envelope.issuer.as_str().into()),
+            has_default_permissions: user.nats.rights.permissions.is_unset(),
+        })
+    }
+}
+
 /// Limits of one user; `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UserLimits {
@@ -86,6 +107,7 @@ impl Grant {
             signed_by: None,
             labels: None,
             claimed: None,
+            by_service: None,
         }
     }
 

@@ -12,6 +12,10 @@ pub(super) fn verify(key: &str, nonce: &str, signature: &str) -> Result<(), Stri
     if signature.is_empty() {
         return Err("Signature missing".to_owned());
     }
+    // Who was given nothing to sign can have signed nothing: that signature would serve for ever.
+    if nonce.is_empty() {
+        return Err("Signature not verified".to_owned());
+    }
     let signature = Base64::Url
         .decode(signature.as_bytes())
         .or_else(|_| Base64::Standard.decode(signature.as_bytes()))
@@ -56,6 +60,13 @@ mod tests {
         ] {
             assert_eq!(verify(key, "nonce", &signature), Err(want.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_signature_of_nothing_proves_nothing() {
+        let pair = KeyPair::new_user();
+        let signature = Base64::Url.encode(&pair.sign(b"").unwrap());
+        assert_eq!(verify(&pair.public_key(), "", &signature), Err("Signature not verified".to_owned()));
     }
 
     proptest! {

@@ -17,9 +17,6 @@ use crate::server::base::quote::quote;
 use crate::server::config::options::ConnectionType;
 use crate::server::jwt::{self, TemplateValues, UserClaims, Window};
 
-/// Nanoseconds of a second.
-const SECOND_NANOS: u64 = 1_000_000_000;
-
 /// What ends a decision early.
 enum Stop {
     /// The client may not connect.
@@ -187,7 +184,6 @@ fn granted(
 ) -> Grant {
     let rights = &user.nats.rights;
     let own = permissions(&rights.permissions);
-    let by_default = own.is_none();
     let described = own.or_else(|| claimed.default_permissions());
     Grant {
         permissions: described.map(|described| Arc::new(Permissions::compile(&described))),
@@ -195,16 +191,7 @@ fn granted(
             subscriptions: limit(rights.limits.nats.subscriptions),
             payload: limit(rights.limits.nats.payload),
         },
-        claimed: Some(Box::new(ClaimedUser {
-            key: user.envelope.subject.as_str().into(),
-            name: user.envelope.name.as_str().into(),
-            tags: user.nats.about.tags.into(),
-            account: Arc::clone(claimed),
-            issued_at: user.envelope.issued_at,
-            is_bearer: rights.bearer_token,
-            signing_key: (!user.nats.issuer_account.is_empty()).then(|| user.envelope.issuer.as_str().into()),
-            has_default_permissions: by_default,
-        })),
+        claimed: Some(ClaimedUser::new(&user, claimed)),
         ..Grant::open(account, identity, proxy)
     }
 }
@@ -216,8 +203,7 @@ fn limit(claimed: i64) -> Option<u32> {
 
 /// When a user's time is over: that of its claims, or that of day.
 fn expiry(user: &UserClaims, left: Option<Duration>, now: Timestamp) -> Option<Timestamp> {
-    let at = u64::try_from(user.envelope.expires).ok().filter(|&seconds| seconds > 0);
-    let at = at.map(|seconds| Timestamp::from_nanos(seconds.saturating_mul(SECOND_NANOS)));
+    let at = user.envelope.ends();
     [at, left.map(|left| now + left)].into_iter().flatten().min()
 }
 

@@ -143,6 +143,13 @@ fn a_window_ends_a_connection_before_its_claims_do() {
 }
 
 #[test]
+fn a_time_before_the_epoch_is_over() {
+    let world = World::new(|_| ());
+    let grant = world.grant(&shown(world.user(|claims| claims.envelope.expires = -1)));
+    assert_eq!(grant.expires, Some(Timestamp::default()));
+}
+
+#[test]
 fn an_account_that_is_not_in_use_is_looked_up_first() {
     let world = World::without_account(Options::default());
     let said = shown(world.user(|_| ()));

@@ -39,6 +39,11 @@ pub enum Work {
 }
 
 impl Work {
+    /// Whether it waits for others rather than computes.
+    pub const fn is_question(&self) -> bool {
+        matches!(self, Self::Ask { .. })
+    }
+
     /// Does it, on a thread that may be kept busy.
     pub fn run(self) -> Decision {
         match self {

@@ -29,6 +29,7 @@ use crate::server::delivery::Courier;
 use crate::server::interest::Subscription;
 use crate::server::net::PeerCertificate;
 use crate::server::protocol::error::{CloseReason, WireError};
+use crate::server::protocol::subject_rules::SubjectRules;
 
 /// Random bytes of a nonce.
 const NONCE_BYTES: usize = 11;
@@ -115,6 +116,10 @@ impl ClientSession {
         looked_up: Option<&Result<(), Box<str>>>,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
+        // Whatever was asked before counts no more.
+        if let Some(access) = &mut self.access {
+            access.waiting = None;
+        }
         let said = self.profile.options();
         let access = self.access.as_deref();
         let policy = self.context.policy.load_full();
@@ -157,9 +162,12 @@ impl ClientSession {
         }
     }
 
+    /// Waits for a decision. Who is in already stays what it is meanwhile; others are not read from.
     pub(super) fn wait_for(&mut self, waiting: Waiting) {
+        if waiting.why != Why::Reload {
+            self.phase = Phase::AwaitAuth;
+        }
         self.access.get_or_insert_default().waiting = Some(waiting);
-        self.phase = Phase::AwaitAuth;
     }
 
     /// Does what follows from a verdict that stands.
@@ -307,6 +315,10 @@ impl ClientSession {
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
         let left = Arc::clone(&self.account);
+        if self.sids.len() > 0 && !Arc::ptr_eq(&left, &grant.account) {
+            // Its subscriptions belong where it was: it comes back as what it is now.
+            return Err(CloseReason::ClientClosed);
+        }
         if self.account.move_to(&grant.account).is_err() {
             let error = WireError::AccountConnectionsExceeded;
             self.error(format_args!("{error}"));
@@ -321,6 +333,7 @@ impl ClientSession {
         self.take_limits(&options, grant.limits);
         let is_plain = grant.user.is_none()
             && grant.claimed.is_none()
+            && grant.by_service.is_none()
             && grant.proxy.is_none()
             && grant.expires.is_none();
         match &mut self.access {
@@ -334,16 +347,33 @@ impl ClientSession {
     pub(super) fn take_permissions(&mut self, permissions: Option<Arc<Permissions>>) {
         let is_same = match (&self.permissions, &permissions) {
             (None, None) => true,
-            (Some(own), Some(new)) => Arc::ptr_eq(own, new),
+            // What has been noted under the same rules goes on counting.
+            (Some(own), Some(new)) => Arc::ptr_eq(own, new) || own.described() == new.described(),
             _ => false,
         };
         if is_same {
             return;
         }
         self.repeat_allowed = false;
-        self.outbound.guard_answers(permissions.as_ref().and_then(|permissions| permissions.answers()));
+        let filter = permissions.as_ref().and_then(|permissions| self.filter_of_own(permissions));
+        self.filters_deliveries = filter.is_some();
+        let answers = permissions.as_ref().and_then(|permissions| permissions.answers());
+        self.outbound.set_guard(filter, answers);
         self.permissions = permissions;
-        self.filters_deliveries = false;
+    }
+
+    /// The filter that the client's subscriptions need under other permissions. Those that are not allowed at all
+    /// get nothing from now on: nobody may deliver to them once the old filter is gone.
+    fn filter_of_own<'p>(&self, permissions: &'p Permissions) -> Option<&'p Arc<SubjectRules>> {
+        let rules = permissions.subscribe();
+        let (allowed, denied): (Vec<_>, Vec<_>) =
+            self.sids.all().into_iter().partition(|held| rules.allow_subscribe(held.subject(), held.queue()));
+        self.account.interest().remove_batch(&denied);
+        for subscription in &denied {
+            subscription.close();
+        }
+        let needs_filter = allowed.iter().any(|held| rules.filter_deliveries(held.subject(), held.queue()));
+        needs_filter.then_some(rules)
     }
 
     /// Before `subscription` exists: has what is denied inside of it kept out.
@@ -387,15 +417,16 @@ impl ClientSession {
         }
     }
 
-    /// The user that claims made of it.
+    /// The user that claims made of it, its own or those of a service's answer.
     pub(super) fn claimed_user(&self) -> Option<&ClaimedUser> {
-        self.access.as_ref()?.grant.as_ref()?.claimed.as_deref()
+        let grant = self.access.as_ref()?.grant.as_ref()?;
+        grant.claimed.as_deref().or(grant.by_service.as_deref())
     }
 
     /// The account's claims that the client keeps to.
     pub(super) fn remember_claims(&mut self, claimed: Arc<Claimed>) {
         let grant = self.access.as_mut().and_then(|access| access.grant.as_mut());
-        if let Some(user) = grant.and_then(|grant| grant.claimed.as_mut()) {
+        if let Some(user) = grant.and_then(|grant| grant.claimed.as_mut().or(grant.by_service.as_mut())) {
             user.account = claimed;
         }
     }
@@ -431,11 +462,14 @@ impl ClientSession {
             if !self.connected && self.phase != Phase::Active {
                 // It has not introduced itself where it has to: the reference does not wait for that.
                 let required = self.context.policy.load().is_required();
-                return if required {
-                    Err(self.violation(now, &Refusal::violation(Identity::Nobody), courier))
-                } else {
-                    Ok(())
-                };
+                if required {
+                    return Err(self.violation(now, &Refusal::violation(Identity::Nobody), courier));
+                }
+                if matches!(self.phase, Phase::AwaitConnect(_)) {
+                    self.phase = Phase::Active;
+                }
+                self.limits.awaits_connect = false;
+                return Ok(());
             }
         }
         self.judge(now, why, courier)
@@ -452,6 +486,10 @@ impl ClientSession {
     /// Whether the client goes by the name of a user that is no more, or belongs elsewhere now.
     fn has_moved(&self) -> bool {
         let policy = self.context.policy.load();
+        if policy.is_custom() {
+            // Its users are known to the embedder alone, who is asked again.
+            return false;
+        }
         let user = match self.identity() {
             Identity::Nobody | Identity::Token | Identity::Jwt(_) => return false,
             Identity::Nkey(key) => policy.nkey(&key).cloned(),

@@ -193,7 +193,6 @@ impl ClientSession {
                 user_name,
                 permissions,
                 expires: self.expires().map(|at| at.since(now)),
-                ..UserInfo::default()
             },
             Asked::Directly => UserInfo { permissions, ..UserInfo::default() },
         };

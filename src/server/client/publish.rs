@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::announce::Asked;
+use super::reserved::refusal;
 use super::session::ClientSession;
 use crate::server::base::clock::Timestamp;
 use crate::server::delivery::{Courier, Manner, Message, Origin};
@@ -11,15 +12,6 @@ use crate::server::protocol::encode;
 use crate::server::protocol::error::WireError;
 use crate::server::protocol::op::Publish;
 use crate::server::protocol::subject;
-
-/// Subjects of replies that find their way back over gateways: only servers publish to them.
-const GATEWAY_REPLY_PREFIX: &[u8] = b"_GR_.";
-/// Subjects of consensus groups: only the system account publishes to them.
-const RAFT_PREFIX: &[u8] = b"$NRG.";
-/// Replies of service imports.
-const SERVICE_REPLY_PREFIX: &[u8] = b"_R_.";
-/// Acknowledgements of consumers.
-const ACK_PREFIX: &[u8] = b"$JS.ACK.";
 
 impl ClientSession {
     /// Handles one publish; says whether so much is staged that it should be sent before going on.
@@ -44,7 +36,7 @@ impl ClientSession {
                 }
             }
         }
-        if let Some(refusal) = refusal(subject, reply, self.speaks_in_system()) {
+        if let Some(refusal) = refusal(subject, reply, || self.speaks_in_system()) {
             return self.refuse_publish(refusal, courier);
         }
         if self.profile.verbose {
@@ -78,7 +70,7 @@ impl ClientSession {
         let asked = (!reply.is_empty()).then(|| self.asks_for_user_info(subject)).flatten();
         if let Some(asked) = asked {
             self.answer_user_info(asked, now, reply, courier);
-        } else if delivered.count == 0 && awaits_count {
+        } else if delivered.count == Some(0) && awaits_count {
             self.say_no_responders(subject, reply, courier);
         }
         delivered.stage_full
@@ -128,27 +120,4 @@ impl ClientSession {
         let out = courier.stage(&self.outbound).own();
         encode::no_responders(out, reply, own.sid(), subject);
     }
-}
-
-/// Why a publish is refused, if it is.
-fn refusal<'a>(subject: &'a [u8], reply: &'a [u8], in_system: bool) -> Option<WireError<'a>> {
-    // Nearly no subject begins like the reserved ones.
-    if matches!(subject.first(), Some(b'_' | b'$'))
-        && (goes_beyond(subject, GATEWAY_REPLY_PREFIX) || (!in_system && subject.starts_with(RAFT_PREFIX)))
-    {
-        return Some(WireError::PublishDenied { subject });
-    }
-    let reserved = [SERVICE_REPLY_PREFIX, ACK_PREFIX, GATEWAY_REPLY_PREFIX];
-    if matches!(reply.first(), Some(b'_' | b'$'))
-        && (reply.starts_with(SERVICE_REPLY_PREFIX)
-            || reserved.iter().any(|prefix| goes_beyond(reply, prefix)))
-    {
-        return Some(WireError::ReplyDenied { reply });
-    }
-    None
-}
-
-/// Whether `subject` has the prefix and something behind it.
-fn goes_beyond(subject: &[u8], prefix: &[u8]) -> bool {
-    subject.len() > prefix.len() && subject.starts_with(prefix)
 }

@@ -431,6 +431,8 @@ impl Session for ClientSession {
             _ if self.expires().is_some_and(|until| until <= now) => {
                 return Err(self.authentication_expired(courier));
             }
+            // Its PONG would not be read.
+            Phase::AwaitAuth => return Ok(()),
             _ => {}
         }
         let Some(action) = self.ping.at_deadline(now, self.ping_rules) else { return Ok(()) };
@@ -458,7 +460,8 @@ impl Session for ClientSession {
     fn deadline(&self) -> Option<Timestamp> {
         let until = match self.phase {
             Phase::AwaitPreamble(until) | Phase::AwaitConnect(until) => Some(until),
-            Phase::AwaitAuth | Phase::Active => self.expires(),
+            Phase::AwaitAuth => return self.expires(),
+            Phase::Active => self.expires(),
         };
         let ping = self.ping.deadline();
         Some(until.map_or(ping, |until| until.min(ping)))

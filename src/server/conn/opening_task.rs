@@ -14,7 +14,9 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use rustls::ServerConfig;
@@ -110,7 +112,7 @@ pub fn start<S: Opens>(
     let connection = Connection::new(context, transport, outbound, session);
     tokio::spawn(async move {
         let mut task = OpeningTask { connection, opening, early: Vec::new() };
-        match task.run().await {
+        match task.run_guarded().await {
             Ok(()) => task.connection.go_on_from(&task.early),
             Err(reason) => task.connection.finish(reason).await,
         }
@@ -125,6 +127,24 @@ struct OpeningTask<S> {
 }
 
 impl<S: Opens> OpeningTask<S> {
+    /// [`Self::run`]; a panic in it closes this connection and no other.
+    async fn run_guarded(&mut self) -> Result<(), CloseReason> {
+        let outcome = {
+            let mut run = std::pin::pin!(self.run());
+            poll_fn(|context| {
+                catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context)))
+                    .map_or_else(|_| Poll::Ready(None), |polled| polled.map(Some))
+            })
+            .await
+        };
+        outcome.unwrap_or_else(|| {
+            let label = self.connection.outbound.label();
+            let logger = &self.connection.context.logger;
+            logger.error(format_args!("{label} - Internal error, closing this connection"));
+            Err(CloseReason::InternalClient)
+        })
+    }
+
     /// Opens the connection unless somebody asks for its end.
     async fn run(&mut self) -> Result<(), CloseReason> {
         let outbound = Arc::clone(&self.connection.outbound);

@@ -263,9 +263,7 @@ impl<S: Session> Connection<S> {
     /// Sends what a call to the session staged, and draws the consequences of its outcome.
     fn settle(&mut self, outcome: Result<Next, CloseReason>, courier: &mut Courier) -> Next {
         let mut stalling = self.flush(courier);
-        if !self.session.reads()
-            && let Some(errand) = self.session.take_errand()
-        {
+        if let Some(errand) = self.session.take_errand() {
             match *errand {
                 Errand { work: Work::Consult(consultation), answer } => {
                     let (owner, context) = (Arc::clone(&self.outbound), Arc::clone(&self.context));
@@ -347,13 +345,14 @@ impl<S: Session> Connection<S> {
         if reason == CloseReason::SlowConsumerPendingBytes {
             self.context.slow.overflowed(&self.outbound, &self.context.logger);
         }
+        // First of all: whoever reads that it is closed may count on its place being free.
+        self.context.table.remove(self.outbound.id());
         self.context.logger.debug(format_args!(
             "{} - {} connection closed: {}",
             self.outbound.label(),
             self.outbound.kind(),
             reason.text()
         ));
-        self.context.table.remove(self.outbound.id());
         let now = self.context.clock.now();
         self.guarded(|connection, worker| {
             connection.session.closed(now, reason, &mut worker.courier);

@@ -9,20 +9,30 @@ use tokio::sync::Semaphore;
 
 use crate::server::auth::Errand;
 use crate::server::outbound::{Notices, Outbound};
+use crate::server::protocol::error::CloseReason;
 
 /// Errands that are done at once, for so many cores: half of them stay free for connections.
 const CORES_PER_ERRAND: usize = 2;
 
+/// Questions to an embedder that wait for its answer at once: they cost a thread each, but hardly a core.
+const QUESTIONS_MAX: usize = 32;
+
 /// The turns of errands. First come, first served.
 #[derive(Debug)]
 pub struct Verifiers {
+    /// For what keeps a core busy.
     turns: Arc<Semaphore>,
+    /// For what waits for others.
+    questions: Arc<Semaphore>,
 }
 
 impl Default for Verifiers {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { turns: Arc::new(Semaphore::new((cores / CORES_PER_ERRAND).max(1))) }
+        Self {
+            turns: Arc::new(Semaphore::new((cores / CORES_PER_ERRAND).max(1))),
+            questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+        }
     }
 }
 
@@ -41,18 +51,29 @@ impl Verifiers {
         done.await.ok()
     }
 
-    /// Does `errand` when its turn comes, then tells `owner`. Nobody is told who has stopped waiting.
+    /// Does `errand` when its turn comes, then tells `owner`. Nobody is told who has stopped waiting; who had
+    /// to wait and has hung up meanwhile gets no turn.
     #[expect(clippy::disallowed_methods, reason = "the place where errands start")]
     pub(super) fn start(&self, errand: Box<Errand>, owner: &Arc<Outbound>) {
-        let (turns, owner) = (Arc::clone(&self.turns), Arc::clone(owner));
+        let turns = Arc::clone(if errand.work.is_question() { &self.questions } else { &self.turns });
+        let owner = Arc::clone(owner);
         tokio::spawn(async move {
             let Errand { work, mut answer } = *errand;
-            let turn = tokio::select! {
-                turn = turns.acquire_owned() => turn,
-                () = answer.closed() => return,
+            let turn = if let Ok(turn) = Arc::clone(&turns).try_acquire_owned() {
+                turn
+            } else {
+                let turn = tokio::select! {
+                    turn = turns.acquire_owned() => turn,
+                    () = answer.closed() => return,
+                };
+                // An error would say that the semaphore is closed, which it never is.
+                let Ok(turn) = turn else { return };
+                if owner.peer_has_ended() {
+                    owner.request_close(CloseReason::ClientClosed);
+                    return;
+                }
+                turn
             };
-            // An error would say that the semaphore is closed, which it never is.
-            let Ok(turn) = turn else { return };
             let done = tokio::task::spawn_blocking(move || {
                 let decision = work.run();
                 drop(turn);
@@ -71,7 +92,12 @@ mod tests {
     use super::*;
     use crate::server::account::Account;
     use crate::server::auth::{Decision, Given, Grant, Identity, Secret, Work};
+    use crate::server::config::options::WriteTimeout;
     use crate::server::interest::SharedInterest;
+    use crate::server::net::Transport;
+    use crate::server::outbound::OutboundRules;
+    use crate::server::protocol::op::Kind;
+    use std::time::Duration;
 
     fn errand(given: &str) -> (Box<Errand>, tokio::sync::oneshot::Receiver<Decision>) {
         let account = Arc::new(Account::new("A", SharedInterest::new()));
@@ -92,6 +118,29 @@ mod tests {
             let decision = decision.await.unwrap();
             assert_eq!(matches!(decision, Decision::Accepted(_)), accepted, "{given}");
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_while_others_are_served_takes_no_turn() {
+        let verifiers = Verifiers::default();
+        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+        let rules = OutboundRules {
+            pending_bytes_max: 1000,
+            closes: true,
+            write_deadline: Duration::from_secs(1),
+            write_timeout: WriteTimeout::Default,
+        };
+        let owner = Arc::new(Outbound::new(1, Kind::Client, Arc::new(Transport::InProcess(ours)), rules));
+        let all = Arc::clone(&verifiers.turns).acquire_many_owned(verifiers.turns.available_permits() as u32);
+        let held = all.await.unwrap();
+        let (errand, decision) = errand("secret");
+        verifiers.start(errand, &owner);
+        // It begins to wait.
+        tokio::task::yield_now().await;
+        drop(theirs);
+        drop(held);
+        assert!(decision.await.is_err());
+        assert_eq!(owner.close_reason(), Some(CloseReason::ClientClosed));
     }
 
     #[tokio::test]

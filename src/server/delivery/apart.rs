@@ -54,7 +54,7 @@ impl Courier {
         self.crossings_left = before.or(Some(CROSSINGS_MAX));
         let count = self.visit(result, &visit);
         self.crossings_left = before.and(self.crossings_left);
-        Delivered { count, stage_full: self.stage.is_full() }
+        Delivered { count: Some(count), stage_full: self.stage.is_full() }
     }
 
     /// Takes the message to all who want it where it is now; gives how many took it.

@@ -11,10 +11,11 @@ use crate::server::log::{Logger, trace_line};
 use crate::server::outbound::{SharedPayload, Stage};
 
 /// What delivering a message came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delivered {
-    /// Deliveries staged, or to be staged with the messages gathered before.
-    pub count: usize,
+    /// Receivers that took it. None while it waits in a run: they are asked when that ends, and some may
+    /// be closed or hear no echo. What is to be answered by the count asks for [`Manner::at_once`].
+    pub count: Option<usize>,
     /// So much is staged that it should be sent before more is read.
     pub stage_full: bool,
 }
@@ -42,7 +43,7 @@ impl Courier {
         let Self { stage, cache, rng, run, .. } = self;
         let result = cache.lookup(origin.account.interest(), message.subject);
         if result.is_empty() {
-            return Delivered::default();
+            return Delivered { count: Some(0), stage_full: false };
         }
         if result.has_detours() {
             let result = Arc::clone(result);
@@ -50,7 +51,7 @@ impl Courier {
             return self.deliver_apart(&result, origin, message, manner);
         }
         if run.gather(stage, result, origin, message, &manner) {
-            return Delivered { count: result.plain.len(), stage_full: run.is_full() || stage.is_full() };
+            return Delivered { count: None, stage_full: run.is_full() || stage.is_full() };
         }
         let shared = message.share(result.fanout());
         let home = Home::Here(origin.account.interest());
@@ -66,7 +67,7 @@ impl Courier {
             let mut members = (start..count).chain(0..start).filter_map(|at| group.members.get(at));
             let _ = members.any(|member| round.deliver(member));
         }
-        Delivered { count: round.count, stage_full: round.stage.is_full() }
+        Delivered { count: Some(round.count), stage_full: round.stage.is_full() }
     }
 }
 

@@ -90,7 +90,7 @@ impl Internal {
             logger: &self.logger,
             log,
         };
-        occasion.courier.deliver(&origin, &message, manner).count
+        occasion.courier.deliver(&origin, &message, manner).count.unwrap_or_default()
     }
 }
 

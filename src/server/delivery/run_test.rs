@@ -307,8 +307,10 @@ fn scene(wishes: Vec<Wish>, steps: Vec<Step>) -> Scene {
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
+    // Some are too large for a run.
+    let body_bytes = prop_oneof![8 => 0_usize..300, 1 => 8180_usize..9500];
     prop_oneof![
-        12 => (0..SUBJECTS.len(), prop::option::weighted(0.3, 0_usize..4), 0_usize..300, any::<bool>(), 1_usize..9)
+        12 => (0..SUBJECTS.len(), prop::option::weighted(0.3, 0_usize..4), body_bytes, any::<bool>(), 1_usize..9)
             .prop_map(|(subject, header_bytes, body_bytes, reply, times)| {
                 Step::Publish { subject, header_bytes, body_bytes, reply, times }
             }),
@@ -388,6 +390,21 @@ fn header_blocks_are_left_out_for_who_does_not_take_them() {
 fn large_block_is_sent_before_it_grows_on() {
     let large = Step::Publish { subject: 0, header_bytes: None, body_bytes: 8000, reply: false, times: 80 };
     check(&scene(vec![wish(1, 1, 0), wish(2, 1, 0)], vec![large]));
+}
+
+#[test]
+fn payload_too_large_for_a_run_keeps_its_place() {
+    let large =
+        |times| Step::Publish { subject: 0, header_bytes: None, body_bytes: 9 << 10, reply: false, times };
+    let steps = vec![publish(0, 5), large(1), publish(0, 5), large(3), publish(0, 1), large(1)];
+    check(&scene(vec![wish(1, 1, 0), wish(2, 1, 0)], steps));
+}
+
+#[test]
+fn message_for_a_queue_group_keeps_its_place() {
+    let in_group = Wish { queue: true, ..wish(2, 3, 0) };
+    let steps = vec![publish(0, 5), publish(2, 1), publish(0, 5), publish(2, 3), publish(0, 2)];
+    check(&scene(vec![wish(1, 4, 0), in_group], steps));
 }
 
 #[test]

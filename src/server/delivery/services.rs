@@ -231,5 +231,5 @@ fn without_info(block: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[path = "crossing_test.rs"]
+#[path = "services_test.rs"]
 mod tests;

@@ -14,6 +14,9 @@ use super::operator::OperatorClaims;
 use super::token::{VERSION, decode};
 use super::user::UserClaims;
 
+/// Nanoseconds of a second.
+const SECOND_NANOS: u64 = 1_000_000_000;
+
 /// What all claims have. Times are Unix seconds, 0 for none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Envelope {
@@ -40,6 +43,13 @@ impl Envelope {
     #[must_use]
     pub fn is_self_signed(&self) -> bool {
         self.issuer == self.subject
+    }
+
+    /// When they are void, if ever. A time before the epoch is over.
+    #[must_use]
+    pub fn ends(&self) -> Option<Timestamp> {
+        let seconds = u64::try_from(self.expires).unwrap_or(0);
+        (self.expires != 0).then(|| Timestamp::from_nanos(seconds.saturating_mul(SECOND_NANOS)))
     }
 
     pub(super) fn validate(&self, now: Timestamp, findings: &mut Findings) {

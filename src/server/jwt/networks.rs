@@ -1,5 +1,6 @@
 //! Networks that users connect from, in CIDR notation.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use crate::server::base::quote::quote;
@@ -80,11 +81,9 @@ impl Field for List<'_> {
         if let Some(text) = value.text() {
             self.0.clear();
             let text = text.to_lowercase();
-            for network in text.split(',').map(str::trim).filter(|network| !network.is_empty()) {
-                if !self.0.iter().any(|known| known == network) {
-                    self.0.push(network.to_owned());
-                }
-            }
+            let mut known = HashSet::new();
+            let networks = text.split(',').map(str::trim).filter(|network| !network.is_empty());
+            self.0.extend(networks.filter(|network| known.insert(*network)).map(str::to_owned));
             return;
         }
         let is_list = value.is_null()

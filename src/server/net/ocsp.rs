@@ -357,3 +357,67 @@ pub fn fuzz_ocsp(data: &[u8]) {
     }
     let _ = (responders(data), must_staple(data), is_authority(data), is_issued_by(data, data));
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rcgen::{CertificateParams, CustomExtension, KeyPair};
+
+    use super::*;
+
+    fn certificate(extensions: &[(&[u64], Vec<u8>)]) -> Vec<u8> {
+        let mut params = CertificateParams::default();
+        for (oid, content) in extensions {
+            params.custom_extensions.push(CustomExtension::from_oid_content(oid, content.clone()));
+        }
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn certificates_say_whom_to_ask_and_whether_a_staple_is_demanded() {
+        const ACCESS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 1];
+        const FEATURE: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 24];
+        let uri = |uri: &str| {
+            let ocsp: &[u8] = &[0x06, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 1];
+            der::element(der::SEQUENCE, &[ocsp, &der::element(0x86, &[uri.as_bytes()])])
+        };
+        let access = der::element(der::SEQUENCE, &[&uri("http://a/"), &uri("ldap://b"), &uri("https://c")]);
+        let asked = certificate(&[(ACCESS, access), (FEATURE, vec![0x30, 3, 2, 1, 5])]);
+        assert_eq!(
+            (responders(&asked), must_staple(&asked)),
+            (vec!["http://a/".into(), "https://c".into()], true)
+        );
+        let other = certificate(&[(FEATURE, vec![0x30, 3, 2, 1, 17])]);
+        assert_eq!((responders(&other), must_staple(&other)), (Vec::new(), false));
+    }
+
+    #[test]
+    fn times_are_those_of_the_standard() {
+        assert_eq!(time(b"19700101000100Z"), Some(60));
+        for wrong in [&b"19700101000100"[..], b"1970010100010Z", b"19701301000100Z", b"1970010100010aZ", b""]
+        {
+            assert_eq!(time(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn responders_that_refuse_say_why() {
+        for (status, want) in
+            [(1, "malformed"), (3, "try later"), (6, "unauthorized"), (9, "unknown OCSP status")]
+        {
+            let refused = der::element(der::SEQUENCE, &[&der::element(der::ENUMERATED, &[&[status]])]);
+            assert_eq!(Basic::read(&refused).err(), Some(AnswerError::Responder(want)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_answer_or_none(data: Vec<u8>, parts: Vec<Vec<u8>>, tag: u8) {
+            fuzz_ocsp(&data);
+            let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+            let typed = der::element(tag, &parts);
+            let good = der::element(der::ENUMERATED, &[&[0]]);
+            fuzz_ocsp(&der::element(der::SEQUENCE, &[&good, &der::element(der::explicit(0), &[&typed])]));
+        }
+    }
+}

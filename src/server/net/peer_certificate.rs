@@ -258,3 +258,71 @@ pub fn fuzz_peer_certificate(data: &[u8]) {
             (subject.text(), subject.full_text(), subject.domain_components(), subject.distinguished_name());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rcgen::{CertificateParams, DistinguishedName as Names, DnType, KeyPair, SanType};
+
+    use super::*;
+
+    const UID: &[u64] = &[0, 9, 2342, 19_200_300, 100, 1, 1];
+    const DC: &[u64] = &[0, 9, 2342, 19_200_300, 100, 1, 25];
+
+    fn facts(subject: &[(DnType, &str)], names: Vec<SanType>) -> PeerCertificate {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = Names::new();
+        subject.iter().for_each(|(kind, value)| params.distinguished_name.push(kind.clone(), *value));
+        params.subject_alt_names = names;
+        let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        PeerCertificate::from_der(made.der()).unwrap()
+    }
+
+    #[test]
+    fn subject_is_shown_as_go_shows_it() {
+        let subject = |subject: &[(DnType, &str)]| facts(subject, vec![]).subject;
+        let ann = subject(&[
+            (DnType::CustomDnType(DC.to_vec()), "example"),
+            (DnType::CommonName, "a,b "),
+            (DnType::CustomDnType(UID.to_vec()), "7"),
+            (DnType::OrganizationName, "#1"),
+        ]);
+        assert_eq!(ann.text(), "CN=a\\,b\\ ,O=\\#1");
+        let uid = "0.9.2342.19200300.100.1.1=#130137";
+        let dc = "0.9.2342.19200300.100.1.25=#13076578616d706c65";
+        assert_eq!(ann.full_text(), format!("CN=a\\,b\\ ,O=\\#1,{uid},{dc}"));
+        assert_eq!(ann.domain_components(), "DC=example");
+        assert_eq!(ann.distinguished_name(), None, "a user id has no short name");
+        assert_eq!((subject(&[]).text(), subject(&[]).full_text()), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn subject_compares_with_names_as_written() {
+        let subject = [(DnType::OrganizationName, "ex"), (DnType::CommonName, "ann")];
+        let name = facts(&subject, vec![]).subject.distinguished_name().unwrap();
+        assert!(name.matches(&DistinguishedName::parse("CN=ann, O=ex").unwrap()));
+    }
+
+    #[test]
+    fn alternative_names_are_told_by_their_kind() {
+        let names = vec![
+            SanType::Rfc822Name("ann@example.com".try_into().unwrap()),
+            SanType::DnsName("a.example".try_into().unwrap()),
+            SanType::URI("spiffe://example/ann".try_into().unwrap()),
+            SanType::IpAddress([127, 0, 0, 1].into()),
+        ];
+        let facts = facts(&[], names);
+        assert_eq!(facts.emails, ["ann@example.com"]);
+        assert_eq!(
+            (facts.dns_names, facts.uris),
+            (vec!["a.example".into()], vec!["spiffe://example/ann".into()])
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_certificate_or_none(data: Vec<u8>) {
+            fuzz_peer_certificate(&data);
+        }
+    }
+}

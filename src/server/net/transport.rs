@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -51,6 +52,20 @@ impl Transport {
             Self::Tls(tls) => Some(tls),
             Self::Tcp(_) | Self::InProcess(_) => None,
         }
+    }
+
+    /// Whether the peer sends nothing any more, whatever of it has not been read.
+    pub fn has_ended(&self) -> bool {
+        let descriptor = match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::InProcess(stream) => stream.as_fd(),
+            Self::Tls(tls) => return tls.under().has_ended(),
+        };
+        let ends = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        let mut asked = [PollFd::new(&descriptor, ends)];
+        let no_wait = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let answered = rustix::event::poll(&mut asked, Some(&no_wait)).is_ok();
+        answered && asked.iter().any(|answer| answer.revents().intersects(ends))
     }
 
     /// Ready once bytes can be read or the peer has closed.

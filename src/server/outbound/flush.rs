@@ -276,7 +276,7 @@ mod tests {
         let first = vec![b'a'; 512 << 10];
         assert_eq!(outbound.flush(&mut staged(&first)), Flushed::Blocked);
         assert_eq!(outbound.flush(&mut staged(b"later")), Flushed::Done);
-        let mut received = 0;
+        let mut received = Vec::new();
         // The write task's part, by hand: a turn at a time, while the peer reads.
         while let Some(mut turn) = outbound.next_turn() {
             while !turn.chunks.is_empty() {
@@ -284,13 +284,84 @@ mod tests {
                 turn.chunks.advance(sent.bytes);
                 outbound.turn_progress(turn.chunks.bytes());
                 let waiting = outbound.stats().pending_bytes;
-                received += read(&mut peer, (first.len() + 5 - waiting - received).min(64 << 10)).len();
+                let sent = first.len() + 5 - waiting;
+                received.extend(read(&mut peer, (sent - received.len()).min(64 << 10)));
             }
         }
-        let last = read(&mut peer, first.len() + 5 - received);
-        assert!(last.ends_with(b"alater") || last == b"later");
+        received.extend(read(&mut peer, first.len() + 5 - received.len()));
+        assert!(received == [first.as_slice(), b"later"].concat());
         assert_eq!(outbound.flush(&mut staged(b"x")), Flushed::Done);
         assert_eq!(read(&mut peer, 1), b"x");
+    }
+
+    /// A parcel of which the socket takes only a part, and during whose write another thread sends `other`.
+    struct Interrupted<'a> {
+        outbound: &'a Outbound,
+        bytes: &'a [u8],
+        taken: usize,
+        socket_full: bool,
+        other: &'a [u8],
+    }
+
+    impl Parcel for Interrupted<'_> {
+        fn counts(&self) -> (u64, u64) {
+            (1, 0)
+        }
+
+        fn write(&self, transport: &Transport) -> io::Result<Sent> {
+            assert_eq!(self.outbound.flush(&mut staged(self.other)), Flushed::Done);
+            let sent = write(transport, &[IoSlice::new(&self.bytes[..self.taken])])?;
+            Ok(Sent { socket_full: self.socket_full, ..sent })
+        }
+
+        fn queue_rest(&self, written: usize, queue: &mut Chunks) {
+            queue.copy(&self.bytes[written..]);
+        }
+    }
+
+    /// What a write task would send, turn by turn, on a socket that takes everything.
+    fn take_turns(outbound: &Outbound) {
+        while let Some(mut turn) = outbound.next_turn() {
+            let sent = write(&turn.transport, &turn.chunks.slices()).unwrap();
+            turn.chunks.advance(sent.bytes);
+            assert!(turn.chunks.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn rest_of_a_write_goes_before_what_others_sent_meanwhile() {
+        for (taken, socket_full) in [(0, true), (3, true), (6, true), (0, false), (3, false), (6, false)] {
+            let (outbound, mut peer) = pair();
+            let first =
+                Interrupted { outbound: &outbound, bytes: b"FIRST\n", taken, socket_full, other: b"LATER\n" };
+            let want = if socket_full { Flushed::Blocked } else { Flushed::Done };
+            assert_eq!(outbound.send(&first), want);
+            if socket_full {
+                assert_eq!(outbound.flush(&mut staged(b"LAST\n")), Flushed::Done);
+                take_turns(&outbound);
+            } else {
+                assert_eq!(outbound.flush(&mut staged(b"LAST\n")), Flushed::Done);
+            }
+            assert_eq!(read(&mut peer, 17), b"FIRST\nLATER\nLAST\n", "{taken} bytes taken, {socket_full}");
+            assert_eq!((outbound.stats().pending_bytes, outbound.stats().messages), (0, 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_somebody_writes_waits_once_and_in_order() {
+        let (outbound, mut peer) = pair();
+        outbound.change(|pending| pending.writing = true);
+        let mut blocks = staged(b"two ");
+        blocks.splice(Bytes::from_static(b"three "));
+        assert_eq!(outbound.flush(&mut staged(b"one ")), Flushed::Done);
+        assert_eq!(outbound.flush(&mut blocks), Flushed::Done);
+        let block = Addressed { bytes: b"four ", messages: 1, payload_bytes: 0 };
+        assert_eq!(outbound.send(&block), Flushed::Done);
+        assert_eq!(outbound.stats().pending_bytes, 19);
+        take_turns(&outbound);
+        assert_eq!(read(&mut peer, 19), b"one two three four ");
+        assert_eq!(outbound.flush(&mut staged(b"end")), Flushed::Done);
+        assert_eq!(read(&mut peer, 3), b"end");
     }
 
     #[tokio::test]

@@ -102,17 +102,19 @@ impl Answers {
 }
 
 impl Outbound {
-    /// Starts with other permissions: nothing is kept from the receiver until [`Self::filter_deliveries`],
-    /// and it may answer by `answers`, if it needs that.
-    pub fn guard_answers(&self, answers: Option<Answers>) {
-        let is_guarded = answers.is_some();
-        *self.guard.lock() = answers.map(|answers| Box::new(Guard { filter: None, answers: Some(answers) }));
+    /// Puts other permissions in force, all at once: what `filter` denies is kept from the receiver, and it may
+    /// answer by `answers`, if it needs that.
+    pub fn set_guard(&self, filter: Option<&Arc<SubjectRules>>, answers: Option<Answers>) {
+        let mut guard = self.guard.lock();
+        let is_guarded = filter.is_some() || answers.is_some();
+        *guard = is_guarded.then(|| Box::new(Guard { filter: filter.cloned(), answers }));
         self.set_guarded(is_guarded);
     }
 
     /// Keeps from the receiver what `filter` denies. Called before a subscription exists that needs it.
     pub fn filter_deliveries(&self, filter: &Arc<SubjectRules>) {
-        self.guard.lock().get_or_insert_default().filter = Some(Arc::clone(filter));
+        let mut guard = self.guard.lock();
+        guard.get_or_insert_default().filter = Some(Arc::clone(filter));
         self.set_guarded(true);
     }
 
@@ -218,13 +220,26 @@ mod tests {
     }
 
     #[test]
+    fn other_permissions_come_all_at_once() {
+        let outbound = Outbound::detached(1);
+        let rules =
+            |denied: &str| Arc::new(SubjectRules::new(None, SetEntry::parse(denied).into_iter().collect()));
+        outbound.set_guard(Some(&rules("a")), Some(answers(None, None)));
+        outbound.note_reply(b"r", at(0));
+        assert!(outbound.keeps_out(b"a", None) && outbound.may_answer(b"r", at(0)));
+        outbound.set_guard(Some(&rules("b")), None);
+        assert!(!outbound.keeps_out(b"a", None) && outbound.keeps_out(b"b", None));
+        assert!(!outbound.may_answer(b"r", at(0)));
+    }
+
+    #[test]
     fn a_guard_is_seen_from_outside() {
         let outbound = Outbound::detached(1);
         assert!(!outbound.standing().is_guarded() && !outbound.keeps_out(b"secret", None));
         let rules = SubjectRules::new(None, SetEntry::parse("secret").into_iter().collect());
         outbound.filter_deliveries(&Arc::new(rules));
         assert!(outbound.standing().is_guarded() && outbound.keeps_out(b"secret", None));
-        outbound.guard_answers(None);
+        outbound.set_guard(None, None);
         assert!(!outbound.standing().is_guarded());
     }
 }

@@ -187,6 +187,12 @@ impl Outbound {
         transport.tls()?.state()
     }
 
+    /// Whether the peer sends nothing any more.
+    pub fn peer_has_ended(&self) -> bool {
+        let transport = self.pending.lock().transport.clone();
+        transport.is_some_and(|transport| transport.has_ended())
+    }
+
     /// What kind of connection this is.
     pub fn kind(&self) -> Kind {
         self.kind

@@ -3,7 +3,7 @@
 use nkeys::KeyPair;
 
 use super::super::index::Policy;
-use super::super::simulated::{Simulated, keys, signed, token as unsigned};
+use super::super::simulated::{Simulated, keys, signed, token as unsigned, trusted};
 use super::super::store::{Deletion, Store};
 use super::super::store_task::perform;
 use super::*;
@@ -44,7 +44,8 @@ impl Office {
             for action in out {
                 match action {
                     Action::Order(order, ticket) => {
-                        events.insert(0, Event::Done(ticket, perform(&mut self.store, order, NOW)));
+                        events
+                            .insert(0, Event::Done(ticket, perform(&mut self.store, &trusted(), order, NOW)));
                     }
                     Action::Log(_, text) => log.push(text),
                     action => done.push(action),

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::stamp::TOKEN_BYTES_MAX;
@@ -16,6 +16,8 @@ use super::stamp::TOKEN_BYTES_MAX;
 const DIR_MODE: u32 = 0o700;
 /// Permissions of a new file, before the umask. Reference: 0600.
 const FILE_MODE: u32 = 0o600;
+/// Opening does not wait for somebody at the other end.
+const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
 /// Directories inside each other that are looked through.
 const DEPTH_MAX: usize = 8;
 
@@ -83,6 +85,11 @@ impl Folder {
         Ok(Self { root, changed: BTreeSet::new() })
     }
 
+    /// Whether others than the owner may put files here.
+    pub fn others_may_write(&self) -> bool {
+        self.root.metadata().is_ok_and(|folder| folder.permissions().mode() & 0o022 != 0)
+    }
+
     /// The directory as an absolute path.
     pub fn root(&self) -> &Path {
         &self.root
@@ -111,7 +118,11 @@ impl Disk for Folder {
 
     #[expect(clippy::disallowed_methods, reason = "files of claims are this file's job")]
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        let file = File::open(self.path(name))?;
+        // A pipe of that name must not hold anybody up.
+        let file = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(self.path(name))?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
         let mut bytes = Vec::new();
         // One byte more, so that what is too long shows.
         file.take(TOKEN_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
@@ -121,8 +132,12 @@ impl Disk for Folder {
     #[expect(clippy::disallowed_methods, reason = "files of claims are this file's job")]
     fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(name);
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&path)?;
+        // Always a new one: what stands there may be a link to elsewhere, or for others to read.
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
         self.names_changed(&path);
         file.write_all(bytes)?;
         file.sync_data()
@@ -182,8 +197,6 @@ fn gather(folder: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) ->
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests look at the files they made")]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -215,6 +228,31 @@ mod tests {
         folder.remove("a").unwrap();
         folder.sync().unwrap();
         assert_eq!(folder.read("a").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_link_is_not_written_through_and_a_pipe_is_no_file() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open(&temp.path().join("jwt")).unwrap();
+        let elsewhere = temp.path().join("elsewhere");
+        std::fs::write(&elsewhere, "precious").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder.path("x")).unwrap();
+        folder.write("x", b"1").unwrap();
+        assert_eq!(std::fs::read(&elsewhere).unwrap(), b"precious");
+        assert_eq!(folder.read("x").unwrap(), b"1");
+        let pipe = folder.path("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        assert_eq!(folder.read("pipe").unwrap_err().to_string(), "not a regular file");
+        assert!(!folder.others_may_write());
+        std::fs::set_permissions(folder.root(), std::fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(folder.others_may_write());
     }
 
     #[test]

@@ -31,14 +31,6 @@ pub fn delete_request(payload: &[u8]) -> Result<DeleteRequest, String> {
     Ok(DeleteRequest { subject: claims.envelope.subject, issuer: claims.envelope.issuer, accounts })
 }
 
-/// Whether a token that another server sent may be kept.
-///
-/// # Errors
-/// Why not. (The reference looks only where claims of the account are there already.)
-pub fn check_foreign(token: &str) -> Result<(), String> {
-    decode_generic(token).map(drop).map_err(|error| error.to_string())
-}
-
 fn text(payload: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(payload)
 }

@@ -8,9 +8,12 @@ use nkeys::KeyPair;
 
 use super::disk::Disk;
 use super::key::AccountKey;
+use crate::server::account::Trust;
 use crate::server::base::base64::Base64;
+use crate::server::base::clock::Timestamp;
+use crate::server::config::options::{self, Options};
 use crate::server::jwt::fixtures::NOW;
-use crate::server::jwt::{AccountClaims, sign};
+use crate::server::jwt::{AccountClaims, Limits, sign};
 
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
@@ -144,8 +147,26 @@ pub(super) fn keys<const N: usize>() -> [AccountKey; N] {
     std::array::from_fn(|at| KEYS[at])
 }
 
-/// Signed claims of this account that say nothing.
+/// The operator of these tests.
+pub(super) fn operator() -> KeyPair {
+    static SEED: LazyLock<String> = LazyLock::new(|| KeyPair::new_operator().seed().unwrap());
+    KeyPair::from_seed(&SEED).unwrap()
+}
+
+/// Whom a server trusts that has this operator.
+pub(super) fn trusted() -> Trust {
+    let operator = options::Operator { key: operator().public_key(), ..options::Operator::default() };
+    Trust::of(&Options { operators: vec![operator], ..Options::default() }).unwrap()
+}
+
+/// Claims of this account that say nothing, signed by this key.
+pub(super) fn signed_by(key: &KeyPair, account: &AccountKey, now: Timestamp) -> String {
+    let mut claims = AccountClaims::new(account.as_str());
+    claims.nats.limits = Limits::none();
+    sign(&mut claims, key, now).unwrap()
+}
+
+/// The same, signed by the operator now.
 pub(super) fn signed(key: &AccountKey) -> String {
-    let mut claims = AccountClaims::new(key.as_str());
-    sign(&mut claims, &KeyPair::new_operator(), NOW).unwrap()
+    signed_by(&operator(), key, NOW)
 }

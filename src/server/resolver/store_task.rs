@@ -6,15 +6,16 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::disk::Disk;
-use super::heads;
 use super::index::Sum;
 use super::key::AccountKey;
 use super::pack;
 use super::store::{Found, LoadError, Store, StoreError};
+use crate::server::account::Trust;
 use crate::server::base::clock::{Clock, Timestamp};
 use crate::server::base::io_text::io_text;
 
@@ -22,6 +23,9 @@ use crate::server::base::io_text::io_text;
 pub const ORDERS_MAX: usize = 256;
 /// Accounts whose claims one order reads.
 pub const PEEKS_MAX: usize = 64;
+
+/// How far ahead another server's clock may be.
+const CLOCK_SKEW_MAX: Duration = Duration::from_secs(3600);
 
 /// What the thread is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,19 +118,20 @@ impl Orders {
 /// The system gives no thread.
 pub fn start<D: Disk + Send + 'static>(
     store: Store<D>,
+    trust: Trust,
     clock: Arc<dyn Clock>,
 ) -> io::Result<(Orders, JoinHandle<()>)> {
     let (sender, orders) = mpsc::channel(ORDERS_MAX);
     let builder = std::thread::Builder::new().name("claims".to_owned());
-    let handle = builder.spawn(move || run(store, &*clock, orders))?;
+    let handle = builder.spawn(move || run(store, &trust, &*clock, orders))?;
     Ok((Orders(sender), handle))
 }
 
-fn run<D: Disk>(mut store: Store<D>, clock: &dyn Clock, mut orders: mpsc::Receiver<Envelope>) {
+fn run<D: Disk>(mut store: Store<D>, trust: &Trust, clock: &dyn Clock, mut orders: mpsc::Receiver<Envelope>) {
     let mut batch = Vec::new();
     while orders.blocking_recv_many(&mut batch, ORDERS_MAX) > 0 {
         let now = clock.now();
-        let perform = |Envelope { order, done }| (done, perform(&mut store, order, now));
+        let perform = |Envelope { order, done }| (done, perform(&mut store, trust, order, now));
         let outcomes: Vec<(oneshot::Sender<Outcome>, Outcome)> = batch.drain(..).map(perform).collect();
         let synced = store.sync().map_err(|error| io_text(&error));
         for (done, outcome) in outcomes {
@@ -150,12 +155,12 @@ fn if_synced(outcome: Outcome, synced: &Result<(), String>) -> Outcome {
 }
 
 /// Does one order; what it changed is on the disk after the next sync.
-pub(super) fn perform<D: Disk>(store: &mut Store<D>, order: Order, now: Timestamp) -> Outcome {
+pub(super) fn perform<D: Disk>(store: &mut Store<D>, trust: &Trust, order: Order, now: Timestamp) -> Outcome {
     match order {
         Order::Load(key) => Outcome::Loaded(store.load(&key, now)),
         Order::Save(key, token) => Outcome::Saved(store.save(&key, &token, now)),
-        Order::SaveIfNewer(key, token) => Outcome::Saved(save_foreign(store, &key, &token, now)),
-        Order::Merge(lines) => merge(store, &lines, now),
+        Order::SaveIfNewer(key, token) => Outcome::Saved(save_foreign(store, trust, &key, &token, now)),
+        Order::Merge(lines) => merge(store, trust, &lines, now),
         Order::Delete(keys) => delete(store, &keys),
         Order::List => Outcome::Listed(store.list(now)),
         Order::Peek(keys) => {
@@ -172,11 +177,11 @@ pub(super) fn perform<D: Disk>(store: &mut Store<D>, order: Order, now: Timestam
     }
 }
 
-fn merge<D: Disk>(store: &mut Store<D>, lines: &str, now: Timestamp) -> Outcome {
+fn merge<D: Disk>(store: &mut Store<D>, trust: &Trust, lines: &str, now: Timestamp) -> Outcome {
     let (before, mut changed, mut error) = (store.sum(), Vec::new(), None);
     for line in pack::lines(lines) {
         let kept = line.map_err(|error| error.to_string()).and_then(|(key, token)| {
-            let kept = save_foreign(store, &key, token, now);
+            let kept = save_foreign(store, trust, &key, token, now);
             kept.map(|is_new| is_new.then_some(key)).map_err(|error| error.to_string())
         });
         match kept {
@@ -190,9 +195,11 @@ fn merge<D: Disk>(store: &mut Store<D>, lines: &str, now: Timestamp) -> Outcome 
     Outcome::Merged { changed, before, after: store.sum(), error }
 }
 
-/// Keeps what another server has, if it is newer and its signer signed it.
+/// Keeps what another server has, if it is newer and somebody who is trusted signed it. (The reference keeps
+/// what anybody signed: one message would replace an account's claims on every server, for good.)
 fn save_foreign<D: Disk>(
     store: &mut Store<D>,
+    trust: &Trust,
     key: &AccountKey,
     token: &str,
     now: Timestamp,
@@ -200,8 +207,17 @@ fn save_foreign<D: Disk>(
     if !store.is_newer(key, token) {
         return Ok(false);
     }
-    heads::check_foreign(token).map_err(StoreError::Foreign)?;
+    let verified = trust.verify(key.as_str(), token, now);
+    let issued_at = verified.map_err(|error| StoreError::Foreign(error.to_string()))?.envelope.issued_at;
+    // Nothing would ever be newer.
+    if issued_at > seconds(now + CLOCK_SKEW_MAX) {
+        return Err(StoreError::Foreign("claims of the future".to_owned()));
+    }
     store.save(key, token, now)
+}
+
+fn seconds(moment: Timestamp) -> i64 {
+    i64::try_from(moment.nanos() / 1_000_000_000).unwrap_or(i64::MAX)
 }
 
 fn delete<D: Disk>(store: &mut Store<D>, keys: &[AccountKey]) -> Outcome {
@@ -223,10 +239,11 @@ mod tests {
     use nkeys::KeyPair;
 
     use super::super::index::Policy;
-    use super::super::simulated::{Simulated, signed, token};
+    use super::super::simulated::{Simulated, operator, signed, signed_by, token, trusted};
     use super::super::store::Deletion;
     use super::*;
     use crate::server::base::clock::ManualClock;
+    use crate::server::jwt::fixtures::NOW;
 
     const FULL: Policy = Policy { limit: usize::MAX, evicts: false, ttl: None };
 
@@ -235,9 +252,10 @@ mod tests {
     }
 
     fn thread(disk: Simulated) -> (Orders, JoinHandle<()>) {
-        let now = Timestamp::default();
-        let (store, _) = Store::open(disk, FULL, Deletion::Removes, now).unwrap();
-        start(store, Arc::new(ManualClock::default())).unwrap()
+        let (store, _) = Store::open(disk, FULL, Deletion::Removes, NOW).unwrap();
+        let clock = ManualClock::default();
+        clock.advance(Duration::from_nanos(NOW.nanos()));
+        start(store, trusted(), Arc::new(clock)).unwrap()
     }
 
     async fn ask(orders: &Orders, order: Order) -> Outcome {
@@ -278,13 +296,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_signed_is_not_taken_from_other_servers() {
+    async fn what_nobody_trusted_signed_is_not_taken_from_other_servers() {
         let (orders, _handle) = thread(Simulated::default());
         let a = key();
-        let wrong = StoreError::Foreign("claim failed V2 signature verification".to_owned());
         let forged = format!("{}AAAA", &signed(&a)[..signed(&a).len() - 4]);
-        let kept = ask(&orders, Order::SaveIfNewer(a, forged)).await;
-        assert_eq!(kept, Outcome::Saved(Err(wrong)));
+        let by_a_stranger = signed_by(&KeyPair::new_operator(), &a, NOW);
+        let of_the_future = signed_by(&operator(), &a, NOW + Duration::from_secs(7200));
+        for (wrong, why) in [
+            (forged, "claim failed V2 signature verification"),
+            (by_a_stranger, "account validation failed"),
+            (of_the_future, "claims of the future"),
+        ] {
+            let kept = ask(&orders, Order::SaveIfNewer(a, wrong)).await;
+            assert_eq!(kept, Outcome::Saved(Err(StoreError::Foreign(why.to_owned()))));
+        }
         assert_eq!(ask(&orders, Order::SaveIfNewer(a, signed(&a))).await, Outcome::Saved(Ok(true)));
     }
 

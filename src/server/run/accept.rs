@@ -70,8 +70,11 @@ fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<Socket
     let from = peer.map_or_else(|| "pipe".to_owned(), |peer| peer.to_string());
     outbound.set_label(format!("{from} - cid:{id}").into());
     let connections_max = usize::try_from(options.max_connections).unwrap_or(0);
+    // Before the session looks at options and policy: a reload either finds it in the table or has put the
+    // new ones there already.
+    let is_admitted = conn.table.insert(&outbound, connections_max);
     let mut session = ClientSession::new(Arc::clone(context), Arc::clone(&outbound), peer, conn.clock.now());
-    if !conn.table.insert(&outbound, connections_max) {
+    if !is_admitted {
         // Where TLS comes first, there is no INFO before it.
         let greets = opening.is_none_or(|opening| opening.first == HandshakeFirst::Off);
         session.refuse_connection(greets);

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::resolver_task::Parts;
+use crate::server::account::Trust;
 use crate::server::base::clock::{Clock, SystemClock};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
@@ -57,10 +58,10 @@ pub(super) async fn open(options: &Options, clock: &SystemClock) -> Result<Optio
             opened.parts.web = Some(web);
         }
         Resolver::Full(dir) => {
-            opened.keep("all", &dir.dir, Keeping::full(dir), &preloads, clock)?;
+            opened.keep("all", &dir.dir, Keeping::full(dir), &preloads, trust(options), clock)?;
         }
         Resolver::Cache(dir) => {
-            opened.keep("some", &dir.dir, Keeping::cache(dir), &preloads, clock)?;
+            opened.keep("some", &dir.dir, Keeping::cache(dir), &preloads, trust(options), clock)?;
         }
     }
     Ok(Some(opened))
@@ -74,23 +75,27 @@ impl Opened {
         path: &Path,
         keeping: Keeping,
         preloads: &[(AccountKey, String)],
+        trust: Trust,
         clock: &SystemClock,
     ) -> Result<(), String> {
         let refused = |error: std::io::Error| format!("mkdir {}: {}", path.display(), io_text(&error));
         let folder = Folder::open(path).map_err(refused)?;
         self.notice =
             Some(format!("Managing {how_many} jwt in exclusive directory {}", folder.root().display()));
+        let shared = folder.others_may_write();
+        let warning = format!("others may write to the directory {}", folder.root().display());
         let now = clock.now();
         let opened = Store::open(folder, keeping.policy, keeping.deletion, now).map_err(refused)?;
         let (mut store, found) = opened;
         self.damaged = found.damaged;
+        self.damaged.extend(shared.then_some(warning));
         for (key, token) in preloads {
             if let Err(error) = store.save_if_newer(key, token, now) {
                 self.damaged.push(format!("preloaded claims of {key} are not kept: {error}"));
             }
         }
         store.sync().map_err(refused)?;
-        let (orders, _) = store_task::start(store, Arc::new(clock.clone())).map_err(refused)?;
+        let (orders, _) = store_task::start(store, trust, Arc::new(clock.clone())).map_err(refused)?;
         self.parts.orders = Some(orders);
         self.parts.sync_interval = keeping.interval;
         self.parts.expiry_check = Some(keeping.expiry_check);
@@ -121,6 +126,11 @@ fn settings(options: &Options, kind: Kind) -> Settings {
         may_delete: keeping.is_some_and(|keeping| keeping.deletion != Deletion::Refused),
         timeout: keeping.map_or(kind::FETCH_TIMEOUT, |keeping| keeping.timeout),
     }
+}
+
+/// Whose claims are taken from other servers.
+fn trust(options: &Options) -> Trust {
+    Trust::of(options).unwrap_or_default()
 }
 
 fn operator(first: Option<&options::Operator>) -> Operator {
