@@ -17,6 +17,9 @@ trials! { Reference => [
     changed_claims_change_imports_and_mappings,
     exporters_may_come_later,
     a_service_of_an_account_decides_about_its_users,
+    the_same_claims_change_nothing,
+    a_system_account_may_come_later,
+    accounts_of_each_operator_are_trusted,
 ] }
 
 /// Seconds of the epoch, long past.
@@ -404,5 +407,60 @@ fn a_service_of_an_account_decides_about_its_users() {
         all.push(ask(&own, Some(&other)).closed());
         all.push(ask(&own, None).closed());
         all
+    });
+}
+
+fn the_same_claims_change_nothing() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let token = operator.account(&account, "A", 1, json!({}));
+    let creds = user(&account, json!({}));
+    let line = format!("Requested account update for [{}], same claims detected", account.public_key());
+    check(&operator.config(MEMORY, &[(&account, &token)]), &true, |server| {
+        let mut client = creds.log_in(server);
+        let mark = server.log_mark();
+        update(&mut asker(&operator, server), &account, &token);
+        server.wait_log_after(mark, &line);
+        client.sync().is_empty()
+    });
+}
+
+fn a_system_account_may_come_later() {
+    let operator = Operator::new();
+    let system = operator.system.public_key();
+    let config = format!(
+        "operator: {}\nsystem_account: {system}\nresolver: {{ type: full, dir: \"$DIR/jwt\" }}\n",
+        operator.jwt()
+    );
+    let token = operator.account(&operator.system, "SYS", 1, json!({}));
+    check(&config, &true, |server| {
+        server.wait_log("Using bootstrapping system account");
+        // Its users are let in before its claims are there: somebody has to bring them.
+        let mut asker = asker(&operator, server);
+        update(&mut asker, &operator.system, &token);
+        server.wait_log("System account fetched and updated");
+        asker.sync().is_empty()
+    });
+}
+
+fn accounts_of_each_operator_are_trusted() {
+    let (one, other) = (Operator::new(), Operator::new());
+    let accounts = [&one, &other].map(|operator| {
+        let account = KeyPair::new_account();
+        let token = operator.account(&account, "A", 1, json!({}));
+        (account, token)
+    });
+    let jwt = |operator: &Operator| {
+        let nats = json!({ "type": "operator", "version": 2 });
+        sign(&operator.key, &operator.key.public_key(), 1, json!({}), nats)
+    };
+    let preloads: String =
+        accounts.iter().map(|(account, token)| format!("  {}: {token}\n", account.public_key())).collect();
+    let config = format!(
+        "operators: [{}, {}]\nresolver: MEMORY\nresolver_preload: {{\n{preloads}}}\n",
+        jwt(&one),
+        jwt(&other)
+    );
+    check(&config, &true, |server| {
+        accounts.iter().all(|(account, _)| user(account, json!({})).log_in(server).sync().is_empty())
     });
 }

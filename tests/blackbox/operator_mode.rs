@@ -437,27 +437,28 @@ fn limits_of_claims_are_kept() {
 fn users_and_accounts_expire_while_connected() {
     let operator = Operator::new();
     let [lasting, ending] = [(); 2].map(|()| KeyPair::new_account());
-    let want = vec![
-        vec!["-ERR 'User Authentication Expired'".to_owned()],
-        vec!["-ERR 'Account Authentication Expired'".to_owned()],
+    let tokens = [&lasting, &ending].map(|account| operator.account(account, "A", 1, json!({})));
+    let config = operator.config(MEMORY, &[(&lasting, &tokens[0]), (&ending, &tokens[1])]);
+    let creds = user(&ending, json!({}));
+    let want = [
+        "-ERR 'User Authentication Expired'",
+        "-ERR 'Account Authentication Expired'",
+        "-ERR 'Authorization Violation'",
     ];
-    let base = operator.config(MEMORY, &[(&lasting, &operator.account(&lasting, "L", 1, json!({})))]);
-    // The times are set when each server runs.
-    for is_reference in [true, false] {
-        let start = Start::config(&base);
-        let server = if is_reference { start.reference() } else { start }.start();
-        let (key, jwt) = user_with(&lasting, 1, json!({ "exp": now() + 2 }), json!({}));
-        let mut user = log_in(&server, &signed(jwt, key));
-        let mut got = vec![user.closed()];
-        drop(server);
-        let token = operator.account_with(&ending, 1, json!({ "exp": now() + 3 }), json!({}));
-        let start = Start::config(&operator.config(MEMORY, &[(&ending, &token)]));
-        let server = if is_reference { start.reference() } else { start }.start();
-        let creds = crate::harness::operator::user(&ending, json!({}));
-        got.push(creds.log_in(&server).closed());
-        assert_eq!(got, want, "reference: {is_reference}");
-        assert_eq!(creds.try_connect(&server).closed(), [VIOLATION], "reference: {is_reference}");
-    }
+    check(&config, &want.map(|line| vec![line.to_owned()]), |server| {
+        let mut of_account = creds.log_in(server);
+        let mut asker = operator.system_user().log_in(server);
+        asker.send("SUB answers 1\r\n");
+        // Long enough to be let in, short enough to wait for.
+        let (key, jwt) = user_with(&lasting, 1, json!({ "exp": now() + 4 }), json!({}));
+        let mut of_user = log_in(server, &signed(jwt, key));
+        let token = operator.account_with(&ending, 2, json!({ "exp": now() + 4 }), json!({}));
+        let subject = format!("$SYS.REQ.ACCOUNT.{}.CLAIMS.UPDATE", ending.public_key());
+        asker.send(format!("PUB {subject} answers {}\r\n{token}\r\n", token.len()));
+        let answer = asker.message();
+        assert!(answer.text().contains("\"code\":200"), "{}", answer.text());
+        [of_user.closed(), of_account.closed(), creds.try_connect(server).closed()]
+    });
 }
 
 fn pinned_accounts_only_are_admitted() {
