@@ -258,8 +258,13 @@ impl ClientSession {
     /// A login is refused: the owner of the account hears of it before the operator does.
     fn refuse_login(&self, now: Timestamp, refusal: &Refusal, courier: &mut Courier) -> CloseReason {
         let Some(told) = &refusal.told else {
-            let reason = refusal.wire().closes().unwrap_or(CloseReason::AuthenticationViolation);
-            self.tell_account_refused(&self.account, now, reason.text(), courier);
+            // Neither proxies that are not trusted nor an embedder's users are an account's business.
+            let is_private =
+                refusal.reason == RefusalReason::ProxyNotTrusted || self.context.policy.load().is_custom();
+            if !is_private {
+                let reason = refusal.wire().closes().unwrap_or(CloseReason::AuthenticationViolation);
+                self.tell_account_refused(&self.account, now, reason.text(), courier);
+            }
             return self.violation(now, refusal, courier);
         };
         let reason = self.violation(now, refusal, courier);

@@ -13,6 +13,7 @@
 use std::borrow::Cow;
 
 use crate::server::base::quote::quote_inside;
+use crate::server::protocol::connect::ConnectOptions;
 
 /// Which way an operation went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +54,22 @@ pub fn operation(direction: Direction, op: &str, args: Option<&[u8]>) -> String 
     }
 }
 
-/// A CONNECT that came in, with its secrets hidden.
+/// A CONNECT that came in, with its secrets hidden: where that cannot be done neatly, with all of it hidden.
 pub fn connect(args: &[u8]) -> String {
-    operation(Direction::In, "CONNECT", Some(&redact(args)))
+    let redacted = redact(args);
+    let shown = if hides_secrets(args, &redacted) { &*redacted } else { REDACTED };
+    operation(Direction::In, "CONNECT", Some(shown))
+}
+
+/// Whether what the reader finds in `redacted` holds no secret. The search for keys knows neither other cases
+/// of their letters nor commas and escapes in values; the reader does.
+fn hides_secrets(args: &[u8], redacted: &[u8]) -> bool {
+    let mut said = ConnectOptions::default();
+    if said.merge(redacted).is_err() {
+        return ConnectOptions::default().merge(args).is_err();
+    }
+    let is_hidden = |value: &String| value.is_empty() || value.as_bytes() == REDACTED;
+    [said.pass, said.auth_token, said.sig, said.proxy_sig].iter().all(is_hidden)
 }
 
 /// A subscription that ended.
@@ -289,6 +303,22 @@ mod tests {
         ] {
             check_redacted(raw, want);
         }
+    }
+
+    #[test]
+    fn secrets_that_are_hard_to_find_hide_the_whole() {
+        for raw in [
+            r#"{"PASS":"hush"}"#,
+            r#"{"pass":"a,hush"}"#,
+            r#"{"pass":"a}hush"}"#,
+            r#"{"pass":"a\"hush"}"#,
+            r#"{"Auth_Token":"hush","pass":"x"}"#,
+            r#"{"p\u0061ss":"hush"}"#,
+        ] {
+            assert_eq!(connect(raw.as_bytes()), "<<- [CONNECT [REDACTED]]", "{raw}");
+        }
+        let plain = r#"{"user":"ann","pass":"hush"}"#;
+        assert_eq!(connect(plain.as_bytes()), r#"<<- [CONNECT {"user":"ann","pass":"[REDACTED]"}]"#);
     }
 
     #[test]
