@@ -71,7 +71,7 @@ fn come(server: &Server, authority: &Authority, mut params: CertificateParams, m
     let offer = Offer::new().certificate(&authority.sign(params, &[]));
     let mut client = Secure::connect(server.addr(), offer).expect("a handshake");
     // The server may close before it has read all.
-    let _ = client.try_send(&format!("CONNECT {{\"verbose\":false,\"pedantic\":false{more}}}\r\nPING\r\n"));
+    let _ = client.try_send(format!("CONNECT {{\"verbose\":false,\"pedantic\":false{more}}}\r\nPING\r\n"));
     let mut said = Vec::new();
     while let Some(line) = client.try_line() {
         if line == "PONG" {
