@@ -10,11 +10,15 @@ use serde_json::{Value, json};
 
 use super::load::Source;
 use crate::server::account::Registry;
-use crate::server::auth::{Applicant, Decision, Grant, Note, Permissions, Policy, PolicyBuilder, decide};
+use crate::server::auth::{
+    Applicant, Decision, Delegation, Grant, Note, Permissions, Policy, PolicyBuilder, Refusal, RefusalReason,
+    Standing, decide,
+};
 use crate::server::base::base64::Base64;
 use crate::server::base::clock::{Clock, SystemClock, Timestamp};
 use crate::server::base::pem;
 use crate::server::base::rng::Rng;
+use crate::server::client::reserved::{SYSTEM_QUEUE, refusal};
 use crate::server::config::check;
 use crate::server::config::options::{ConnectionType, Options, Resolver, SubjectPermission};
 use crate::server::config::read::Here;
@@ -22,7 +26,7 @@ use crate::server::jwt::{UserClaims, parse_creds};
 use crate::server::net::PeerCertificate;
 use crate::server::net::tls_dial::client_config;
 use crate::server::protocol::connect::ConnectOptions;
-use crate::server::protocol::subject::{is_valid, is_valid_literal};
+use crate::server::protocol::subject::{is_valid, is_valid_literal, token_count};
 use crate::server::protocol::subject_rules::SubjectRules;
 use crate::server::protocol::subject_set::SetEntry;
 use crate::server::resolver::url::Web;
@@ -131,13 +135,27 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
     if let Decision::Pending(work) = decision {
         decision = work.run();
     }
+    if let Some(delegation) = delegation(&policy, &said, &accounts, now, &decision) {
+        let account = match &decision {
+            Decision::Accepted(grant) => &*grant.account,
+            Decision::Refused(_) => &**accounts.global(),
+            _ => return Err("the decision needs a running server".into()),
+        };
+        match (delegation.standing(policy.looked_up(&said, &decision), account), &mut decision) {
+            (Standing::Delegated, _) => {
+                return Err("a service decides about these credentials (auth_callout): ask the server".into());
+            }
+            (Standing::Own, Decision::Accepted(grant)) => delegation.restrict(grant),
+            (Standing::Own | Standing::Final, _) => {}
+        }
+    }
     let notes = notes.into_iter().map(|note| match note {
         Note::Debug(text) | Note::Error(text) | Note::Warning(text) => text,
     });
     let notes = notes.collect();
     Ok(match decision {
         Decision::Accepted(grant) => Answer {
-            verdicts: verdicts(question, &grant),
+            verdicts: verdicts(&options, question, &grant),
             login: Ok(admitted(&options, question, &grant)),
             notes,
         },
@@ -166,6 +184,26 @@ fn look_up(
     let claims = trust.verify(name, &token, now).map_err(|error| error.to_string())?;
     accounts.put_claims(vec![(claims, token)], &HashMap::new(), trust, now, None);
     Ok(())
+}
+
+/// Who else has a say, as the server finds it.
+fn delegation(
+    policy: &Policy,
+    said: &ConnectOptions,
+    accounts: &Registry,
+    now: Timestamp,
+    decision: &Decision,
+) -> Option<Arc<Delegation>> {
+    let account = match decision {
+        Decision::Refused(Refusal { reason: RefusalReason::ProxyNotTrusted, .. }) => return None,
+        Decision::Accepted(grant) => Some(Arc::clone(&grant.account)),
+        _ => None,
+    };
+    if let Some(configured) = policy.delegation() {
+        return Some(Arc::clone(configured));
+    }
+    let account = account.or_else(|| policy.account_by_claims(&said.jwt, accounts, now))?;
+    Delegation::claimed(&account, policy.timeout())
 }
 
 /// Claims of an account, from where the configuration keeps them.
@@ -239,11 +277,13 @@ fn admitted(options: &Options, question: &Question, grant: &Grant) -> Admitted {
     Admitted { user, account: grant.account.name().to_string(), by }
 }
 
-fn verdicts(question: &Question, grant: &Grant) -> Vec<Verdict> {
+fn verdicts(options: &Options, question: &Question, grant: &Grant) -> Vec<Verdict> {
     let permissions = grant.permissions.as_deref();
     let publish = question.publish.iter().map(|subject| publish(subject, grant, permissions));
     let queue = question.queue.as_deref();
-    let subscribe = question.subscribe.iter().map(|subject| subscribe(subject, queue, permissions));
+    let tokens_max = Some(usize::from(options.max_sub_tokens)).filter(|max| *max > 0);
+    let subscribe =
+        question.subscribe.iter().map(|subject| subscribe(subject, queue, permissions, tokens_max));
     publish.chain(subscribe).collect()
 }
 
@@ -260,6 +300,9 @@ fn publish(subject: &str, grant: &Grant, permissions: Option<&Permissions>) -> V
         Some(mapped) => format!("mapped to {:?}, ", String::from_utf8_lossy(mapped)),
         None => String::new(),
     };
+    if refusal(becomes, b"", || grant.account.is_system()).is_some() {
+        return verdict(false, format!("{shown}only servers publish there"));
+    }
     let Some(permissions) = permissions else {
         return verdict(true, format!("{shown}no permissions are set"));
     };
@@ -273,7 +316,12 @@ fn publish(subject: &str, grant: &Grant, permissions: Option<&Permissions>) -> V
     verdict(is_allowed, shown + &rule)
 }
 
-fn subscribe(subject: &str, queue: Option<&str>, permissions: Option<&Permissions>) -> Verdict {
+fn subscribe(
+    subject: &str,
+    queue: Option<&str>,
+    permissions: Option<&Permissions>,
+    tokens_max: Option<usize>,
+) -> Verdict {
     let subject_and_queue = match queue {
         Some(queue) => format!("{subject} {queue}"),
         None => subject.to_owned(),
@@ -286,6 +334,12 @@ fn subscribe(subject: &str, queue: Option<&str>, permissions: Option<&Permission
     };
     if !is_valid(subject.as_bytes()) {
         return verdict(false, "no subject to subscribe to".to_owned());
+    }
+    if queue.is_some_and(|queue| queue.as_bytes() == SYSTEM_QUEUE) {
+        return verdict(false, "only servers subscribe in this queue group".to_owned());
+    }
+    if tokens_max.is_some_and(|max| token_count(subject.as_bytes()) > max) {
+        return verdict(false, "more tokens than max_subscription_tokens".to_owned());
     }
     let Some(permissions) = permissions else { return verdict(true, "no permissions are set".to_owned()) };
     let (subject, queue) = (subject.as_bytes(), queue.map(str::as_bytes));
@@ -357,15 +411,17 @@ impl Answer {
 
     /// For scripts.
     pub fn json(&self) -> String {
-        let mut document = match &self.login {
-            Ok(Admitted { user, account, by }) => {
-                json!({ "accepted": true, "user": user, "account": account, "by": by })
-            }
-            Err(reason) => json!({ "accepted": false, "reason": reason }),
-        };
         let verdict = |Verdict { what, subject, is_allowed, rule }: &Verdict| json!({ "what": what, "subject": subject, "allowed": is_allowed, "rule": rule });
-        document["notes"] = self.notes.clone().into();
-        document["verdicts"] = self.verdicts.iter().map(verdict).collect::<Vec<Value>>().into();
+        let verdicts: Vec<Value> = self.verdicts.iter().map(verdict).collect();
+        let document = match &self.login {
+            Ok(Admitted { user, account, by }) => json!({
+                "accepted": true, "user": user, "account": account, "by": by,
+                "notes": self.notes, "verdicts": verdicts,
+            }),
+            Err(reason) => json!({
+                "accepted": false, "reason": reason, "notes": self.notes, "verdicts": verdicts,
+            }),
+        };
         document.to_string()
     }
 }

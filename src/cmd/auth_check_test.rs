@@ -93,6 +93,8 @@ fn the_rule_that_decides_is_named() {
             "publish    raw.a: denied (mapped to \"orders.secret\", publish deny \"orders.secret\")",
         ),
         ("--publish", "a.*", "publish    a.*: denied (no subject to publish to)"),
+        ("--publish", "_GR_.x", "publish    _GR_.x: denied (only servers publish there)"),
+        ("--publish", "$NRG.x", "publish    $NRG.x: denied (only servers publish there)"),
         ("--subscribe", "orders.new", "subscribe  orders.new: allowed (subscribe allow \"orders.>\")"),
         (
             "--subscribe",
@@ -109,6 +111,37 @@ fn the_rule_that_decides_is_named() {
     let words = [&SHOP[..], &["--subscribe", "jobs", "--queue", "workers"]].concat();
     let want = "subscribe  jobs workers: allowed (subscribe allow \"jobs workers\")";
     check(&words, 0, &format!("accepted   shop in account SHOP, by password\n{want}"));
+}
+
+#[test]
+fn what_is_the_servers_own_is_denied_whatever_permissions_say() {
+    let files = Files::new("max_subscription_tokens: 2");
+    for (words, want) in [
+        (&["--publish", "_GR_.a"][..], "publish    _GR_.a: denied (only servers publish there)"),
+        (
+            &["--subscribe", "a", "--queue", "_sys_"],
+            "subscribe  a _sys_: denied (only servers subscribe in this queue group)",
+        ),
+        (&["--subscribe", "a.b.c"], "subscribe  a.b.c: denied (more tokens than max_subscription_tokens)"),
+    ] {
+        let (code, out, _) = files.say(words);
+        assert!(code == ExitCode::from(1) && out.trim_end().ends_with(want), "{out}");
+    }
+}
+
+#[test]
+fn where_a_service_decides_only_its_own_users_are_judged() {
+    let files = Files::new(include_str!("../../conf/auth_callout.conf"));
+    let (code, out, err) = files.say(&["--user", "bob", "--pass", "x"]);
+    assert_eq!((code, out.as_str()), (ExitCode::from(2), ""));
+    assert!(err.contains("a service decides about these credentials"), "{err}");
+    let own = ["--user", "auth", "--pass", "auth"];
+    let (code, out, _) =
+        files.say(&[&own[..], &["--publish", "$SYS.REQ.USER.AUTH", "--publish", "a"]].concat());
+    assert_eq!(code, ExitCode::from(1));
+    let want =
+        "publish    $SYS.REQ.USER.AUTH: denied (publish deny \"$SYS.REQ.USER.AUTH\")\npublish    a: allowed";
+    assert!(out.contains(want), "{out}");
 }
 
 #[test]

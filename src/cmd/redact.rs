@@ -130,7 +130,7 @@ mod tests {
             "natsx --user [REDACTED] -pass=[REDACTED] --auth [REDACTED] -p 1",
         );
         check("natsx --pass", "natsx --pass");
-        check("natsx --password x -users=y ---pass z", "natsx --password x -users=y ---pass z");
+        check("natsx --passport x -users=y ---pass z", "natsx --passport x -users=y ---pass z");
     }
 
     #[test]

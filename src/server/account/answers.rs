@@ -22,6 +22,13 @@ use crate::server::protocol::subject::{has_wildcard, matches, tokens};
 /// million of ordinary ones. With more the oldest are given up. Reference: no limit.
 const AWAITED_BYTES_MAX: usize = 128 << 20;
 
+/// The same for all accounts of a server: who asks while it is reached gives up its own oldest.
+const SERVER_BYTES_MAX: usize = 512 << 20;
+
+/// Requests that are looked at when a subscription has ended. What a look at a wide pattern does not
+/// reach, the threshold ends.
+const SEARCHED_MAX: usize = 4096;
+
 /// What one request takes beside its subjects.
 const AWAITED_BYTES: usize = 320;
 
@@ -164,6 +171,7 @@ impl AwaitedTable {
         if self.by_age.remove(&awaited.number).is_some() {
             self.by_reply.remove(&(Arc::clone(&awaited.reply), awaited.number));
             self.bytes -= awaited.bytes();
+            awaited.importer.common().awaited_bytes().fetch_sub(awaited.bytes(), Ordering::Relaxed);
         }
     }
 }
@@ -198,7 +206,6 @@ pub(super) fn expect(
     expected.stand(&awaited);
     drop(expected);
     let given_up = importer.answers().await_answer(Arc::clone(&awaited));
-    importer.interest().want_departures(true);
     given_up.iter().for_each(|oldest| {
         oldest.exporter.answers().forget_expected(oldest);
     });
@@ -220,31 +227,35 @@ impl Answers {
         self.expected.lock().by_subject.get(subject).cloned()
     }
 
-    /// Whether it awaits answers.
-    pub(super) fn are_awaited(&self) -> bool {
-        self.awaited_count.load(Ordering::Relaxed) > 0
-    }
-
     /// How many requests it is to answer, and how many answers it awaits.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.expected.lock().by_subject.len(), self.awaited_count.load(Ordering::Relaxed))
     }
 
     fn await_answer(&self, awaited: Arc<Awaited>) -> Vec<Arc<Awaited>> {
-        let mut given_up = Vec::new();
+        let (importer, mut given_up) = (Arc::clone(&awaited.importer), Vec::new());
+        let in_all = importer.common().awaited_bytes();
         let mut table = self.awaited.lock();
         table.bytes += awaited.bytes();
+        in_all.fetch_add(awaited.bytes(), Ordering::Relaxed);
         table.by_reply.insert((Arc::clone(&awaited.reply), awaited.number), Arc::clone(&awaited));
         table.by_age.insert(awaited.number, awaited);
-        while table.bytes > AWAITED_BYTES_MAX
+        while (table.bytes > AWAITED_BYTES_MAX || in_all.load(Ordering::Relaxed) > SERVER_BYTES_MAX)
+            && table.by_age.len() > 1
             && let Some((_, oldest)) = table.by_age.first_key_value()
         {
             let oldest = Arc::clone(oldest);
             table.remove(&oldest);
             given_up.push(oldest);
         }
-        self.awaited_count.store(table.by_age.len(), Ordering::Relaxed);
+        self.counted(&table, &importer);
         given_up
+    }
+
+    /// Makes known how many answers are awaited, under the lock that decides it.
+    fn counted(&self, table: &AwaitedTable, importer: &Account) {
+        self.awaited_count.store(table.by_age.len(), Ordering::Relaxed);
+        importer.interest().want_departures(!table.by_age.is_empty());
     }
 
     fn forget_expected(&self, awaited: &Awaited) -> bool {
@@ -262,14 +273,19 @@ impl Answers {
     fn forget_awaited(&self, awaited: &Awaited) {
         let mut table = self.awaited.lock();
         table.remove(awaited);
-        self.awaited_count.store(table.by_age.len(), Ordering::Relaxed);
+        self.counted(&table, &awaited.importer);
     }
 
-    /// Takes out the requests that are overdue, and gives when to look again.
-    pub(super) fn take_overdue(&self, now: Timestamp) -> (Vec<Arc<Awaited>>, Option<Timestamp>) {
+    /// Takes out up to `count` of the requests that are overdue, and gives when to look again.
+    pub(super) fn take_overdue(
+        &self,
+        now: Timestamp,
+        count: usize,
+    ) -> (Vec<Arc<Awaited>>, Option<Timestamp>) {
         let mut overdue = Vec::new();
         let mut expected = self.expected.lock();
-        while let Some(entry) = expected.by_due.first_entry()
+        while overdue.len() < count
+            && let Some(entry) = expected.by_due.first_entry()
             && entry.key().0 <= now
         {
             let awaited = entry.remove();
@@ -298,7 +314,7 @@ impl Answers {
         let literal = if wild { literal_prefix(pattern) } else { pattern };
         let from = (Arc::<[u8]>::from(literal), 0);
         let all = table.by_reply.range((Bound::Included(from), Bound::Unbounded));
-        let near = all.take_while(|((reply, _), _)| reply.starts_with(literal));
+        let near = all.take_while(|((reply, _), _)| reply.starts_with(literal)).take(SEARCHED_MAX);
         let fits = |reply: &[u8]| if wild { matches(reply, pattern) } else { reply == pattern };
         // A literal's own come first; those that only begin like it follow.
         let own = near.take_while(|((reply, _), _)| wild || reply.len() == literal.len());

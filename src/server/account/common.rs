@@ -1,11 +1,10 @@
 //! What all accounts of a server share.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::Notify;
-
+use super::agenda::Agenda;
 use crate::server::base::clock::{Clock, Timestamp};
 use crate::server::base::inbox::Inbox;
 use crate::server::base::name_hash::name_hash;
@@ -25,9 +24,9 @@ pub struct Common {
     measured_suffix: OnceLock<String>,
     numbers: AtomicU64,
     departures: Arc<Inbox<Departure>>,
-    /// The earliest moment at which a request may be overdue; nanoseconds.
-    due: AtomicU64,
-    due_changed: Notify,
+    agenda: Agenda,
+    /// What requests of all accounts take while their answers are awaited.
+    awaited_bytes: AtomicUsize,
 }
 
 impl Common {
@@ -39,8 +38,8 @@ impl Common {
             measured_suffix: OnceLock::new(),
             numbers: AtomicU64::new(0),
             departures: Arc::new(Inbox::new(DEPARTURES_MAX)),
-            due: AtomicU64::new(u64::MAX),
-            due_changed: Notify::new(),
+            agenda: Agenda::default(),
+            awaited_bytes: AtomicUsize::new(0),
         }
     }
 
@@ -74,22 +73,14 @@ impl Common {
         &self.departures
     }
 
-    /// Makes sure that [`Self::take_due`] completes by `at`.
-    pub(super) fn wake_by(&self, at: Timestamp) {
-        if self.due.fetch_min(at.nanos(), Ordering::AcqRel) > at.nanos() {
-            self.due_changed.notify_one();
-        }
+    /// Which accounts have requests that may be overdue, and when.
+    pub fn agenda(&self) -> &Agenda {
+        &self.agenda
     }
 
-    /// When to look for overdue requests next. Who takes it looks then, and says when to look again.
-    pub fn take_due(&self) -> Option<Timestamp> {
-        let due = self.due.swap(u64::MAX, Ordering::AcqRel);
-        (due != u64::MAX).then(|| Timestamp::from_nanos(due))
-    }
-
-    /// Completes when there is an earlier moment than all before.
-    pub async fn due_changed(&self) {
-        self.due_changed.notified().await;
+    /// What requests of all accounts take while their answers are awaited.
+    pub(super) fn awaited_bytes(&self) -> &AtomicUsize {
+        &self.awaited_bytes
     }
 }
 

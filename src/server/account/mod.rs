@@ -1,6 +1,7 @@
 //! Accounts: mappings, limits, what they take from each other; knows no connections.
 
 mod common;
+mod agenda;
 mod trust;
 mod claimed;
 mod book;
@@ -15,6 +16,7 @@ mod registry;
 mod claims;
 mod mapping;
 
+pub use agenda::Agenda;
 pub use answers::{Awaited, Expectation, Measured, Noted};
 pub use book::Note;
 pub use claimed::{Claimed, permissions};

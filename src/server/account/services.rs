@@ -1,6 +1,7 @@
 //! What an account offers as services, and what it takes of others' services.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub struct ServiceExport {
 /// The services that `described` offers; a subject that is there twice is one service.
 pub(super) fn service_exports(described: &options::Account) -> Vec<Arc<ServiceExport>> {
     let mut exports: Vec<ServiceExport> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for export in &described.exports {
         let ExportKind::Service { response_type, threshold, latency, allow_trace } = &export.kind else {
             continue;
@@ -41,7 +43,8 @@ pub(super) fn service_exports(described: &options::Account) -> Vec<Arc<ServiceEx
             latency: latency.clone(),
             allows_trace: *allow_trace,
         };
-        match exports.iter_mut().find(|other| other.subject == new.subject) {
+        let place = *places.entry(&export.subject).or_insert(exports.len());
+        match exports.get_mut(place) {
             Some(other) => *other = new,
             None => exports.push(new),
         }
@@ -193,8 +196,13 @@ impl ServiceTable {
         mut subscribe: impl FnMut(u32, &ServiceImport) -> Subscription,
     ) -> Self {
         let mut table = Self { entries: Vec::with_capacity(imports.len()), next: self.next };
+        let mut present: HashMap<&[u8], Vec<&Entry>> = HashMap::new();
+        for entry in &self.entries {
+            present.entry(entry.import.local()).or_default().push(entry);
+        }
         for import in imports {
-            let present = self.entries.iter().find(|entry| entry.import.same_way(&import));
+            let alike = present.get(import.local()).into_iter().flatten();
+            let present = alike.copied().find(|entry| entry.import.same_way(&import));
             let (number, subscription) = match present {
                 Some(entry) => (entry.number, entry.subscription.clone()),
                 None => {

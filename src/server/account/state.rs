@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
+use super::agenda::Note;
 use super::answers::{self, Answers, Awaited, Expectation, Noted};
 use super::claimed::Claimed;
 use super::common::Common;
@@ -45,6 +46,8 @@ pub struct Account {
     offers: ArcSwap<Vec<Arc<ServiceExport>>>,
     claimed: ArcSwapOption<Claimed>,
     answers: Answers,
+    /// When it is looked at for overdue requests.
+    note: Note,
     /// What the subjects of answers to others' requests begin with, once there was one: `_R_.xxxxxx.`
     answer_prefix: OnceLock<Box<[u8]>>,
 }
@@ -87,6 +90,7 @@ impl Account {
             offers: ArcSwap::default(),
             claimed: ArcSwapOption::empty(),
             answers: Answers::default(),
+            note: Note::default(),
             answer_prefix: OnceLock::new(),
         }
     }
@@ -200,7 +204,7 @@ impl Account {
             let expected = Expectation { exporter, importer, reply, export, measured };
             match answers::expect(expected, &subject, self.common.number(), self.common.now()) {
                 Ok(noted) => {
-                    self.common.wake_by(noted.awaited.due());
+                    self.common.agenda().note(self, noted.awaited.due());
                     return noted;
                 }
                 Err(measured) => expectation = Expectation { exporter, importer, reply, export, measured },
@@ -224,26 +228,24 @@ impl Account {
         self.answers.find(subject)
     }
 
-    /// Takes out the requests to this account's services that are overdue.
-    pub fn take_overdue(&self, now: Timestamp) -> Vec<Arc<Awaited>> {
-        let (overdue, next) = self.answers.take_overdue(now);
+    /// Takes out up to `count` of the requests to this account's services that are overdue; the account
+    /// is on the agenda for the next.
+    pub fn take_overdue(self: &Arc<Self>, now: Timestamp, count: usize) -> Vec<Arc<Awaited>> {
+        let (overdue, next) = self.answers.take_overdue(now, count);
         if let Some(next) = next {
-            self.common.wake_by(next);
+            self.common.agenda().note(self, next);
         }
         overdue
+    }
+
+    pub(super) fn note(&self) -> &Note {
+        &self.note
     }
 
     /// A subscription to `subject` has ended: takes out the requests whose answers nobody awaits now.
     pub fn take_deserted(&self, subject: &[u8]) -> Vec<Arc<Awaited>> {
         let mut deserted = self.answers.awaited_on(subject);
         deserted.retain(|awaited| !self.interest.has_interest(awaited.reply()) && awaited.end());
-        if !self.answers.are_awaited() {
-            self.interest.want_departures(false);
-            // A request may have come meanwhile.
-            if self.answers.are_awaited() {
-                self.interest.want_departures(true);
-            }
-        }
         deserted
     }
 

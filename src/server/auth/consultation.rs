@@ -89,9 +89,9 @@ impl Delegation {
         }
     }
 
-    /// What the server's own verdict is worth for a client that calls itself `identity` and stands in
-    /// `account`. Who was refused still stands in the global one.
-    pub fn standing(&self, identity: &Identity, account: &Account) -> Standing {
+    /// What the server's own verdict is worth for a client that was looked up as `user`, see
+    /// [`super::Policy::looked_up`], and stands in `account`. Who was refused still stands in the global one.
+    pub fn standing(&self, user: Option<&str>, account: &Account) -> Standing {
         let own_users = match &self.rule {
             Rule::Configured(described) => {
                 let name: &str = account.name();
@@ -103,7 +103,8 @@ impl Delegation {
             }
             Rule::Claimed(claimed) => &claimed.claims().nats.authorization.auth_users,
         };
-        if own_users.iter().any(|user| user == identity.name()) { Standing::Own } else { Standing::Delegated }
+        let is_own = user.is_some_and(|user| own_users.iter().any(|own| own == user));
+        if is_own { Standing::Own } else { Standing::Delegated }
     }
 
     /// The account of the service.
@@ -322,7 +323,7 @@ mod tests {
         ] {
             let (delegation, accounts) = delegation(allowed);
             let account = accounts.find(account).unwrap();
-            let got = delegation.standing(&Identity::User(user.into()), &account);
+            let got = delegation.standing(Some(user), &account);
             assert_eq!(got, want, "{allowed:?} {user} {}", account.name());
         }
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::consultation::Delegation;
+use super::decide::{Decision, Refusal};
 use super::embedder::{Authenticator, Custom};
+use super::identity::Identity;
 use super::permission::Permissions;
 use super::secret::Secret;
 use crate::server::account::{Account, Registry, Trust};
@@ -13,6 +15,7 @@ use crate::server::base::clock::Timestamp;
 use crate::server::config::options::{self, ConnectionType, Options, UserIdentity};
 use crate::server::jwt::UserClaims;
 use crate::server::net::DistinguishedName;
+use crate::server::protocol::connect::ConnectOptions;
 
 /// One configured user.
 #[derive(Debug, PartialEq)]
@@ -312,6 +315,24 @@ impl Policy {
     /// The user with this public key.
     pub fn nkey(&self, key: &str) -> Option<&Arc<User>> {
         self.nkeys.get(key)
+    }
+
+    /// The user that a login was judged as, by name or key: not what it calls itself beside that. A key counts
+    /// where keys are configured, and only one of those; nothing that nobody looked at makes somebody of it.
+    pub fn looked_up<'a>(&self, said: &'a ConnectOptions, decision: &'a Decision) -> Option<&'a str> {
+        match decision {
+            Decision::Accepted(grant) => match (&grant.claimed, &grant.user) {
+                (Some(claimed), _) => Some(&claimed.key),
+                (None, Some(user)) => Some(user.name()),
+                (None, None) => None,
+            },
+            Decision::Refused(Refusal { identity: Identity::Jwt(key), .. }) => Some(key),
+            Decision::Refused(_) if self.has_nkeys() && !said.nkey.is_empty() => {
+                self.nkey(&said.nkey).map(|_| said.nkey.as_str())
+            }
+            Decision::Refused(_) => Some(said.user.as_str()).filter(|user| !user.is_empty()),
+            _ => None,
+        }
     }
 
     /// The name of the user for those who give no credentials.

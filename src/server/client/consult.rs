@@ -29,7 +29,11 @@ impl ClientSession {
             Decision::Accepted(grant) => (grant.identity.clone(), Arc::clone(&grant.account)),
             _ => return self.conclude(now, why, decision, courier),
         };
-        match (delegation.standing(&identity, &account), &mut decision) {
+        let standing = {
+            let (policy, said) = (self.context.policy.load(), self.profile.options());
+            delegation.standing(policy.looked_up(&said, &decision), &account)
+        };
+        match (standing, &mut decision) {
             (Standing::Own, Decision::Accepted(grant)) => delegation.restrict(grant),
             (Standing::Final | Standing::Own, _) => {}
             (Standing::Delegated, _) => {

@@ -9,6 +9,7 @@ mod connect;
 mod access;
 mod consult;
 mod claims;
+pub mod reserved;
 mod subscribe;
 mod publish;
 mod peer;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::reserved::SYSTEM_QUEUE;
 use super::session::ClientSession;
 use crate::server::auth::Permissions;
 use crate::server::base::clock::Timestamp;
@@ -11,9 +12,6 @@ use crate::server::interest::Subscription;
 use crate::server::log::trace_line;
 use crate::server::protocol::error::WireError;
 use crate::server::protocol::op::{Subscribe, Unsubscribe};
-
-/// The queue group of the server's own subscriptions: refused to clients.
-const SYSTEM_QUEUE: &[u8] = b"_sys_";
 
 impl ClientSession {
     /// Handles one SUB. A sid that is taken keeps its subscription, and no error is said.

@@ -345,13 +345,14 @@ impl<S: Session> Connection<S> {
         if reason == CloseReason::SlowConsumerPendingBytes {
             self.context.slow.overflowed(&self.outbound, &self.context.logger);
         }
+        // First of all: whoever reads that it is closed may count on its place being free.
+        self.context.table.remove(self.outbound.id());
         self.context.logger.debug(format_args!(
             "{} - {} connection closed: {}",
             self.outbound.label(),
             self.outbound.kind(),
             reason.text()
         ));
-        self.context.table.remove(self.outbound.id());
         let now = self.context.clock.now();
         self.guarded(|connection, worker| {
             connection.session.closed(now, reason, &mut worker.courier);

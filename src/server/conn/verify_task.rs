@@ -135,6 +135,8 @@ mod tests {
         let held = all.await.unwrap();
         let (errand, decision) = errand("secret");
         verifiers.start(errand, &owner);
+        // It begins to wait.
+        tokio::task::yield_now().await;
         drop(theirs);
         drop(held);
         assert!(decision.await.is_err());

@@ -16,6 +16,12 @@ const B3: &str = "B3";
 const TRACE_PARENT: &str = "Traceparent";
 const TRACE_STATE: &str = "Tracestate";
 
+/// One of these is in every request whose headers ask.
+const ASKING: [&str; 5] = [UBER, B3_SAMPLED, B3_TRACE, B3, TRACE_PARENT];
+
+/// Bytes of the headers that are kept of a measured request. Reference: no limit.
+const DOCUMENT_BYTES_MAX: usize = 4096;
+
 /// Whether a request with this header block is measured; gives the headers that asked for it as a
 /// document, empty where none did.
 pub(super) fn sample(sampling: LatencySampling, block: &[u8], rng: &mut Rng) -> Option<Vec<u8>> {
@@ -24,9 +30,15 @@ pub(super) fn sample(sampling: LatencySampling, block: &[u8], rng: &mut Rng) -> 
     {
         return Some(Vec::new());
     }
+    if !header::iter(block)
+        .any(|(key, _)| ASKING.iter().any(|name| key.eq_ignore_ascii_case(name.as_bytes())))
+    {
+        return None;
+    }
     let headers = Headers::read(block)?;
     let names = headers.asking()?;
-    Some(headers.document(&names))
+    // Who asks with more than that is not measured: it is kept until the answer comes.
+    Some(headers.document(&names)).filter(|document| document.len() <= DOCUMENT_BYTES_MAX)
 }
 
 /// The headers of a request, keys as the reference writes them.
@@ -171,6 +183,12 @@ mod tests {
             check(&format!("Traceparent: {id}{flags}"), None);
         }
         check("Other: 1", None);
+    }
+
+    #[test]
+    fn headers_that_are_too_large_to_be_kept_ask_for_nothing() {
+        let state = "x".repeat(DOCUMENT_BYTES_MAX);
+        check(&format!("Traceparent: 00-4bf9-00f0-01\ntracestate: {state}"), None);
     }
 
     #[test]

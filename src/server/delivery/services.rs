@@ -213,12 +213,21 @@ fn stamp(hop: &Hop<'_>, visit: &Visit<'_>) -> Option<(Vec<u8>, usize)> {
     let service = visit.hop.map_or("", |_| visit.account.name());
     peer.describe(hop.detail, &mut |client| ClientInfo { service, ..*client }.write(&mut info));
     let message = visit.message;
-    let mut block = message.header().to_vec();
-    header::remove(&mut block, INFO_HEADER);
+    let mut block = without_info(message.header());
     header::add(&mut block, INFO_HEADER, &info);
     let header_bytes = block.len();
     block.extend_from_slice(message.payload.get(message.header_bytes.unwrap_or(0)..).unwrap_or_default());
     Some((block, header_bytes))
+}
+
+/// A header block without what anybody says of who asks, in whichever spelling a client of the service may
+/// understand: the reference takes out only the one that it writes itself.
+fn without_info(block: &[u8]) -> Vec<u8> {
+    let is_info = |line: &&[u8]| {
+        let key = line.split(|&byte| byte == b':').next().unwrap_or_default();
+        line.contains(&b':') && key.trim_ascii().eq_ignore_ascii_case(INFO_HEADER)
+    };
+    block.split_inclusive(|&byte| byte == b'\n').filter(|line| !is_info(line)).flatten().copied().collect()
 }
 
 #[cfg(test)]

@@ -113,8 +113,8 @@ impl World {
     fn expire(&mut self) -> usize {
         let now = self.clock.now();
         let mut count = 0;
-        for account in self.registry.all() {
-            for awaited in account.take_overdue(now) {
+        for account in self.registry.common().agenda().take_due(now) {
+            for awaited in account.take_overdue(now, usize::MAX) {
                 count += 1;
                 self.courier.tell_failed(&awaited, LatencyStatus::ServiceTimeout, manner(&self.logger));
             }
@@ -324,11 +324,12 @@ fn sender_is_described_as_far_as_the_import_shares() {
     let mut world = helpdesk(service("svc.*"), true);
     let (a, b) = (world.client("A"), world.client("B"));
     a.subscribe("svc.>", None, "1");
-    let header = "NATS/1.0\r\nNats-Request-Info: forged\r\nOther: 1\r\n\r\n";
-    world.publish_with(&b, "ask.me", "", header, "hi");
+    let forged = "Nats-Request-Info: forged\r\nnats-request-info : forged\r\nOther: 1\nNats-Request-Info:x";
+    let header = format!("NATS/1.0\r\n{forged}\r\n\r\n");
+    world.publish_with(&b, "ask.me", "", &header, "hi");
     let got = world.got(&a);
     let info = r#"Nats-Request-Info: {"id":2,"acc":"B","rtt":10,"server":"srv","kind":"Client"}"#;
-    assert!(got.ends_with(&format!("\r\nNATS/1.0\r\nOther: 1\r\n{info}\r\n\r\nhi\r\n")), "{got}");
+    assert!(got.ends_with(&format!("\r\nNATS/1.0\r\nOther: 1\n{info}\r\n\r\nhi\r\n")), "{got}");
 }
 
 #[test]

@@ -4,18 +4,18 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::server::base::clock::Clock;
 use crate::server::client::ClientContext;
 use crate::server::conn::{Context, lend_courier};
-use crate::server::delivery::{Courier, Manner};
+use crate::server::delivery::Manner;
 use crate::server::events::LatencyStatus;
 use crate::server::interest::Departure;
 
-/// Pause between two looks at the accounts: many requests that are overdue at about the same time cost
-/// one look.
-const LOOK_PAUSE: Duration = Duration::from_millis(10);
+/// Requests that are ended before others get their turn with the worker.
+const OVERDUE_AT_ONCE: usize = 64;
 
 /// Subscriptions that are looked at before others get their turn with the worker.
 const DEPARTURES_AT_ONCE: usize = 64;
@@ -23,19 +23,14 @@ const DEPARTURES_AT_ONCE: usize = 64;
 /// Runs until it is dropped.
 pub(super) async fn run(context: Arc<ClientContext>) {
     let common = Arc::clone(context.accounts.common());
-    let mut due = None;
     loop {
-        // One that comes meanwhile has left a permit with `due_changed`.
-        due = [due, common.take_due()].into_iter().flatten().min();
-        let wait = due.map_or(Duration::MAX, |due| due.since(context.conn.clock.now()));
+        let next = common.agenda().next();
+        let wait = next.map_or(Duration::MAX, |next| next.since(context.conn.clock.now()));
         tokio::select! {
             departure = common.departures().pop() => attend(&context, departure),
-            () = common.due_changed() => {}
-            _ = timeout(wait, pending::<()>()) => {
-                due = None;
-                end_overdue(&context);
-                let _ = timeout(LOOK_PAUSE, pending::<()>()).await;
-            }
+            // An earlier moment that came meanwhile has left a permit.
+            () = common.agenda().earlier_noted() => {}
+            _ = timeout(wait, pending::<()>()) => end_overdue(&context).await,
         }
     }
 }
@@ -53,15 +48,22 @@ fn attend(context: &Arc<ClientContext>, first: Departure) {
     });
 }
 
-fn end_overdue(context: &Arc<ClientContext>) {
+async fn end_overdue(context: &Arc<ClientContext>) {
     let now = context.conn.clock.now();
-    lend_courier(&context.conn, |courier: &mut Courier| {
-        for account in context.accounts.all() {
-            for awaited in account.take_overdue(now) {
-                courier.tell_failed(&awaited, LatencyStatus::ServiceTimeout, manner(context));
+    for account in context.accounts.common().agenda().take_due(now) {
+        loop {
+            let overdue = account.take_overdue(now, OVERDUE_AT_ONCE);
+            lend_courier(&context.conn, |courier| {
+                for awaited in &overdue {
+                    courier.tell_failed(awaited, LatencyStatus::ServiceTimeout, manner(context));
+                }
+            });
+            yield_now().await;
+            if overdue.len() < OVERDUE_AT_ONCE {
+                break;
             }
         }
-    });
+    }
 }
 
 fn manner(context: &ClientContext) -> Manner<'_> {
