@@ -136,12 +136,13 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         decision = work.run();
     }
     if let Some(delegation) = delegation(&policy, &said, &accounts, now, &decision) {
-        let (identity, account) = match &decision {
-            Decision::Accepted(grant) => (&grant.identity, &*grant.account),
-            Decision::Refused(refusal) => (&refusal.identity, &**accounts.global()),
+        let account = match &decision {
+            Decision::Accepted(grant) => &*grant.account,
+            Decision::Refused(_) => &**accounts.global(),
             _ => return Err("the decision needs a running server".into()),
         };
-        match (delegation.standing(identity, account), &mut decision) {
+        let standing = delegation.standing(policy.looked_up(&said, &decision), account);
+        match (standing, &mut decision) {
             (Standing::Delegated, _) => {
                 return Err("a service decides about these credentials (auth_callout): ask the server".into());
             }
