@@ -141,7 +141,8 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
             Decision::Refused(_) => &**accounts.global(),
             _ => return Err("the decision needs a running server".into()),
         };
-        match (delegation.standing(policy.looked_up(&said, &decision), account), &mut decision) {
+        let standing = delegation.standing(policy.looked_up(&said, &decision), account);
+        match (standing, &mut decision) {
             (Standing::Delegated, _) => {
                 return Err("a service decides about these credentials (auth_callout): ask the server".into());
             }
