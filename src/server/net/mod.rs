@@ -4,6 +4,7 @@ pub mod transport;
 pub mod distinguished_name;
 pub mod peer_certificate;
 mod certificate_names;
+mod certificate_rules;
 mod cipher;
 mod client_hello;
 mod client_verifier;
