@@ -26,7 +26,7 @@ use super::peer_certificate::PeerCertificate;
 
 /// Checks clients' certificates against roots.
 #[derive(Debug)]
-pub(super) struct ClientVerifier {
+pub struct ClientVerifier {
     /// What `webpki` looks for at the end of a path; the root of each is at the same place in `anchored`.
     anchors: Vec<TrustAnchor<'static>>,
     anchored: Vec<CertificateDer<'static>>,
@@ -36,7 +36,7 @@ pub(super) struct ClientVerifier {
 }
 
 /// Certificates from a client's own to a root, DER.
-pub(super) type Path = Vec<Vec<u8>>;
+pub type Path = Vec<Vec<u8>>;
 
 /// How many paths of one certificate are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ mod certificate_names;
 mod certificate_rules;
 mod cipher;
 mod client_hello;
-mod client_verifier;
+pub mod client_verifier;
 pub mod expiry;
 mod der;
 pub mod ocsp;

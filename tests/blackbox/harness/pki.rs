@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
 };
 use sha2::{Digest, Sha256};
 
@@ -59,6 +59,13 @@ impl Authority {
     /// A copy of its key.
     pub(crate) fn key(&self) -> KeyPair {
         KeyPair::from_pem(&self.issuer.key().serialize_pem()).expect("a key")
+    }
+
+    /// A certificate (PEM) with the name and the key of `other`, which this one signed.
+    pub(crate) fn copy_of(&self, other: &Self, name: &str, extensions: Vec<CustomExtension>) -> String {
+        let mut params = authority(name);
+        params.custom_extensions = extensions;
+        params.signed_by(other.issuer.key(), &self.issuer).expect("a certificate").pem()
     }
 
     /// Its own certificate, as somebody shows it who has the key.
