@@ -725,7 +725,11 @@ impl Twins {
 
 /// A line of the log behind the connection's number, with its level; times and ports are left out.
 fn plain(line: &str) -> Option<String> {
-    let level = line.split_once('[').and_then(|(_, rest)| rest.split_once("] ["))?.1.get(..3)?;
+    // The reference says this behind the close, or before it.
+    if line.ends_with("TLS handshake timeout") {
+        return None;
+    }
+    let level = line.split_once(" [")?.1.get(..3)?;
     let (_, text) = line.split_once(" - cid:")?;
     let text = text.split_once(" - ")?.1;
     let words = text.split(' ').map(|word| match word {
@@ -743,6 +747,7 @@ fn every_kind_of_certificate_gets_the_answer_of_the_reference() {
         ("none", None),
         ("good", Some(authority.client("ann"))),
         ("stranger's", Some(Authority::new("another").client("ann"))),
+        ("namesake's", Some(Authority::new("test authority").client("ann"))),
         ("chain", Some(between.sign(params("ann", []), &[&between]))),
         ("chain with a gap", Some(between.sign(params("ann", []), &[]))),
         ("signed by a leaf", Some(leaf_as_authority(&authority))),
@@ -858,7 +863,8 @@ fn every_subject_is_shown_and_mapped_as_the_reference_does() {
         vec![(DnType::CommonName, "x,y"), (DnType::OrganizationName, "#1")],
         vec![(DnType::CommonName, " a+b;<c>\\\"d ")],
         vec![(DnType::CountryName, "DE"), (DnType::LocalityName, "Köln"), (DnType::CommonName, "ann")],
-        vec![(uid, "7"), (DnType::CommonName, "ann")],
+        vec![(uid.clone(), "7"), (DnType::CommonName, "ann")],
+        vec![(uid, "#ä, b "), (DnType::CommonName, "ann")],
         vec![(dc, "example"), (DnType::CommonName, "ann")],
         vec![(serial, "12"), (street, "s"), (DnType::StateOrProvinceName, "NRW"), (DnType::CommonName, "")],
         vec![

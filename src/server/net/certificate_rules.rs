@@ -45,7 +45,7 @@ fn check_time(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Er
 }
 
 /// Whether it may sign certificates, with `between` others between it and the client's.
-fn check_issuer(certificate: &X509Certificate<'_>, between: usize) -> Result<(), Error> {
+pub(super) fn check_issuer(certificate: &X509Certificate<'_>, between: usize) -> Result<(), Error> {
     let constraints = certificate.basic_constraints().map_err(|_| Error::BadDer)?;
     let is_authority = match &constraints {
         Some(constraints) => constraints.value.ca,

@@ -20,6 +20,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, VerifiedPath};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
+use x509_parser::public_key::PublicKey;
 
 use super::certificate_rules::{self as rules, parsed};
 use super::peer_certificate::PeerCertificate;
@@ -34,6 +35,9 @@ pub struct ClientVerifier {
     hints: Vec<DistinguishedName>,
     algorithms: WebPkiSupportedAlgorithms,
 }
+
+/// How far up a path somebody is looked for whose fault it is.
+const HINT_DEPTH_MAX: usize = 8;
 
 /// Certificates from a client's own to a root, DER.
 pub type Path = Vec<Vec<u8>>;
@@ -145,6 +149,41 @@ impl ClientVerifier {
         if paths.is_empty() { Err(refused) } else { Ok(paths) }
     }
 
+    /// What the reference says besides where nobody known has signed: the first candidate on the way up
+    /// that might have, and why it has not.
+    fn hint(&self, end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Option<String> {
+        let mut der = end_entity;
+        for between in 0..HINT_DEPTH_MAX {
+            let certificate = parsed(der)?;
+            let mut next = None;
+            for candidate in self.roots.iter().chain(intermediates).filter(|candidate| *candidate != der) {
+                let Some(issuer) = parsed(candidate) else { continue };
+                if issuer.subject().as_raw() != certificate.issuer().as_raw() {
+                    continue;
+                }
+                let reason = if rules::check_issuer(&issuer, between) == Err(webpki::Error::UnknownIssuer) {
+                    "x509: invalid signature: parent certificate cannot sign this kind of certificate"
+                } else if !self.signature_is_valid(&certificate, der, &issuer) {
+                    match issuer.public_key().parsed() {
+                        Ok(PublicKey::EC(_)) => "x509: ECDSA verification failure",
+                        Ok(PublicKey::RSA(_)) => "crypto/rsa: verification error",
+                        _ => "x509: Ed25519 verification failure",
+                    }
+                } else {
+                    next = Some(candidate);
+                    break;
+                };
+                return Some(format!(
+                    " (possibly because of {reason:?} while trying to verify candidate authority certificate \
+                     {:?})",
+                    short_name(&issuer)
+                ));
+            }
+            der = next?;
+        }
+        None
+    }
+
     fn is_signed_by(
         &self,
         certificate: &X509Certificate<'_>,
@@ -195,7 +234,8 @@ impl ClientCertVerifier for ClientVerifier {
         match self.find(end_entity, intermediates, now, Wanted::One) {
             Ok(_) => Ok(ClientCertVerified::assertion()),
             Err(error) => {
-                REFUSED.set(Some(refusal_text(&error, end_entity, intermediates, now)));
+                let hint = self.hint(end_entity, intermediates);
+                REFUSED.set(Some(refusal_text(&error, hint, end_entity, intermediates, now)));
                 Err(with_alert(&error).into())
             }
         }
@@ -293,6 +333,16 @@ const fn is_plain(error: &webpki::Error) -> bool {
     )
 }
 
+/// What the reference calls an authority by.
+fn short_name(certificate: &X509Certificate<'_>) -> String {
+    let subject = certificate.subject();
+    let name = subject.iter_common_name().last().or_else(|| subject.iter_organization().next());
+    match name.and_then(|name| name.as_str().ok()).filter(|name| !name.is_empty()) {
+        Some(name) => name.to_owned(),
+        None => format!("serial:{}", certificate.serial),
+    }
+}
+
 /// The error whose alert is the one that the reference sends.
 const fn with_alert(error: &webpki::Error) -> CertificateError {
     use webpki::Error as E;
@@ -311,6 +361,7 @@ const fn with_alert(error: &webpki::Error) -> CertificateError {
 /// What the reference's log says of it: the reason, then each certificate that was presented.
 fn refusal_text(
     error: &webpki::Error,
+    hint: Option<String>,
     end_entity: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
     now: UnixTime,
@@ -320,12 +371,12 @@ fn refusal_text(
         .filter_map(|der| PeerCertificate::from_der(der).ok())
         .map(|facts| format!("{} SHA-256: {}", facts.subject.full_text(), facts.certificate_sha256_hex()))
         .collect();
-    let reason = reason(error, now);
+    let reason = reason(error, hint, now);
     let detail = if presented.is_empty() { String::new() } else { format!(" ({})", presented.join("; ")) };
     format!("tls: failed to verify certificate: x509: {reason}{detail}")
 }
 
-fn reason(error: &webpki::Error, now: UnixTime) -> String {
+fn reason(error: &webpki::Error, hint: Option<String>, now: UnixTime) -> String {
     let date = |time: &UnixTime| {
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
@@ -349,6 +400,6 @@ fn reason(error: &webpki::Error, now: UnixTime) -> String {
         }
         webpki::Error::UnsupportedCriticalExtension => "unhandled critical extension".into(),
         webpki::Error::BadDer => "malformed certificate".into(),
-        _ => "certificate signed by unknown authority".into(),
+        _ => format!("certificate signed by unknown authority{}", hint.unwrap_or_default()),
     }
 }
