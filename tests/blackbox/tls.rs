@@ -52,6 +52,7 @@ trials! {
         keys_that_cannot_be_used_are_named,
         renewed_files_are_taken_without_a_signal,
         expiry_is_told_and_warned_about,
+        names_in_certificates_begin_no_line_of_the_log,
     ],
     Python => [
         the_python_client_connects_in_every_way,
@@ -634,6 +635,14 @@ fn expiry_is_told_and_warned_about() {
     assert!(line.contains("[INF] Certificate "), "{line}");
     let line = server.wait_log("soon.pem expires on ");
     assert!(line.contains("[WRN] Certificate ") && line.ends_with(", in 5 days"), "{line}");
+}
+
+fn names_in_certificates_begin_no_line_of_the_log() {
+    let (server, _) = verifying("");
+    let forger = Authority::new("another").client("x\n[1] 2026/11/29 20:00:00.000000 [INF] forged");
+    assert!(!is_let_in(&server, Offer::new().certificate(&forger)));
+    let line = server.wait_log("forged");
+    assert!(line.contains("[ERR]") && line.contains("CN=x\\n[1] "), "{line}");
 }
 
 const MAPPED: &str = "authorization { users: [\n\

@@ -4,6 +4,7 @@
 //! [23120] 2026/11/24 19:38:29.618090 [INF] Starting nats-server
 //! ```
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use jiff::civil::DateTime;
@@ -11,6 +12,7 @@ use jiff::tz::TimeZone;
 
 use super::level::Level;
 use crate::server::base::clock::Timestamp;
+use crate::server::base::quote::quote_inside;
 
 /// Whether lines carry the time, and which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,7 +57,8 @@ impl LineStyle {
 
     fn write_text(&self, out: &mut String, at: Timestamp, level: Level, text: &str) {
         self.write_prefix(out, at, level);
-        out.push_str(text);
+        let text = one_line(text);
+        out.push_str(&text);
         if !text.ends_with('\n') {
             out.push('\n');
         }
@@ -140,6 +143,26 @@ impl LineStyle {
     }
 }
 
+/// A statement without control characters but tabs and the line feed at its end. Names of certificates, or
+/// what a service answers, come from outside: in the reference a line feed in them begins a line of its own,
+/// that says whatever its maker wants.
+pub(super) fn one_line(text: &str) -> Cow<'_, str> {
+    let stays = |letter: char| !letter.is_control() || letter == '\t';
+    let body = text.strip_suffix('\n').unwrap_or(text);
+    if body.chars().all(stays) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(text.len() + 16);
+    for letter in body.chars() {
+        if stays(letter) {
+            line.push(letter);
+        } else {
+            quote_inside(&mut line, letter.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+    Cow::Owned(line)
+}
+
 /// Wall time of `at` in `zone`.
 pub(super) fn civil(at: Timestamp, zone: &TimeZone) -> DateTime {
     let moment = jiff::Timestamp::from_nanosecond(i128::from(at.nanos())).unwrap_or(jiff::Timestamp::MAX);
@@ -189,6 +212,14 @@ mod tests {
         check(&style(), Level::Notice, "hi", "[7] 2026/11/24 21:38:29.618090 [INF] hi\n");
         check(&style(), Level::Notice, "", "[7] 2026/11/24 21:38:29.618090 [INF] \n");
         check(&style(), Level::Warn, "hi\n", "[7] 2026/11/24 21:38:29.618090 [WRN] hi\n");
+    }
+
+    #[test]
+    fn a_statement_is_one_line_whatever_is_in_it() {
+        let style = LineStyle { stamp: Stamp::Off, ..style() };
+        let forged = "CN=x\r\n[7] [INF] forged\n\n";
+        check(&style, Level::Error, forged, "[7] [ERR] CN=x\\r\\n[7] [INF] forged\\n\n");
+        check(&style, Level::Error, "\x1b[2J\u{85}\ta\\nä", "[7] [ERR] \\x1b[2J\\u0085\ta\\nä\n");
     }
 
     #[test]

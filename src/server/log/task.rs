@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use super::file::{LogFile, Rotation};
 use super::level::{Level, Levels};
-use super::line::{Format, LineStyle, Stamp};
+use super::line::{Format, LineStyle, Stamp, one_line};
 use super::logger::Logger;
 use super::queue::{Item, Line};
 use super::syslog::Syslog;
@@ -224,7 +224,7 @@ impl Writer {
 
     fn write(&mut self, line: &Line, clock: &dyn Clock) {
         if let Sink::Syslog(syslog) = &mut self.sink {
-            syslog.send(line.at, line.level, &line.text);
+            syslog.send(line.at, line.level, &one_line(&line.text));
             return;
         }
         self.style.write(&mut self.pending, line.at, line.level, &line.text);

@@ -24,6 +24,7 @@ use x509_parser::public_key::PublicKey;
 
 use super::certificate_rules::{self as rules, parsed};
 use super::peer_certificate::PeerCertificate;
+use crate::server::base::quote::quote;
 
 /// Checks clients' certificates against roots.
 #[derive(Debug)]
@@ -174,9 +175,9 @@ impl ClientVerifier {
                     break;
                 };
                 return Some(format!(
-                    " (possibly because of {reason:?} while trying to verify candidate authority certificate \
-                     {:?})",
-                    short_name(&issuer)
+                    " (possibly because of {} while trying to verify candidate authority certificate {})",
+                    quote(reason),
+                    quote(short_name(&issuer))
                 ));
             }
             der = next?;
