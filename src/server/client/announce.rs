@@ -55,6 +55,12 @@ impl ClientSession {
         }
     }
 
+    /// How many connections its account has has changed.
+    pub(super) fn tell_connections(&self, now: Timestamp, courier: &mut Courier) {
+        let herald = &self.context.conn.herald;
+        herald.tell_connections(&mut self.occasion(now, courier), &self.account);
+    }
+
     /// Counts what came in since the client had sent `before`.
     pub(super) fn count_received(&self, before: (u64, u64)) {
         if self.is_in_global() {
@@ -108,7 +114,6 @@ impl ClientSession {
     /// The client has gone, and is no longer counted.
     pub(super) fn tell_disconnected(&self, now: Timestamp, reason: CloseReason, courier: &mut Courier) {
         let herald = &self.context.conn.herald;
-        herald.tell_connections(&mut self.occasion(now, courier), &self.account);
         let subject = disconnect_subject(self.account.name());
         if herald.is_heard(&subject) {
             self.tell_end(now, &self.account, reason.text(), |write| {
