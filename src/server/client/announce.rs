@@ -234,8 +234,9 @@ impl ClientSession {
         let Names { name, lang, version } = self.profile.names();
         let identity = self.identity();
         let grant = self.grant();
-        let claimed = grant.and_then(|grant| grant.claimed.as_deref());
-        let claims = if claimed.is_some() { self.profile.options().jwt } else { String::new() };
+        // Claims mean nothing where nobody is trusted to sign them.
+        let reads_claims = self.context.policy.load().trust().is_some();
+        let claims = if reads_claims { self.profile.options().jwt } else { String::new() };
         let issuer_key = grant.map(issuer_key).unwrap_or_default();
         let (_, tags) = self.labels();
         let name_tag = self.account.name_tag();

@@ -25,7 +25,7 @@ use super::{resolver, resolver_task};
 use crate::server::account::Registry;
 use crate::server::auth::callout::ServerKeys;
 use crate::server::auth::{PolicyBuilder, WantedAccounts};
-use crate::server::base::clock::{Clock, SystemClock};
+use crate::server::base::clock::{Clock, SystemClock, Timestamp};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
 use crate::server::base::timer_task;
@@ -137,7 +137,7 @@ impl Server {
         let resolver = resolver::open(&options, &clock).await.map_err(StartError::Resolver)?;
         let keys = ServerKeys::default();
         let server_id = keys.identity.public_key();
-        announce(&options, &server_id, &logger);
+        announce(&options, &server_id, clock.now(), &logger);
         if let Some(path) = &options.pid_file {
             files::write_pid(path).map_err(StartError::PidFile)?;
         }
@@ -265,7 +265,7 @@ fn spawn_until_stopped(mut life: watch::Receiver<Life>, task: impl Future<Output
 }
 
 /// The first lines of the log.
-fn announce(options: &Options, server_id: &str, logger: &Logger) {
+fn announce(options: &Options, server_id: &str, now: Timestamp, logger: &Logger) {
     let identity = Identity {
         version: version::REFERENCE,
         git: version::GIT_COMMIT,
@@ -275,6 +275,9 @@ fn announce(options: &Options, server_id: &str, logger: &Logger) {
         cluster: options.cluster.name.as_deref().or(options.gateway.name.as_deref()),
     };
     for (level, text) in banner::lines(options, &identity) {
+        logger.log(level, format_args!("{text}"));
+    }
+    for (level, text) in banner::preload_warnings(options, now) {
         logger.log(level, format_args!("{text}"));
     }
     for key in unbuilt::without_effect(options) {
