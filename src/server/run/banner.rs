@@ -352,6 +352,7 @@ mod tests {
                 options.default_js_domain.insert("$G".into(), "x".into());
             },
             &[
+                "[INF] Trusted Operators",
                 "[WRN] Trusted Operators should utilize a System Account",
                 "[WRN] Maximum payloads over 8.00 MB are generally discouraged and could lead to poor performance",
                 "[WRN] The option `default_js_domain` is a temporary backwards compatibility measure and will be removed",

@@ -32,7 +32,7 @@ use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
 use crate::server::config::check;
-use crate::server::config::options::{Options, PORT_RANDOM};
+use crate::server::config::options::{HandshakeFirst, Options, PORT_RANDOM};
 use crate::server::config::shared::Shared;
 use crate::server::config::unbuilt;
 use crate::server::conn::handshake_rate_task;
@@ -165,6 +165,7 @@ impl Server {
         if options.proxy_protocol {
             logger.notice(format_args!("PROXY protocol enabled for client connections"));
         }
+        tell_tls(&options, &logger);
         let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
         let system = options.system_account_name().map(|_| Arc::clone(accounts.system()));
         if system.is_some() {
@@ -262,6 +263,19 @@ fn spawn_until_stopped(mut life: watch::Receiver<Life>, task: impl Future<Output
             _ = life.wait_for(|life| *life == Life::Stopped) => {}
         }
     });
+}
+
+/// Says who has to speak TLS.
+fn tell_tls(options: &Options, logger: &Logger) {
+    let Some(tls) = &options.tls else { return };
+    let comes_first = tls.handshake_first == HandshakeFirst::On;
+    let word = if options.allow_non_tls && !comes_first { "available" } else { "required" };
+    logger.notice(format_args!("TLS {word} for client connections"));
+    if comes_first {
+        logger.warn(format_args!(
+            "Clients that are not using \"TLS Handshake First\" option will fail to connect"
+        ));
+    }
 }
 
 /// The first lines of the log.
