@@ -234,8 +234,9 @@ impl ClientSession {
         let Names { name, lang, version } = self.profile.names();
         let identity = self.identity();
         let grant = self.grant();
-        // Claims mean nothing where nobody is trusted to sign them.
-        let reads_claims = self.context.policy.load().trust().is_some();
+        // Claims mean nothing where nobody is trusted to sign them, and none once a service has decided.
+        let is_by_service = grant.is_some_and(|grant| grant.by_service.is_some());
+        let reads_claims = !is_by_service && self.context.policy.load().trust().is_some();
         let claims = if reads_claims { self.profile.options().jwt } else { String::new() };
         let issuer_key = grant.map(issuer_key).unwrap_or_default();
         let (_, tags) = self.labels();
