@@ -34,6 +34,9 @@ trials! {
     Natsx => [
         a_wish_that_is_not_heeded_is_warned_about,
     ],
+    Reference => [
+        only_the_chain_that_was_accepted_is_asked_about,
+    ],
 }
 
 struct World {
@@ -234,11 +237,15 @@ fn asking_config(peer: &str, others: &str) -> String {
 
 impl Asking {
     fn start(peer: &str, others: &str) -> Self {
+        Self::start_as(peer, others, |start| start)
+    }
+
+    fn start_as(peer: &str, others: &str, kind: impl FnOnce(Start) -> Start) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let authority = Authority::new("test authority");
         std::fs::write(dir.path().join("ca.pem"), authority.pem()).expect("a file");
         authority.server(&["localhost"]).write(dir.path(), "server");
-        let server = Start::config(&asking_config(peer, others)).dir(dir).args(&["-D"]).start();
+        let server = kind(Start::config(&asking_config(peer, others)).dir(dir).args(&["-D"])).start();
         let responder = Responder::start(authority.key(), None);
         Self { server, authority, responder }
     }
@@ -253,6 +260,39 @@ impl Asking {
         let offer = Offer::new().certificate(certificate);
         let Ok(mut client) = Secure::connect(self.server.addr(), offer) else { return false };
         client.try_send("PING\r\n") && client.try_line().is_some_and(|line| line == "PONG")
+    }
+}
+
+/// The name and the key of an intermediate are public: anybody can put a certificate of his own around them.
+fn only_the_chain_that_was_accepted_is_asked_about() {
+    let kinds: [fn(Start) -> Start; 2] = [|start| start, Start::reference];
+    for kind in kinds {
+        let asking = Asking::start_as("ocsp_peer: true", NO_CACHE, kind);
+        let between = asking.authority.intermediate_altered("between", |between| {
+            between.custom_extensions.push(responder_at(&asking.responder.url()));
+        });
+        let evil = Authority::new("evil");
+        let evil_responder = Responder::start(evil.key(), None);
+        let silent = evil.copy_of(&between, "between", vec![]);
+        let calling = evil.copy_of(&between, "between", vec![responder_at(&evil_responder.url())]);
+        let (between_pem, evil_pem) = (between.pem(), evil.pem());
+        for presented in [
+            vec![&between_pem],
+            vec![&silent, &between_pem],
+            vec![&silent, &evil_pem, &between_pem],
+            vec![&calling, &between_pem],
+            vec![&calling, &evil_pem, &between_pem],
+        ] {
+            let mut ann = between.sign(params("ann", []), &[]);
+            ann.chain.extend(presented.into_iter().map(String::as_str));
+            for (says, lets_in) in [(Says::Good, true), (Says::Revoked, false), (Says::Nothing, false)] {
+                asking.responder.says(says);
+                let before = asking.responder.asked().len();
+                assert_eq!(asking.lets_in(&ann), lets_in, "{says:?}");
+                assert!(asking.responder.asked().len() > before, "{says:?}");
+            }
+        }
+        assert_eq!(evil_responder.asked().len(), 0);
     }
 }
 

@@ -303,15 +303,17 @@ impl<S: Opens> OpeningTask<S> {
         let context = Arc::clone(&self.connection.context);
         let chain = tls.state().unwrap_or_default().peer_chain;
         let now = context.clock.now();
-        let Err(link) = check.check(&chain, now, &context.logger).await else { return Ok(()) };
+        let Err(links) = check.check(&chain, now, &context.logger).await else { return Ok(()) };
         let peer = chain.first().map(|peer| certificate_info(peer)).unwrap_or_default();
         let error = HandshakeError::NotOcspValid;
         lend_courier(&context, |courier| {
             let mut occasion = Occasion { now, courier, log: None };
             let herald = &context.herald;
-            herald.tell(&mut occasion, &ocsp_link_subject(herald.server_id()), |stamp, out| {
-                write_ocsp_link(stamp, &certificate_info(&link.certificate), &peer, &link.reason, out);
-            });
+            for link in &links {
+                herald.tell(&mut occasion, &ocsp_link_subject(herald.server_id()), |stamp, out| {
+                    write_ocsp_link(stamp, &certificate_info(&link.certificate), &peer, &link.reason, out);
+                });
+            }
             herald.tell(&mut occasion, &ocsp_reject_subject(herald.server_id()), |stamp, out| {
                 write_ocsp_reject(stamp, "Client", &peer, &error.text(None), out);
             });

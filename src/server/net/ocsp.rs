@@ -68,6 +68,8 @@ pub enum AnswerError {
 const BASIC: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];
 /// SHA-1, by which certificates are named: 1.3.14.3.2.26.
 const SHA1: &[u8] = &[0x2b, 14, 3, 2, 26];
+/// The tag of what says that an extension is critical: its DER is there only where it is.
+const BOOLEAN: u8 = 1;
 /// `id-pe-tlsfeature`: 1.3.6.1.5.5.7.1.24.
 const TLS_FEATURE: &str = "1.3.6.1.5.5.7.1.24";
 /// `status_request` among the TLS features.
@@ -120,7 +122,7 @@ pub fn answer(bytes: &[u8], certificate: &[u8], issuer: &[u8]) -> Result<Answer,
     let signer_may_sign = basic.check_signature(&issuer)?;
     let single = single(basic.data)?;
     let id = Id::new(&certificate, &issuer).ok_or(AnswerError::Malformed)?;
-    if single.serial != id.serial {
+    if !single.is_about(&id) {
         return Err(AnswerError::AnotherCertificate);
     }
     Ok(Answer {
@@ -204,10 +206,20 @@ impl<'a> Basic<'a> {
 
 /// One certificate's status.
 struct Single {
+    /// The issuer's name and key, where they are named by SHA-1 as in the request.
+    issuer: Option<(Vec<u8>, Vec<u8>)>,
     serial: Vec<u8>,
     status: Status,
     this_update: i64,
     next_update: Option<i64>,
+}
+
+impl Single {
+    fn is_about(&self, id: &Id) -> bool {
+        let same_issuer =
+            self.issuer.as_ref().is_none_or(|(name, key)| (name, key) == (&id.issuer_name, &id.issuer_key));
+        self.serial == id.serial && same_issuer
+    }
 }
 
 /// The one status that an answer holds.
@@ -230,9 +242,10 @@ fn single(mut data: Der<'_>) -> Result<Single, AnswerError> {
 
 fn read_single(mut response: Der<'_>) -> Option<Single> {
     let mut id = response.expect(der::SEQUENCE)?.inside();
-    id.expect(der::SEQUENCE)?;
-    id.expect(der::OCTET_STRING)?;
-    id.expect(der::OCTET_STRING)?;
+    let algorithm = id.expect(der::SEQUENCE)?.inside().expect(der::OBJECT_IDENTIFIER)?.contents;
+    let name = id.expect(der::OCTET_STRING)?.contents;
+    let key = id.expect(der::OCTET_STRING)?.contents;
+    let issuer = (algorithm == SHA1).then(|| (name.to_vec(), key.to_vec()));
     let serial = id.expect(der::INTEGER)?.contents.to_vec();
     let status = match response.next()?.tag {
         tag if tag == der::implicit(0) => Status::Good,
@@ -245,7 +258,21 @@ fn read_single(mut response: Der<'_>) -> Option<Single> {
         Some(next) => Some(time(next.inside().expect(der::GENERALIZED_TIME)?.contents)?),
         None => None,
     };
-    Some(Single { serial, status, this_update, next_update })
+    if let Some(extensions) = response.next_if(der::explicit(1)) {
+        let mut extensions = extensions.inside().expect(der::SEQUENCE)?.inside();
+        while !extensions.is_empty() {
+            let mut extension = extensions.expect(der::SEQUENCE)?.inside();
+            extension.expect(der::OBJECT_IDENTIFIER)?;
+            // None is understood here, so none may demand to be.
+            if extension.next()?.tag == BOOLEAN {
+                return None;
+            }
+        }
+    }
+    if !response.is_empty() {
+        return None;
+    }
+    Some(Single { issuer, serial, status, this_update, next_update })
 }
 
 /// `20261129193000Z` in seconds since 1970.
@@ -398,6 +425,32 @@ mod tests {
         {
             assert_eq!(time(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_status_is_for_the_certificate_of_one_issuer_and_demands_nothing_unknown() {
+        let id = Id { issuer_name: vec![1; 20], issuer_key: vec![2; 20], serial: vec![3] };
+        let read = |name: u8, key: u8, serial: u8, extension: &[&[u8]]| {
+            let algorithm = der::element(der::SEQUENCE, &[&der::element(der::OBJECT_IDENTIFIER, &[SHA1])]);
+            let name = der::element(der::OCTET_STRING, &[&[name; 20]]);
+            let key = der::element(der::OCTET_STRING, &[&[key; 20]]);
+            let serial = der::element(der::INTEGER, &[&[serial]]);
+            let named = der::element(der::SEQUENCE, &[&algorithm, &name, &key, &serial]);
+            let good = der::element(der::implicit(0), &[]);
+            let time = der::element(der::GENERALIZED_TIME, &[b"20261129193000Z"]);
+            let extension = der::element(der::SEQUENCE, extension);
+            let extensions = der::element(der::explicit(1), &[&der::element(der::SEQUENCE, &[&extension])]);
+            let single = [named, good, time, extensions].concat();
+            read_single(Der::new(&single)).map(|single| single.is_about(&id))
+        };
+        let oid: &[u8] = &[der::OBJECT_IDENTIFIER, 1, 0x2a];
+        let value: &[u8] = &[der::OCTET_STRING, 0];
+        let critical: &[u8] = &[BOOLEAN, 1, 0xff];
+        assert_eq!(read(1, 2, 3, &[oid, value]), Some(true));
+        for (name, key, serial) in [(9, 2, 3), (1, 9, 3), (1, 2, 9)] {
+            assert_eq!(read(name, key, serial, &[oid, value]), Some(false));
+        }
+        assert_eq!(read(1, 2, 3, &[oid, critical, value]), None);
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! Whether the responders of a peer's chain say that its certificates are good.
 //!
 //! Reference: a chain is valid when each certificate in it that names a responder is good; one that names
-//! none is. What is said to the log is the reference's too.
+//! none is. What is said to the log is the reference's too. The chains are those by which the handshake
+//! accepted the peer: what it presented besides is nobody's word, and no address in it is called.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::UnixTime;
 use sha2::{Digest, Sha256};
 
+use super::client_verifier::{ClientVerifier, Path};
 use super::ocsp::{self, Answer, Status};
 use super::ocsp_cache::OcspCache;
 use super::ocsp_fetch::{Asker, in_address};
@@ -25,7 +27,7 @@ use crate::server::log::Logger;
 #[derive(Debug)]
 pub struct PeerCheck {
     rules: OcspPeer,
-    roots: Vec<CertificateDer<'static>>,
+    verifier: Arc<ClientVerifier>,
     /// `None`: nothing is kept.
     cache: Option<Arc<OcspCache>>,
     asker: Asker,
@@ -41,18 +43,18 @@ pub struct InvalidLink {
 }
 
 impl PeerCheck {
-    /// A check by these rules of chains that end in one of `roots`.
+    /// A check by these rules of chains that `verifier` accepts.
     ///
     /// # Errors
     /// The system's certificates cannot be read.
     pub fn new(
         rules: OcspPeer,
-        roots: Vec<CertificateDer<'static>>,
+        verifier: Arc<ClientVerifier>,
         cache: Option<Arc<OcspCache>>,
         files: &dyn Files,
     ) -> Result<Self, String> {
         let asker = Asker::new(rules.ca_timeout, files)?;
-        Ok(Self { rules, roots, cache, asker })
+        Ok(Self { rules, verifier, cache, asker })
     }
 
     /// Where answers are kept.
@@ -60,21 +62,44 @@ impl PeerCheck {
         self.cache.clone()
     }
 
-    /// Checks what a peer has presented, its own certificate first; it was verified before.
+    /// Checks what a peer has presented, its own certificate first; the handshake has accepted it.
     ///
     /// # Errors
-    /// The first certificate that is not good.
+    /// No chain is good: of each the first certificate that is not.
     pub async fn check(
         &self,
         presented: &[Vec<u8>],
         now: Timestamp,
         log: &Logger,
+    ) -> Result<(), Vec<InvalidLink>> {
+        let chains =
+            self.verifier.paths(presented, UnixTime::since_unix_epoch(Duration::from_nanos(now.nanos())));
+        log.debug(format_args!("Peer OCSP enabled: {} TLS client chain(s) will be evaluated", chains.len()));
+        if chains.is_empty() {
+            log.error(format_args!("Peer certificate is nil, rejecting OCSP peer"));
+            return Err(Vec::new());
+        }
+        let mut invalid = Vec::new();
+        for (index, chain) in chains.iter().enumerate() {
+            match self.check_chain(index, chain, now, log).await {
+                Ok(()) => return Ok(()),
+                Err(link) => invalid.push(link),
+            }
+        }
+        log.debug(format_args!("No OCSP valid chains, thus peer is invalid"));
+        Err(invalid)
+    }
+
+    async fn check_chain(
+        &self,
+        index: usize,
+        chain: &Path,
+        now: Timestamp,
+        log: &Logger,
     ) -> Result<(), InvalidLink> {
-        let chain = self.chain(presented);
-        log.debug(format_args!("Peer OCSP enabled: 1 TLS client chain(s) will be evaluated"));
-        log.debug(format_args!("Chain [0]: {} total link(s)", chain.len()));
+        log.debug(format_args!("Chain [{index}]: {} total link(s)", chain.len()));
         if chain.len() == 1 {
-            log.debug(format_args!("Chain [0] is self-signed, thus peer is valid"));
+            log.debug(format_args!("Chain [{index}] is self-signed, thus peer is valid"));
             return Ok(());
         }
         let links: Vec<_> = chain
@@ -84,40 +109,19 @@ impl PeerCheck {
             .filter(|(_, _, responders)| !responders.is_empty())
             .collect();
         if links.is_empty() {
-            log.debug(format_args!("Chain [0] has no OCSP eligible links, thus peer is valid"));
+            log.debug(format_args!("Chain [{index}] has no OCSP eligible links, thus peer is valid"));
             return Ok(());
         }
-        log.debug(format_args!("Chain [0] has {} OCSP eligible link(s)", links.len()));
+        log.debug(format_args!("Chain [{index}] has {} OCSP eligible link(s)", links.len()));
         for (certificate, issuer, responders) in links {
             let link = Link { check: self, certificate, issuer, responders: &responders, now, log };
             if let Err(reason) = link.is_good().await {
                 log.debug(format_args!("{reason}"));
-                log.debug(format_args!("No OCSP valid chains, thus peer is invalid"));
                 return Err(InvalidLink { certificate: certificate.clone(), reason });
             }
         }
-        log.debug(format_args!("Chain [0] is OCSP valid for all eligible links, thus peer is valid"));
+        log.debug(format_args!("Chain [{index}] is OCSP valid for all eligible links, thus peer is valid"));
         Ok(())
-    }
-
-    /// The chain from the peer's certificate to a root.
-    fn chain(&self, presented: &[Vec<u8>]) -> Vec<Vec<u8>> {
-        let Some(leaf) = presented.first() else { return Vec::new() };
-        let mut chain = vec![leaf.clone()];
-        let mut last = leaf;
-        let mut left: Vec<&Vec<u8>> = presented.iter().skip(1).collect();
-        loop {
-            if self.roots.iter().any(|root| root.as_ref() == last.as_slice()) {
-                return chain;
-            }
-            if let Some(root) = self.roots.iter().find(|root| ocsp::is_issued_by(last, root)) {
-                chain.push(root.to_vec());
-                return chain;
-            }
-            let Some(at) = left.iter().position(|next| ocsp::is_issued_by(last, next)) else { return chain };
-            last = left.swap_remove(at);
-            chain.push(last.clone());
-        }
     }
 }
 

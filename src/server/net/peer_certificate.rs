@@ -162,7 +162,7 @@ impl Subject {
             .rev()
             .map(|attribute| {
                 let value = attribute.value.as_deref().unwrap_or_default();
-                format!("{}=#{}", attribute.oid, hex(&der_text(value)))
+                format!("{}={}", attribute.oid, escaped(value))
             })
             .collect();
         let parts = [self.text(), others.join(",")];
@@ -225,26 +225,6 @@ fn escaped(value: &str) -> String {
     out
 }
 
-/// A text in DER, as Go's encoder chooses its type.
-fn der_text(value: &str) -> Vec<u8> {
-    const PRINTABLE: u8 = 0x13;
-    const UTF8: u8 = 0x0c;
-    let printable = |byte: u8| byte.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&byte);
-    let tag = if value.bytes().all(printable) { PRINTABLE } else { UTF8 };
-    let length = value.len().to_be_bytes();
-    let significant: Vec<u8> = length.iter().copied().skip_while(|byte| *byte == 0).collect();
-    let mut out = vec![tag];
-    match u8::try_from(value.len()) {
-        Ok(short) if short < 0x80 => out.push(short),
-        _ => {
-            out.push(0x80 | u8::try_from(significant.len()).unwrap_or_default());
-            out.extend(significant);
-        }
-    }
-    out.extend(value.bytes());
-    out
-}
-
 /// Bytes in lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -288,8 +268,8 @@ mod tests {
             (DnType::OrganizationName, "#1"),
         ]);
         assert_eq!(ann.text(), "CN=a\\,b\\ ,O=\\#1");
-        let uid = "0.9.2342.19200300.100.1.1=#130137";
-        let dc = "0.9.2342.19200300.100.1.25=#13076578616d706c65";
+        let uid = "0.9.2342.19200300.100.1.1=7";
+        let dc = "0.9.2342.19200300.100.1.25=example";
         assert_eq!(ann.full_text(), format!("CN=a\\,b\\ ,O=\\#1,{uid},{dc}"));
         assert_eq!(ann.domain_components(), "DC=example");
         assert_eq!(ann.distinguished_name(), None, "a user id has no short name");

@@ -52,8 +52,8 @@ pub struct TlsSetup {
     pub server: Arc<ServerConfig>,
     /// The certificates shown to peers, in their order.
     pub certificates: Vec<OwnCertificate>,
-    /// What clients' chains may end in; empty where they show none.
-    trusted: Vec<CertificateDer<'static>>,
+    /// Who accepts clients' certificates; `None` where they show none.
+    verifier: Option<Arc<ClientVerifier>>,
     /// What `ca_file` holds; empty without one.
     roots: Vec<CertificateDer<'static>>,
     shown: Arc<Certificates>,
@@ -96,16 +96,19 @@ impl TlsSetup {
             Some(_) => reader.roots(tls.ca_file.as_deref())?,
             None => Vec::new(),
         };
-        let trusted = if tls.verify { reader.roots(tls.ca_file.as_deref())? } else { Vec::new() };
-        let verifier: Arc<dyn ClientCertVerifier> = if tls.verify {
-            Arc::new(ClientVerifier::new(trusted.clone(), &provider))
+        let verifier = if tls.verify {
+            let trusted = reader.roots(tls.ca_file.as_deref())?;
+            Some(Arc::new(ClientVerifier::new(trusted, &provider)))
         } else {
-            WebPkiClientVerifier::no_client_auth()
+            None
         };
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&cipher::versions(tls))
             .map_err(|error| TlsSetupError::Library(error.to_string()))?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(match &verifier {
+                Some(verifier) => Arc::clone(verifier) as Arc<dyn ClientCertVerifier>,
+                None => WebPkiClientVerifier::no_client_auth(),
+            })
             .with_cert_resolver(Arc::clone(&shown) as Arc<dyn ResolvesServerCert>);
         server.ignore_client_order = true;
         server.session_storage = Arc::new(NoServerSessionStorage {});
@@ -117,12 +120,12 @@ impl TlsSetup {
             server.ticketer = ticketer;
             server.send_tls13_tickets = 1;
         }
-        Ok(Self { server: Arc::new(server), certificates, trusted, roots, shown, files: reader.digests })
+        Ok(Self { server: Arc::new(server), certificates, verifier, roots, shown, files: reader.digests })
     }
 
-    /// What clients' chains may end in.
-    pub fn trusted(&self) -> &[CertificateDer<'static>] {
-        &self.trusted
+    /// Who accepts clients' certificates; `None` where nobody asks for one.
+    pub fn verifier(&self) -> Option<&Arc<ClientVerifier>> {
+        self.verifier.as_ref()
     }
 
     /// From now on this responder's answer goes with certificate number `at`; `None` takes it off.

@@ -32,13 +32,13 @@ impl ListenerTls {
         let rules = tls.ocsp_peer.clone().filter(|rules| rules.verify);
         let peer_check = rules.map(|rules| {
             log.debug(format_args!("Plugging TLS OCSP peer for [Client]"));
-            if !tls.verify {
+            let Some(verifier) = setup.verifier() else {
                 let text =
                     "OCSP peer verification for client connections requires TLS verify (mTLS) to be enabled";
                 return Err(StartError::Staple(text.into()));
-            }
+            };
             let cache = kept.or_else(|| ocsp_cache_task::open(options, log));
-            PeerCheck::new(rules, setup.trusted().to_vec(), cache, &Here).map_err(StartError::Staple)
+            PeerCheck::new(rules, Arc::clone(verifier), cache, &Here).map_err(StartError::Staple)
         });
         let peer_check = peer_check.transpose()?.map(Arc::new);
         Ok(Self { setup: Some(Arc::new(setup)), peer_check })

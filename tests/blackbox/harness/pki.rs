@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
 };
 use sha2::{Digest, Sha256};
 
@@ -22,27 +22,55 @@ pub(crate) struct Certified {
 impl Authority {
     /// One that signed itself.
     pub(crate) fn new(name: &str) -> Self {
-        let issuer = CertifiedIssuer::self_signed(authority(name), key()).expect("an authority");
-        Self { issuer }
+        Self::altered(name, |_| {})
+    }
+
+    /// One that signed itself, and is not quite what authorities are.
+    pub(crate) fn altered(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = authority(name);
+        change(&mut params);
+        Self { issuer: CertifiedIssuer::self_signed(params, key()).expect("an authority") }
     }
 
     /// One that this one signed.
     pub(crate) fn intermediate(&self, name: &str) -> Self {
-        Self {
-            issuer: CertifiedIssuer::signed_by(authority(name), key(), &self.issuer).expect("an authority"),
-        }
+        self.intermediate_altered(name, |_| {})
+    }
+
+    /// One that this one signed, and that is not quite what authorities are.
+    pub(crate) fn intermediate_altered(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
+        let mut params = authority(name);
+        change(&mut params);
+        Self { issuer: CertifiedIssuer::signed_by(params, key(), &self.issuer).expect("an authority") }
     }
 
     /// One that this one signed, but not to sign others.
     pub(crate) fn not_an_authority(&self, name: &str) -> Self {
-        let mut params = params(name, []);
-        params.is_ca = IsCa::ExplicitNoCa;
-        Self { issuer: CertifiedIssuer::signed_by(params, key(), &self.issuer).expect("a certificate") }
+        self.intermediate_altered(name, |params| {
+            params.is_ca = IsCa::ExplicitNoCa;
+            params.key_usages = Vec::new();
+        })
     }
 
     /// A copy of its key.
     pub(crate) fn key(&self) -> KeyPair {
         KeyPair::from_pem(&self.issuer.key().serialize_pem()).expect("a key")
+    }
+
+    /// A certificate (PEM) with the name and the key of `other`, which this one signed.
+    pub(crate) fn copy_of(&self, other: &Self, name: &str, extensions: Vec<CustomExtension>) -> String {
+        let mut params = authority(name);
+        params.custom_extensions = extensions;
+        params.signed_by(other.issuer.key(), &self.issuer).expect("a certificate").pem()
+    }
+
+    /// Its own certificate, as somebody shows it who has the key.
+    pub(crate) fn certified(&self) -> Certified {
+        Certified { chain: self.pem(), key: self.issuer.key().serialize_pem() }
     }
 
     pub(crate) fn pem(&self) -> String {
