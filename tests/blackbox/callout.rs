@@ -399,6 +399,45 @@ fn wrong_answers_refuse_the_client_and_say_why() {
             ),
         ),
         (
+            Box::new(|question| {
+                let user = user(&issuer, question, json!({}), json!({}));
+                response(&other, question, json!({ "jwt": user }))
+            }),
+            "Auth callout signing key is unknown".into(),
+        ),
+        (
+            Box::new(|question| {
+                let user = user(&issuer, question, json!({}), json!({}));
+                let nats = json!({ "jwt": user, "issuer_account": issuer.public_key() });
+                response(&other, question, nats)
+            }),
+            "Auth callout signing key is unknown".into(),
+        ),
+        (
+            Box::new(|question| response(&other, question, json!({ "error": "not today" }))),
+            "Auth callout signing key is unknown".into(),
+        ),
+        (
+            Box::new(|question| {
+                let body = json!({ "type": "authorization_response", "version": 2, "error": "x" });
+                let subject = KeyPair::new_user().public_key();
+                sign(&other, &subject, now(), json!({ "aud": question.server() }), body)
+            }),
+            "Auth callout violation: auth callout response is not for expected user".into(),
+        ),
+        (
+            Box::new(|question| {
+                let body = json!({ "type": "authorization_response", "version": 2, "error": "x" });
+                let audience = KeyPair::new_server().public_key();
+                sign(&other, question.user(), now(), json!({ "aud": audience }), body)
+            }),
+            "Auth callout violation: auth callout response is not for server".into(),
+        ),
+        (
+            Box::new(|question| response(&other, question, json!({}))),
+            "Authorization response had validation errors: Error or Jwt is required".into(),
+        ),
+        (
             admission(json!({ "aud": "C" }), json!({})),
             "No valid account \"C\" for auth callout response on account \"AUTH\": account missing".into(),
         ),

@@ -21,6 +21,8 @@ trials! { Reference => [
     pinned_accounts_only_are_admitted,
     a_sentinel_stands_in_for_who_shows_no_claims,
     a_store_of_the_nats_tools_works_unchanged,
+    the_log_tells_whom_a_server_trusts_and_what_is_wrong_with_accounts,
+    the_log_names_accounts_as_their_claims_do,
 ] }
 
 pub(super) const MEMORY: &str = "MEMORY";
@@ -390,6 +392,58 @@ fn rights_by_default_are_for_users_without_own_ones() {
                 .to_vec()
         },
     );
+}
+
+/// The texts of log lines that hold one of `words`.
+fn logged(server: &Server, words: &[&str]) -> Vec<String> {
+    let is_wanted = |line: &&String| words.iter().any(|word| line.contains(word));
+    let text = |line: &String| line.split_once(" [").map(|(_, text)| format!("[{text}")).unwrap_or_default();
+    server.log().iter().filter(is_wanted).map(text).collect()
+}
+
+fn the_log_tells_whom_a_server_trusts_and_what_is_wrong_with_accounts() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let token = operator.account_with(&account, 1, json!({ "name": "A", "exp": PAST }), json!({}));
+    let want: Vec<String> = [
+        "[INF] Trusted Operators".to_owned(),
+        "[INF]   System  : \"\"".to_owned(),
+        "[INF]   Operator: \"O\"".to_owned(),
+        "[INF]   Issued  : 1970-01-01 00:00:01 +0000 UTC".to_owned(),
+        "[INF]   Expires : Never".to_owned(),
+        format!("[WRN] Account [{}] has validation issues:", account.public_key()),
+        "[WRN]   - claim is expired".to_owned(),
+    ]
+    .into();
+    check(&operator.config(MEMORY, &[(&account, &token)]), &want, |server| {
+        let words = [
+            "Trusted",
+            "  System  :",
+            "  Operator:",
+            "  Issued  :",
+            "  Expires :",
+            "validation issues",
+            "   - ",
+        ];
+        logged(server, &words)
+    });
+}
+
+fn the_log_names_accounts_as_their_claims_do() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let token = operator.account(&account, "Shop", 1, json!({}));
+    let creds = user(&account, json!({ "pub": { "deny": ["d"] } }));
+    let who = format!("\"{}/Shop/jwt:{}\"", account.public_key(), creds.public_key());
+    let want = format!("{who} - Publish Violation - Subject \"d\"");
+    check(&operator.config(MEMORY, &[(&account, &token)]), &Some(want), |server| {
+        let mut raw = creds.log_in(server);
+        raw.send("PUB d 0\r\n\r\n");
+        raw.sync();
+        let lines = logged(server, &["Publish Violation"]);
+        lines
+            .first()
+            .and_then(|line| line.split_once(" - ")?.1.split_once(" - "))
+            .map(|(_, text)| text.to_owned())
+    });
 }
 
 fn limits_of_claims_are_kept() {

@@ -62,6 +62,7 @@ trials! {
         nobody_is_vouched_for_by_an_unfit_issuer,
         every_kind_of_garbage_gets_the_answer_of_the_reference,
         every_subject_is_shown_and_mapped_as_the_reference_does,
+        a_start_says_who_has_to_speak_tls,
     ],
 }
 
@@ -747,6 +748,26 @@ fn plain(line: &str) -> Option<String> {
         _ => word,
     });
     Some(format!("{level} {}", words.collect::<Vec<_>>().join(" ")))
+}
+
+fn a_start_says_who_has_to_speak_tls() {
+    let first = "[WRN] Clients that are not using \"TLS Handshake First\" option will fail to connect";
+    let required = "[INF] TLS required for client connections";
+    for (tls, others, want) in [
+        ("", "", &[required][..]),
+        ("", "allow_non_tls: true", &["[INF] TLS available for client connections"]),
+        ("handshake_first: true", "allow_non_tls: true", &[required, first]),
+        ("handshake_first: auto", "", &[required]),
+    ] {
+        for is_reference in [true, false] {
+            let start = Start::config(&config(tls, others)).dir(directory().0);
+            let server = if is_reference { start.reference() } else { start }.start();
+            let log = server.log();
+            let told = log.iter().filter_map(|line| Some(line.get(line.find(" [")? + 1..)?));
+            let told: Vec<&str> = told.filter(|text| text.contains("TLS ")).collect();
+            assert_eq!(told, want, "{tls} {others} reference: {is_reference}");
+        }
+    }
 }
 
 fn every_kind_of_certificate_gets_the_answer_of_the_reference() {

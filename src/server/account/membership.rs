@@ -38,11 +38,13 @@ impl Membership {
         Ok(())
     }
 
-    /// Gives the place back.
-    pub fn end(&mut self) {
-        if std::mem::take(&mut self.counts) {
+    /// Gives the place back; says whether it counted.
+    pub fn end(&mut self) -> bool {
+        let counted = std::mem::take(&mut self.counts);
+        if counted {
             self.account.connections().release();
         }
+        counted
     }
 }
 

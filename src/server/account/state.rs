@@ -293,6 +293,11 @@ impl Account {
         named.filter(|name| !name.is_empty()).unwrap_or_else(|| self.name.to_string())
     }
 
+    /// The account as the log names it: by its name, and what its claims call it.
+    pub fn label(&self) -> String {
+        self.claimed().map_or_else(|| self.name.to_string(), |claimed| claimed.label())
+    }
+
     /// What is counted for it.
     pub fn figures(&self) -> &Figures {
         &self.figures

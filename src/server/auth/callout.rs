@@ -340,17 +340,21 @@ impl Question {
             return Err("auth callout violation: auth callout response is not for server".to_owned());
         }
         let response = &claims.nats;
+        // Who could read the question is known by that.
+        let is_signer_known = is_sealed
+            || match rules.trust {
+                Trust::Issuer(issuer) => claims.envelope.issuer == issuer,
+                Trust::Account(own) => {
+                    let account = &response.issuer_account;
+                    let signer = if account.is_empty() { &claims.envelope.issuer } else { account };
+                    *signer == own.claims().envelope.subject || own.signer(signer).is_some()
+                }
+            };
+        if !is_signer_known {
+            return Err("auth callout signing key is unknown".to_owned());
+        }
         if !response.error.is_empty() {
             return Err(format!("auth callout service returned an error: {}", response.error));
-        }
-        if let Trust::Account(own) = rules.trust
-            && !is_sealed
-        {
-            let issuer = &response.issuer_account;
-            let signer = if issuer.is_empty() { &claims.envelope.issuer } else { issuer };
-            if *signer != own.claims().envelope.subject && own.signer(signer).is_none() {
-                return Err("auth callout signing key is unknown".to_owned());
-            }
         }
         UserClaims::decode(&response.jwt).map_err(|error| error.to_string())
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::session::{ClientSession, Phase};
-use crate::server::account::Claimed;
+use crate::server::account::{Claimed, Membership};
 use crate::server::auth::{
     Answered, Applicant, ClaimedUser, Decision, Errand, Grant, Identity, Note, Permissions, Refusal,
     RefusalReason, UserLimits, Work, decide,
@@ -325,7 +325,10 @@ impl ClientSession {
             return Err(CloseReason::ClientClosed);
         }
         if self.account.move_to(&grant.account).is_err() {
+            // It goes as one of the account that has no room for it; the reference's log has it twice.
+            self.account = Membership::uncounted(&grant.account);
             let error = WireError::AccountConnectionsExceeded;
+            self.error(format_args!("{error}"));
             self.error(format_args!("{error}"));
             self.say(error, courier);
             return Err(CloseReason::MaxAccountConnectionsExceeded);

@@ -55,6 +55,12 @@ impl ClientSession {
         }
     }
 
+    /// How many connections its account has has changed.
+    pub(super) fn tell_connections(&self, now: Timestamp, courier: &mut Courier) {
+        let herald = &self.context.conn.herald;
+        herald.tell_connections(&mut self.occasion(now, courier), &self.account);
+    }
+
     /// Counts what came in since the client had sent `before`.
     pub(super) fn count_received(&self, before: (u64, u64)) {
         if self.is_in_global() {
@@ -108,7 +114,6 @@ impl ClientSession {
     /// The client has gone, and is no longer counted.
     pub(super) fn tell_disconnected(&self, now: Timestamp, reason: CloseReason, courier: &mut Courier) {
         let herald = &self.context.conn.herald;
-        herald.tell_connections(&mut self.occasion(now, courier), &self.account);
         let subject = disconnect_subject(self.account.name());
         if herald.is_heard(&subject) {
             self.tell_end(now, &self.account, reason.text(), |write| {
@@ -229,8 +234,10 @@ impl ClientSession {
         let Names { name, lang, version } = self.profile.names();
         let identity = self.identity();
         let grant = self.grant();
-        let claimed = grant.and_then(|grant| grant.claimed.as_deref());
-        let claims = if claimed.is_some() { self.profile.options().jwt } else { String::new() };
+        // Claims mean nothing where nobody is trusted to sign them, and none once a service has decided.
+        let is_by_service = grant.is_some_and(|grant| grant.by_service.is_some());
+        let reads_claims = !is_by_service && self.context.policy.load().trust().is_some();
+        let claims = if reads_claims { self.profile.options().jwt } else { String::new() };
         let issuer_key = grant.map(issuer_key).unwrap_or_default();
         let (_, tags) = self.labels();
         let name_tag = self.account.name_tag();

@@ -83,7 +83,7 @@ impl ClientSession {
         let version = if version.is_empty() { String::new() } else { format!("v{version}") };
         let parts = [&*version, &*lang, &*name];
         let said = parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(":");
-        let who = self.identity().label().map(|who| format!("{}/{who}", self.account.name()));
+        let who = self.identity().label().map(|who| format!("{}/{who}", self.account.label()));
         let additions = [Some(said).filter(|said| !said.is_empty()), who];
         let mut label = self.outbound.label().to_string();
         for addition in additions.into_iter().flatten() {

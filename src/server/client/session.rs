@@ -469,7 +469,11 @@ impl Session for ClientSession {
 
     fn closed(&mut self, now: Timestamp, reason: CloseReason, courier: &mut Courier) {
         self.end_all_subscriptions();
-        self.account.end();
+        // Who found no room changes nothing about how many there are.
+        let is_surplus = !self.account.end() && reason == CloseReason::MaxAccountConnectionsExceeded;
+        if !is_surplus {
+            self.tell_connections(now, courier);
+        }
         self.tell_disconnected(now, reason, courier);
     }
 }

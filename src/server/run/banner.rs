@@ -2,11 +2,15 @@
 
 use std::borrow::Cow;
 
+use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
 use crate::server::auth::is_hash;
+use crate::server::base::clock::Timestamp;
+use crate::server::base::quote::quote;
 use crate::server::base::size::size_text;
 use crate::server::config::options::{Options, PAYLOAD_BYTES_HIGH, UserIdentity};
+use crate::server::jwt::{AccountClaims, OperatorClaims};
 use crate::server::log::Level;
 
 /// Characters of a node's id. Reference: 8.
@@ -101,6 +105,9 @@ fn warnings_and_file(options: &Options) -> Vec<(Level, Cow<'static, str>)> {
         };
         lines.push((Level::Notice, Cow::Owned(text)));
     }
+    lines.extend(
+        operators(options, &TimeZone::system()).into_iter().map(|text| (Level::Notice, Cow::Owned(text))),
+    );
     if !options.operators.is_empty() && options.system_account.is_none() {
         lines.push((Level::Warn, Cow::Borrowed("Trusted Operators should utilize a System Account")));
     }
@@ -114,6 +121,52 @@ fn warnings_and_file(options: &Options) -> Vec<(Level, Cow<'static, str>)> {
     if !options.default_js_domain.is_empty() {
         let text = "The option `default_js_domain` is a temporary backwards compatibility measure and will be removed";
         lines.push((Level::Warn, Cow::Borrowed(text)));
+    }
+    lines
+}
+
+/// Whose claims are believed.
+fn operators(options: &Options, zone: &TimeZone) -> Vec<String> {
+    if options.operators.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec!["Trusted Operators".to_owned()];
+    // The reader of the configuration has decoded them before.
+    for claims in options.operators.iter().filter_map(|operator| OperatorClaims::decode(&operator.token).ok())
+    {
+        let envelope = claims.envelope;
+        lines.push(format!("  System  : {}", quote(envelope.audience.as_bytes())));
+        lines.push(format!("  Operator: {}", quote(envelope.name.as_bytes())));
+        lines.push(format!("  Issued  : {}", day_and_time(envelope.issued_at, zone)));
+        let expires = match envelope.expires {
+            0 => "Never".to_owned(),
+            seconds => day_and_time(seconds, zone),
+        };
+        lines.push(format!("  Expires : {expires}"));
+    }
+    lines
+}
+
+/// Seconds of the epoch as the reference prints a time: `2026-11-29 20:00:00 +0000 UTC`.
+fn day_and_time(seconds: i64, zone: &TimeZone) -> String {
+    let Ok(moment) = jiff::Timestamp::from_second(seconds) else { return seconds.to_string() };
+    moment.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string()
+}
+
+/// What is wrong with accounts whose claims stand in the configuration: the log tells at once, not only
+/// when a client comes.
+pub fn preload_warnings(options: &Options, now: Timestamp) -> Vec<(Level, String)> {
+    let mut lines = Vec::new();
+    for (key, token) in options.resolver_preload.iter().filter(|_| !options.operators.is_empty()) {
+        let Ok(claims) = AccountClaims::decode(token) else {
+            lines.push((Level::Error, format!("Preloaded account [{key}] not valid")));
+            continue;
+        };
+        let findings = claims.validate(now);
+        if findings.is_blocking(true) {
+            lines.push((Level::Warn, format!("Account [{key}] has validation issues:")));
+            lines.extend(findings.iter().map(|finding| (Level::Warn, format!("  - {}", finding.text))));
+        }
     }
     lines
 }
@@ -299,6 +352,7 @@ mod tests {
                 options.default_js_domain.insert("$G".into(), "x".into());
             },
             &[
+                "[INF] Trusted Operators",
                 "[WRN] Trusted Operators should utilize a System Account",
                 "[WRN] Maximum payloads over 8.00 MB are generally discouraged and could lead to poor performance",
                 "[WRN] The option `default_js_domain` is a temporary backwards compatibility measure and will be removed",

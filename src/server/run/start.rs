@@ -25,14 +25,14 @@ use super::{resolver, resolver_task};
 use crate::server::account::Registry;
 use crate::server::auth::callout::ServerKeys;
 use crate::server::auth::{PolicyBuilder, WantedAccounts};
-use crate::server::base::clock::{Clock, SystemClock};
+use crate::server::base::clock::{Clock, SystemClock, Timestamp};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
 use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
 use crate::server::config::check;
-use crate::server::config::options::{Options, PORT_RANDOM};
+use crate::server::config::options::{HandshakeFirst, Options, PORT_RANDOM};
 use crate::server::config::shared::Shared;
 use crate::server::config::unbuilt;
 use crate::server::conn::handshake_rate_task;
@@ -137,7 +137,7 @@ impl Server {
         let resolver = resolver::open(&options, &clock).await.map_err(StartError::Resolver)?;
         let keys = ServerKeys::default();
         let server_id = keys.identity.public_key();
-        announce(&options, &server_id, &logger);
+        announce(&options, &server_id, clock.now(), &logger);
         if let Some(path) = &options.pid_file {
             files::write_pid(path).map_err(StartError::PidFile)?;
         }
@@ -165,6 +165,7 @@ impl Server {
         if options.proxy_protocol {
             logger.notice(format_args!("PROXY protocol enabled for client connections"));
         }
+        tell_tls(&options, &logger);
         let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
         let system = options.system_account_name().map(|_| Arc::clone(accounts.system()));
         if system.is_some() {
@@ -264,8 +265,21 @@ fn spawn_until_stopped(mut life: watch::Receiver<Life>, task: impl Future<Output
     });
 }
 
+/// Says who has to speak TLS.
+fn tell_tls(options: &Options, logger: &Logger) {
+    let Some(tls) = &options.tls else { return };
+    let comes_first = tls.handshake_first == HandshakeFirst::On;
+    let word = if options.allow_non_tls && !comes_first { "available" } else { "required" };
+    logger.notice(format_args!("TLS {word} for client connections"));
+    if comes_first {
+        logger.warn(format_args!(
+            "Clients that are not using \"TLS Handshake First\" option will fail to connect"
+        ));
+    }
+}
+
 /// The first lines of the log.
-fn announce(options: &Options, server_id: &str, logger: &Logger) {
+fn announce(options: &Options, server_id: &str, now: Timestamp, logger: &Logger) {
     let identity = Identity {
         version: version::REFERENCE,
         git: version::GIT_COMMIT,
@@ -275,6 +289,9 @@ fn announce(options: &Options, server_id: &str, logger: &Logger) {
         cluster: options.cluster.name.as_deref().or(options.gateway.name.as_deref()),
     };
     for (level, text) in banner::lines(options, &identity) {
+        logger.log(level, format_args!("{text}"));
+    }
+    for (level, text) in banner::preload_warnings(options, now) {
         logger.log(level, format_args!("{text}"));
     }
     for key in unbuilt::without_effect(options) {
