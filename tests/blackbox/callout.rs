@@ -311,9 +311,9 @@ fn users_of_the_service_are_not_asked_about_and_do_not_ask() {
     let mut witness = log_in(&service.server, "witness", "w");
     witness.send("PUB $SYS.REQ.USER.AUTH 1\r\nx\r\n");
     assert_eq!(witness.sync(), ["-ERR 'Permissions Violation for Publish to \"$SYS.REQ.USER.AUTH\"'"]);
-    // With a wrong password they are refused at once.
-    let mut wrong = ask(&service.server, "svc", "wrong");
-    wrong.expect("-ERR 'Authorization Violation'");
+    // With a wrong password they are refused at once; their account hears of it.
+    let wrong = ask(&service.server, "svc", "wrong");
+    service.refused(wrong, "Authentication Failure");
     service.raw.expect_silence();
 }
 

@@ -262,7 +262,7 @@ impl ClientSession {
     }
 
     /// What claims call the client: its name, and its tags.
-    fn labels(&self) -> (&str, &[String]) {
+    pub(super) fn labels(&self) -> (&str, &[String]) {
         let Some(grant) = self.grant() else { return Default::default() };
         match (&grant.claimed, &grant.labels) {
             (Some(claimed), _) => (&claimed.name, &claimed.tags),

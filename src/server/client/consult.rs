@@ -35,6 +35,14 @@ impl ClientSession {
         };
         match (standing, &mut decision) {
             (Standing::Own, Decision::Accepted(grant)) => delegation.restrict(grant),
+            (Standing::Own, Decision::Refused(refusal)) => {
+                // One of the service's own: its account hears of it, not the one that it stands in.
+                if let Some(account) = delegation.account() {
+                    let reason = refusal.wire().closes().unwrap_or(CloseReason::AuthenticationViolation);
+                    self.tell_account_refused(account, now, reason.text(), courier);
+                }
+                return Err(self.violation(now, refusal, courier));
+            }
             (Standing::Final | Standing::Own, _) => {}
             (Standing::Delegated, _) => {
                 return self.consult(now, why, &delegation, decision, identity, courier);

@@ -21,8 +21,9 @@ impl Peer for ClientSession {
             return tell(&with_server);
         }
         // The tag is that of the user's claims here, not the account's.
+        let (name_tag, _) = self.labels();
         self.describe_fully(|all| {
-            tell(&ClientInfo { server: with_server.server, cluster, name_tag: "", ..*all });
+            tell(&ClientInfo { server: with_server.server, cluster, name_tag, ..*all });
         });
     }
 }
