@@ -32,6 +32,7 @@ mod reload;
 mod hostile;
 mod proxy;
 mod tls;
+mod tls_issuers;
 mod ocsp;
 mod examples;
 mod config_check;
@@ -65,6 +66,7 @@ fn main() {
         hostile::trials(),
         proxy::trials(),
         tls::trials(),
+        tls_issuers::trials(),
         auth::trials(),
         certificate_users::trials(),
         ocsp::trials(),

@@ -59,7 +59,6 @@ trials! {
     ],
     Reference => [
         every_kind_of_certificate_gets_the_answer_of_the_reference,
-        nobody_is_vouched_for_by_an_unfit_issuer,
         every_kind_of_garbage_gets_the_answer_of_the_reference,
         every_subject_is_shown_and_mapped_as_the_reference_does,
         a_start_says_who_has_to_speak_tls,
@@ -95,7 +94,7 @@ fn verifying(tls: &str) -> (Server, Authority) {
 }
 
 /// Whether a client with this certificate gets as far as a PONG.
-fn is_let_in(server: &Server, offer: Offer) -> bool {
+pub(crate) fn is_let_in(server: &Server, offer: Offer) -> bool {
     let Ok(mut client) = Secure::connect(server.addr(), offer) else { return false };
     client.try_send("PING\r\n") && client.try_line().is_some_and(|line| line == "PONG")
 }
@@ -695,7 +694,7 @@ fn becomes(server: &Server, certified: &Certified) -> Vec<String> {
 
 /// What a server makes of a conversation: the lines of its log from the connection's beginning, without
 /// what differs from run to run.
-struct Twins {
+pub(crate) struct Twins {
     ours: Server,
     theirs: Server,
 }
@@ -706,7 +705,7 @@ impl Twins {
     }
 
     /// `ca.pem` holds these as well.
-    fn trusting(tls: &str, others: &[&Authority]) -> (Self, Authority) {
+    pub(crate) fn trusting(tls: &str, others: &[&Authority]) -> (Self, Authority) {
         let (dir, authority) = directory();
         let roots: String =
             std::iter::once(&authority).chain(others.iter().copied()).map(Authority::pem).collect();
@@ -721,12 +720,17 @@ impl Twins {
 
     /// Lets both servers have the same conversation; what they say and log must be the same.
     #[track_caller]
-    fn compare<T: PartialEq + std::fmt::Debug>(&self, what: &str, talk: impl Fn(&Server) -> T) {
+    pub(crate) fn compare<T: PartialEq + std::fmt::Debug>(&self, what: &str, talk: impl Fn(&Server) -> T) {
         let [got, want] = [&self.ours, &self.theirs].map(|server| {
             let mark = server.log_mark();
             let said = talk(server);
-            server.wait_log_after(mark, "Client connection closed");
-            let log: Vec<String> = server.log()[mark..].iter().filter_map(|line| plain(line)).collect();
+            let closed = server.wait_log_after(mark, "Client connection closed");
+            // The reference closes while it says why, in either order.
+            if closed.ends_with("TLS Handshake Failure") {
+                server.wait_log_after(mark, "TLS handshake error");
+            }
+            let mut log: Vec<String> = server.log()[mark..].iter().filter_map(|line| plain(line)).collect();
+            log.sort_unstable();
             (said, log)
         });
         assert_eq!(got, want, "{what}");
@@ -763,7 +767,7 @@ fn a_start_says_who_has_to_speak_tls() {
             let start = Start::config(&config(tls, others)).dir(directory().0);
             let server = if is_reference { start.reference() } else { start }.start();
             let log = server.log();
-            let told = log.iter().filter_map(|line| Some(line.get(line.find(" [")? + 1..)?));
+            let told = log.iter().filter_map(|line| line.get(line.find(" [")? + 1..));
             let told: Vec<&str> = told.filter(|text| text.contains("TLS ")).collect();
             assert_eq!(told, want, "{tls} {others} reference: {is_reference}");
         }
@@ -804,74 +808,6 @@ fn every_kind_of_certificate_gets_the_answer_of_the_reference() {
             twins.compare(kind, |server| is_let_in(server, offer.clone()));
         }
     }
-}
-
-fn nobody_is_vouched_for_by_an_unfit_issuer() {
-    let path_length = |most| rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(most));
-    let digital_signature = || vec![rcgen::KeyUsagePurpose::DigitalSignature];
-    let leaf = Authority::altered("no authority", |params| params.is_ca = rcgen::IsCa::ExplicitNoCa);
-    let expired = Authority::altered("expired", |params| params.not_after = rcgen::date_time_ymd(2021, 1, 1));
-    let later = Authority::altered("later", |params| params.not_before = rcgen::date_time_ymd(2100, 1, 1));
-    let for_servers = Authority::altered("for servers", |params| {
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    });
-    let for_all = Authority::altered("for all", |params| {
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::Any];
-    });
-    let signs_nothing = Authority::altered("signs nothing", |params| params.key_usages = digital_signature());
-    let signs_silently = Authority::altered("signs silently", |params| params.key_usages = Vec::new());
-    let last = Authority::altered("last", |params| params.is_ca = path_length(0));
-    let one_more = Authority::altered("one more", |params| params.is_ca = path_length(1));
-    let roots =
-        [&leaf, &expired, &later, &for_servers, &for_all, &signs_nothing, &signs_silently, &last, &one_more];
-    let names = [
-        "no authority",
-        "expired",
-        "later",
-        "for servers",
-        "for all",
-        "signs nothing",
-        "signs silently",
-        "last",
-        "one more",
-    ];
-    let (twins, authority) = Twins::trusting("ca_file: '$DIR/ca.pem', verify: true", &roots);
-    // Each root signs a client itself and behind an intermediate.
-    let mut kinds: Vec<(String, Certified)> = Vec::new();
-    let mut signed_by = |what: &str, issuer: &Authority, behind: &[&Authority]| {
-        kinds.push((what.to_owned(), issuer.sign(params("admin", []), behind)));
-    };
-    for (name, root) in names.into_iter().zip(roots) {
-        let between = root.intermediate("between");
-        signed_by(name, root, &[]);
-        signed_by(&format!("behind {name}"), &between, &[&between]);
-    }
-    for (what, between) in [
-        ("signs nothing", authority.intermediate_altered("b1", |b| b.key_usages = digital_signature())),
-        ("signs silently", authority.intermediate_altered("b2", |b| b.key_usages = Vec::new())),
-        (
-            "for servers",
-            authority.intermediate_altered("b3", |b| {
-                b.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-            }),
-        ),
-        (
-            "for all",
-            authority
-                .intermediate_altered("b4", |b| b.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]),
-        ),
-        ("expired", authority.intermediate_altered("b5", |b| b.not_after = rcgen::date_time_ymd(2021, 1, 1))),
-    ] {
-        signed_by(&format!("an intermediate that is {what}"), &between, &[&between]);
-    }
-    let upper = authority.intermediate_altered("upper", |upper| upper.is_ca = path_length(0));
-    let lower = upper.intermediate("lower");
-    signed_by("an intermediate below the last", &lower, &[&lower, &upper]);
-    for (what, certified) in &kinds {
-        twins.compare(what, |server| is_let_in(server, Offer::new().certificate(certified)));
-    }
-    // What is itself among the roots needs nobody.
-    twins.compare("a root", |server| is_let_in(server, Offer::new().certificate(&leaf.certified())));
 }
 
 /// A certificate whose signer was not made to sign.
