@@ -100,16 +100,23 @@ async fn short_writes_lose_nothing_and_repeat_nothing() {
     for (version, seed) in [(&rustls::version::TLS13, 1), (&rustls::version::TLS12, 2)] {
         let (transport, mut peer) = pair(version);
         let sent = text(3 << 20);
+        let (has_read, all_read) = std::sync::mpsc::channel();
+        let mut read = vec![0; sent.len()];
         let reader = std::thread::spawn(move || {
-            let mut read = Vec::new();
-            peer.read_to_end(&mut read).map(|_| read)
+            peer.read_exact(&mut read).unwrap();
+            has_read.send(()).unwrap();
+            let more = peer.read_to_end(&mut Vec::new());
+            (read, more)
         });
         shake_hands(&transport).await;
         write_all(&transport, &sent, &mut Rng::seeded(seed)).await;
+        // A full socket would not take the goodbye.
+        all_read.recv().unwrap();
         transport.shutdown();
-        // The end is one of TLS, else the reader's last read were an error.
-        let read = reader.join().unwrap().unwrap();
+        let (read, more) = reader.join().unwrap();
         assert!(read == sent, "{} bytes of {}", read.len(), sent.len());
+        // The end is one of TLS, else this were an error.
+        assert_eq!(more.unwrap(), 0);
     }
 }
 
