@@ -21,6 +21,10 @@ use crate::server::events::{
 };
 use crate::server::log::Logger;
 
+/// Services of the system account that every other account imports by itself in the reference, where each
+/// is a subscription. Here they are answered without one.
+const SYSTEM_IMPORTS: usize = 4;
+
 /// What a server says of itself and its connections.
 #[derive(Debug)]
 pub struct Herald {
@@ -150,7 +154,7 @@ impl Herald {
             name: &name,
             connections: account.connections().count(),
             leafnodes: 0,
-            subscriptions: account.interest().count(),
+            subscriptions: account.interest().count() + if account.is_system() { 0 } else { SYSTEM_IMPORTS },
             sent: traffic(figures.sent().totals()),
             received: traffic(figures.received().totals()),
             slow_consumers: figures.slow_consumers(),
