@@ -495,7 +495,16 @@ fn users_and_accounts_expire_while_connected() {
     let config = operator.config(MEMORY, &[(&lasting, &tokens[0]), (&ending, &tokens[1])]);
     let creds = user(&ending, json!({}));
     let want = ["-ERR 'User Authentication Expired'", "-ERR 'Account Authentication Expired'"];
-    check(&config, &want.map(|line| vec![line.to_owned()]), |server| {
+    // The end is told of in the log with the account and the user.
+    let ends = |server: &Server| {
+        let mut lines = logged(server, &["Authentication Expired - Account:"]);
+        lines.iter_mut().for_each(|line| *line = line.rsplit(" - ").take(2).collect::<Vec<_>>().join(" "));
+        lines.sort();
+        lines
+    };
+    let accounts: Vec<_> =
+        [&lasting, &ending].map(|account| format!("Account:{}", account.public_key())).into();
+    check(&config, &(want.map(|line| vec![line.to_owned()]), true), |server| {
         let mut of_account = creds.log_in(server);
         let mut asker = operator.system_user().log_in(server);
         asker.send("SUB answers 1\r\n");
@@ -510,7 +519,11 @@ fn users_and_accounts_expire_while_connected() {
         let closed = [of_user.closed(), of_account.closed()];
         // The resolver has the preloaded claims still, and they are looked up again.
         creds.log_in(server).expect_silence();
-        closed
+        let lines = ends(server);
+        let is_told = |account: &String| {
+            lines.iter().any(|line| line.starts_with("jwt:U") && line.contains(&**account))
+        };
+        (closed, accounts.iter().all(is_told))
     });
 }
 

@@ -161,6 +161,7 @@ fn clients_may_stay_without_tls_where_they_are_allowed_to() {
     let (server, _) = server("", "allow_non_tls: true");
     Raw::connect(&server).sync();
     Secure::connect(server.addr(), Offer::new()).expect("a handshake").sync();
+    server.wait_log("TLS handshake complete");
     assert_eq!(server.log().iter().filter(|line| line.contains("TLS handshake complete")).count(), 1);
     // With TLS first as well, INFO behind the handshake says that it was required.
     let (server, _) = self::server("handshake_first: auto", "allow_non_tls: true");

@@ -27,6 +27,7 @@ use crate::server::base::rng::Rng;
 use crate::server::config::options::{ConnectionType, Options};
 use crate::server::delivery::Courier;
 use crate::server::interest::Subscription;
+use crate::server::log::Level;
 use crate::server::net::PeerCertificate;
 use crate::server::protocol::error::{CloseReason, WireError};
 use crate::server::protocol::subject_rules::SubjectRules;
@@ -302,7 +303,7 @@ impl ClientSession {
 
     pub(super) fn expired(&self, error: WireError<'_>, courier: &mut Courier) -> CloseReason {
         self.say(error, courier);
-        self.debug(format_args!("{error}"));
+        self.log_for_many(Level::Debug, error);
         error.closes().unwrap_or(CloseReason::AuthenticationExpired)
     }
 

@@ -26,6 +26,7 @@ use crate::server::config::options::Options;
 use crate::server::conn::opening_task::{Greeting, Opens};
 use crate::server::conn::{Consumed, Ping, PingAction, PingRules, Session};
 use crate::server::delivery::{Courier, DeliveryLog};
+use crate::server::log::Level;
 use crate::server::log::trace_line::{self, Direction, PayloadView};
 use crate::server::outbound::{Notices, Outbound};
 use crate::server::protocol::encode;
@@ -164,13 +165,21 @@ impl ClientSession {
     }
 
     fn say_too_many_connections(&self, courier: &mut Courier) {
-        let refusal = WireError::ConnectionsExceeded;
-        let text = refusal.to_string();
-        self.say(refusal, courier);
-        self.context
-            .conn
-            .logger
-            .error_limited_by("too many connections", format_args!("{} - {text}", self.outbound.label()));
+        self.say(WireError::ConnectionsExceeded, courier);
+        self.log_for_many(Level::Error, WireError::ConnectionsExceeded);
+    }
+
+    /// Logs what many clients of an account may meet at once: once a second for all of them, with the
+    /// account and the client behind it once these are known.
+    pub(super) fn log_for_many(&self, level: Level, error: WireError<'_>) {
+        let is_known = self.connected && self.phase == Phase::Active;
+        let account = is_known.then(|| format!(" - Account:{}", self.account.label())).unwrap_or_default();
+        let who = if is_known { self.identity().label() } else { None };
+        let who = who.map(|who| format!(" - {who}")).unwrap_or_default();
+        let statement = format!("{error}{account}");
+        let label = self.outbound.label();
+        let logger = &self.context.conn.logger;
+        logger.log_limited_by(level, &statement, format_args!("{label} - {statement}{who}"));
     }
 
     /// Handles one operation; says whether what is staged should be sent before the next.
@@ -414,9 +423,8 @@ impl Session for ClientSession {
         match reason {
             CloseReason::MaxConnectionsExceeded => self.say_too_many_connections(courier),
             CloseReason::MaxAccountConnectionsExceeded => {
-                let error = WireError::AccountConnectionsExceeded;
-                self.error(format_args!("{error}"));
-                self.say(error, courier);
+                self.say(WireError::AccountConnectionsExceeded, courier);
+                self.log_for_many(Level::Error, WireError::AccountConnectionsExceeded);
             }
             _ => {}
         }

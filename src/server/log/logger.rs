@@ -160,19 +160,19 @@ impl Logger {
 
     /// A warning unless one of the same `kind` was said within the last second, whatever its details.
     pub fn warn_limited_by(&self, kind: &str, text: fmt::Arguments<'_>) {
-        let now = self.0.clock.now();
-        let is_allowed = self.0.repeats.lock().allow(now, kind);
-        if is_allowed {
-            self.say(Level::Warn, text);
-        }
+        self.log_limited_by(Level::Warn, kind, text);
     }
 
-    /// An error unless one of the same `kind` was said within the last second, whatever its details.
-    pub fn error_limited_by(&self, kind: &str, text: fmt::Arguments<'_>) {
+    /// A statement of a level that is on, unless one of the same `kind` was said within the last second,
+    /// whatever its details.
+    pub fn log_limited_by(&self, level: Level, kind: &str, text: fmt::Arguments<'_>) {
+        if level == Level::Debug && !self.is_debug() {
+            return;
+        }
         let now = self.0.clock.now();
         let is_allowed = self.0.repeats.lock().allow(now, kind);
         if is_allowed {
-            self.say(Level::Error, text);
+            self.say(level, text);
         }
     }
 
