@@ -172,7 +172,7 @@ fn a_proxy_vouches_until_a_reload_distrusts_it() {
 }
 
 fn a_key_that_a_reload_takes_away_is_let_go() {
-    let [stays, goes] = [KeyPair::new_user(), KeyPair::new_user()];
+    let [stays, goes, comes] = [(); 3].map(|()| KeyPair::new_user());
     let config = |keys: &[&KeyPair]| {
         let users: Vec<String> = keys.iter().map(|key| format!("{{ nkey: {} }}", key.public_key())).collect();
         format!("authorization {{ users: [{}] }}", users.join(", "))
@@ -184,9 +184,13 @@ fn a_key_that_a_reload_takes_away_is_let_go() {
         assert_eq!(log_in(&mut raw, &proof), [""; 0]);
         raw
     });
-    server.reload(&config(&[&stays]));
+    server.reload(&config(&[&stays, &comes]));
+    server.wait_log("Reloaded: authorization nkey users");
     assert_eq!(going.closed(), [""; 0]);
     assert_eq!(staying.sync(), [""; 0]);
+    let mut coming = Raw::greeted(&server);
+    let proof = proof(&coming, &comes, Base64::Url);
+    assert_eq!(log_in(&mut coming, &proof), [""; 0]);
 }
 
 fn users_without_a_password_are_bound_to_kinds_of_connections() {

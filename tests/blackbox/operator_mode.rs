@@ -438,6 +438,7 @@ fn the_log_names_accounts_as_their_claims_do() {
         let mut raw = creds.log_in(server);
         raw.send("PUB d 0\r\n\r\n");
         raw.sync();
+        server.wait_log("Publish Violation");
         let lines = logged(server, &["Publish Violation"]);
         lines
             .first()

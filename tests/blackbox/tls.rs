@@ -141,6 +141,9 @@ fn tls_may_come_first() {
     let mut client = Secure::connect_first(server.addr(), Offer::new()).expect("a handshake");
     assert_eq!(info(&client.line())["tls_required"], true);
     client.sync();
+    let mut silent = open(server.addr());
+    silent.set_read_timeout(Some(std::time::Duration::from_millis(300))).expect("a time");
+    assert!(silent.read(&mut [0; 1]).is_err(), "who says nothing is told nothing");
     let mut socket = open(server.addr());
     socket.write_all(b"PING\r\nPING\r\n").expect("the server listens");
     assert!(!read_line(&mut socket).starts_with("INFO"));
