@@ -173,9 +173,11 @@ impl ClientSession {
     /// account and the client behind it once these are known.
     pub(super) fn log_for_many(&self, level: Level, error: WireError<'_>) {
         let is_known = self.connected && self.phase == Phase::Active;
-        let account = is_known.then(|| format!(" - Account:{}", self.account.label())).unwrap_or_default();
-        let who = if is_known { self.identity().label() } else { None };
-        let who = who.map(|who| format!(" - {who}")).unwrap_or_default();
+        let (mut account, mut who) = (String::new(), String::new());
+        if is_known {
+            account = format!(" - Account:{}", self.account.label());
+            who = self.identity().label().map(|who| format!(" - {who}")).unwrap_or_default();
+        }
         let statement = format!("{error}{account}");
         let label = self.outbound.label();
         let logger = &self.context.conn.logger;
