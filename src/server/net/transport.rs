@@ -28,15 +28,6 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// The peer's address; `None` where the peer is this process.
-    pub fn peer(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.peer_addr().ok(),
-            Self::InProcess(_) => None,
-            Self::Tls(tls) => tls.under().peer(),
-        }
-    }
-
     /// Our own address; `None` where the peer is this process.
     pub fn local(&self) -> Option<SocketAddr> {
         match self {
