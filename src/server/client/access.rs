@@ -200,8 +200,11 @@ impl ClientSession {
                     self.tell_connected(now, courier);
                 }
                 match why {
-                    Why::Connect { first } => self.finish_connect(now, first, courier),
-                    Why::Skipped => Ok(()),
+                    Why::Connect { first } => {
+                        self.finish_connect(now, first, courier)?;
+                        self.keep_to_limits(now, courier)
+                    }
+                    Why::Skipped => self.keep_to_limits(now, courier),
                     Why::Reload => self.keep_to_permissions(now, courier),
                 }
             }
@@ -541,9 +544,9 @@ impl ClientSession {
         ));
     }
 
-    /// A client with more subscriptions than it may have from now on is closed.
+    /// A client with as many subscriptions as it may have from now on is closed: one that may have none, at once.
     pub(super) fn keep_to_limits(&self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
-        if self.sids.len() == 0 || self.subscriptions_max.is_none_or(|max| self.sids.len() < max) {
+        if self.subscriptions_max.is_none_or(|max| self.sids.len() < max) {
             return Ok(());
         }
         self.log_too_many_subscriptions(now);

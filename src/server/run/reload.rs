@@ -70,9 +70,6 @@ impl Server {
         client.conn.options.swap(new);
         client.policy.store(Arc::new(policy));
         self.change_info(|info| info.auth_required = auth_required);
-        if let Some(place) = place {
-            place.take(preloads);
-        }
         let logger = &self.inner.client.conn.logger;
         if let Some(tls) = tls {
             self.change_tls(tls);
@@ -93,6 +90,9 @@ impl Server {
             && let Err(error) = logger.reconfigure(&settings)
         {
             logger.error(format_args!("{error}"));
+        }
+        if let Some(place) = place {
+            place.take(preloads);
         }
         for connection in self.inner.client.conn.table.all() {
             connection.notify(Notices::OPTIONS);

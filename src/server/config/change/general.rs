@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::options::{
-    HandshakeFirst, Operator, Options, SYSTEM_ACCOUNT, TLS_TIMEOUT, Tls, User, UserIdentity,
+    HandshakeFirst, Operator, Options, Resolver, SYSTEM_ACCOUNT, TLS_TIMEOUT, Tls, User, UserIdentity,
 };
 use super::shown::Shown;
 use super::{Change, Comparison, Refusal, advertise, fixed, port};
@@ -160,7 +160,15 @@ impl Comparison<'_> {
             let text = "config reload does not support moving to or from an account resolver";
             return Err(Refusal::Invalid(text.into()));
         }
-        self.changed(&old.resolver, &new.resolver, |_| Change::Resolver);
+        // The reference takes one that holds something as another one each time.
+        let holds_something = match &old.resolver {
+            Some(Resolver::Full(_) | Resolver::Cache(_)) => true,
+            Some(Resolver::Mem) => !old.resolver_preload.is_empty(),
+            Some(Resolver::Url(_)) | None => false,
+        };
+        if holds_something || old.resolver != new.resolver {
+            self.changes.push(Change::Resolver);
+        }
         self.changed(&old.resolver_tls, &new.resolver_tls, |_| Change::Resolver);
         Ok(())
     }
