@@ -221,7 +221,7 @@ pub(super) async fn start_system_account(context: &ClientContext) -> Result<bool
     let (Some(trust), Some(name)) = (policy.trust(), options.system_account.as_deref()) else {
         return Ok(false);
     };
-    if options.operators.is_empty() || name == SYSTEM_ACCOUNT {
+    if name == SYSTEM_ACCOUNT {
         return Ok(false);
     }
     let may_come = options.operators.len() == 1 && !matches!(options.resolver, Some(Resolver::Mem));
