@@ -16,7 +16,8 @@ use super::files;
 use super::heartbeat_task;
 use super::ocsp_cache_task;
 use super::overdue_task;
-use super::server::{Inner, Life, Server};
+use super::request_task;
+use super::server::{Inner, Life, RELOADS_MAX, Server};
 use super::staple_task;
 use super::tls::ListenerTls;
 use super::version;
@@ -26,11 +27,13 @@ use crate::server::account::Registry;
 use crate::server::auth::callout::ServerKeys;
 use crate::server::auth::{PolicyBuilder, WantedAccounts};
 use crate::server::base::clock::{Clock, SystemClock, Timestamp};
+use crate::server::base::inbox::Inbox;
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
 use crate::server::base::timer_task;
 use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
+use crate::server::config::advertise;
 use crate::server::config::check;
 use crate::server::config::options::{HandshakeFirst, Options, PORT_RANDOM};
 use crate::server::config::shared::Shared;
@@ -41,7 +44,7 @@ use crate::server::delivery::Herald;
 use crate::server::events::{ServerFacts, ServerInfo};
 use crate::server::log::Logger;
 use crate::server::net::listen_task::{self, Gate};
-use crate::server::net::{TlsSetupError, advertise};
+use crate::server::net::TlsSetupError;
 use crate::server::protocol::info::Info;
 use crate::server::protocol::transform::TransformError;
 
@@ -157,15 +160,8 @@ impl Server {
         let addresses: Vec<SocketAddr> =
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let port = addresses.first().map_or(port, SocketAddr::port);
+        tell_listening(&options, port, &logger);
         let mut info = greeting(&options, &keys, port)?;
-        logger.notice(format_args!(
-            "Listening for client connections on {}",
-            advertise::join(&options.host, port)
-        ));
-        if options.proxy_protocol {
-            logger.notice(format_args!("PROXY protocol enabled for client connections"));
-        }
-        tell_tls(&options, &logger);
         let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
         let system = options.system_account_name().map(|_| Arc::clone(accounts.system()));
         if system.is_some() {
@@ -216,8 +212,14 @@ impl Server {
         let claims = claims_task::run(Arc::clone(&client), wanted_accounts, awaits_system);
         spawn_until_stopped(life.subscribe(), claims);
         spawn_until_stopped(life.subscribe(), overdue_task::run(Arc::clone(&client)));
+        let reloads = Arc::new(Inbox::new(RELOADS_MAX));
+        // Its subscriptions are there before the first client is.
+        if let Some(task) = request_task::Task::new(&client, &reloads) {
+            spawn_until_stopped(life.subscribe(), task.run());
+        }
         for listener in listeners {
-            let accept = ClientAccept { context: Arc::clone(&client) };
+            let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+            let accept = ClientAccept { context: Arc::clone(&client), address };
             spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));
         }
         client.conn.logger.notice(format_args!("Server is ready"));
@@ -230,6 +232,7 @@ impl Server {
                 gate,
                 life,
                 ports_file: Mutex::new(ports_file),
+                reloads,
             }),
         };
         server.keep_stapled();
@@ -265,8 +268,13 @@ fn spawn_until_stopped(mut life: watch::Receiver<Life>, task: impl Future<Output
     });
 }
 
-/// Says who has to speak TLS.
-fn tell_tls(options: &Options, logger: &Logger) {
+/// Says where clients are awaited, and who of them has to speak TLS.
+fn tell_listening(options: &Options, port: u16, logger: &Logger) {
+    let address = advertise::join(&options.host, port);
+    logger.notice(format_args!("Listening for client connections on {address}"));
+    if options.proxy_protocol {
+        logger.notice(format_args!("PROXY protocol enabled for client connections"));
+    }
     let Some(tls) = &options.tls else { return };
     let comes_first = tls.handshake_first == HandshakeFirst::On;
     let word = if options.allow_non_tls && !comes_first { "available" } else { "required" };
@@ -363,11 +371,10 @@ pub(super) fn description(options: &Options, info: &Info) -> ServerInfo {
 
 /// Host and port that clients are told, for a server that listens on `port`.
 pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), StartError> {
-    let Some(value) = &options.client_advertise else {
+    let Some(value) = options.client_advertise.as_ref().filter(|value| !value.is_empty()) else {
         return Ok((options.host.clone(), i64::from(port)));
     };
     advertise::split(value, port)
-        .map(|(host, port)| (host, i64::from(port)))
         .map_err(|error| StartError::Advertise { value: value.clone(), error })
 }
 
