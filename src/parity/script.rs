@@ -428,7 +428,8 @@ mod tests {
         assert_eq!(step("@ closed"), What::Closed { on: String::new() });
         assert_eq!(step("@ b closed"), What::Closed { on: "b".to_owned() });
         assert_eq!(step("@ signal USR2"), What::Signal { name: SignalName::Usr2 });
-        let What::Logged { on, want, .. } = step("@ log [DBG] Client connection closed: Client Closed") else {
+        let What::Logged { on, want, .. } = step("@ log [DBG] Client connection closed: Client Closed")
+        else {
             panic!("not a log line")
         };
         assert_eq!((on, want.level.as_deref()), (None, Some("DBG")));

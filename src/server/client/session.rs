@@ -640,7 +640,8 @@ mod tests {
         assert_eq!(session.due(accepted + Duration::from_millis(4999), &mut courier), Ok(()));
         assert_eq!(session.due(due, &mut courier), Err(CloseReason::ProtocolViolation));
         let lines = log.lines();
-        let want = "Error reading PROXY protocol header from 192.0.2.1:7: failed to read protocol version: EOF";
+        let want =
+            "Error reading PROXY protocol header from 192.0.2.1:7: failed to read protocol version: EOF";
         assert!(lines.iter().any(|line| line.ends_with(want)), "{lines:?}");
     }
 

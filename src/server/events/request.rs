@@ -271,19 +271,19 @@ mod tests {
         };
         let failure = Failure { code: 500, description: "no \"x\"".to_owned() };
         let server = written(Ok(())).strip_suffix('}').unwrap().to_owned();
-        assert!(server.starts_with(r#"{"server":{"name":"srv","#) && server.ends_with(r#"00Z"}"#), "{server}");
+        assert!(
+            server.starts_with(r#"{"server":{"name":"srv","#) && server.ends_with(r#"00Z"}"#),
+            "{server}"
+        );
         let want = format!("{server}{}", r#","error":{"code":500,"description":"no \"x\""}}"#);
         assert_eq!(written(Err(failure)), want);
     }
 
     #[test]
     fn subscribers_are_asked_for_by_subject_and_group() {
-        for (body, want) in [
-            ("a", ("a", None)),
-            (" a q ", ("a", Some("q"))),
-            ("a  q", ("a", Some(""))),
-            ("", ("", None)),
-        ] {
+        for (body, want) in
+            [("a", ("a", None)), (" a q ", ("a", Some("q"))), ("a  q", ("a", Some(""))), ("", ("", None))]
+        {
             let (subject, queue) = read_subscribers(body.as_bytes());
             let text = |bytes| std::str::from_utf8(bytes).unwrap();
             assert_eq!((text(subject), queue.map(text)), want, "{body}");

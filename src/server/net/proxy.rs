@@ -81,8 +81,7 @@ impl Missing {
     /// The peer has closed its side.
     pub fn ended(self) -> String {
         // What is taken as it comes, or skipped, ends as any stream does.
-        let is_whole =
-            !matches!(self.part, Part::Line | Part::LocalAddresses | Part::UnspecifiedAddresses);
+        let is_whole = !matches!(self.part, Part::Line | Part::LocalAddresses | Part::UnspecifiedAddresses);
         let end = if is_whole && self.begun { "unexpected EOF" } else { "EOF" };
         format!("{}: {end}", self.failure())
     }
@@ -382,13 +381,25 @@ mod tests {
         let v2 = |bytes: &[u8]| [&SIGNATURE[..], bytes].concat();
         let cases = [
             (vec![], "protocol version: EOF", "protocol version: EOF"),
-            (b"PROX".to_vec(), "protocol version: unexpected EOF", "protocol version: read tcp a->b: i/o timeout"),
+            (
+                b"PROX".to_vec(),
+                "protocol version: unexpected EOF",
+                "protocol version: read tcp a->b: i/o timeout",
+            ),
             (b"PROXY TCP4".to_vec(), "v1 line: EOF", "v1 line: read tcp a->b: i/o timeout"),
             (SIGNATURE[..6].to_vec(), "v2 signature: EOF", "v2 signature: read tcp a->b: i/o timeout"),
-            (SIGNATURE[..7].to_vec(), "v2 signature: unexpected EOF", "v2 signature: read tcp a->b: i/o timeout"),
+            (
+                SIGNATURE[..7].to_vec(),
+                "v2 signature: unexpected EOF",
+                "v2 signature: read tcp a->b: i/o timeout",
+            ),
             (v2(b""), "v2 header: EOF", "v2 header: read tcp a->b: i/o timeout"),
             (v2(b"\x21"), "v2 header: unexpected EOF", "v2 header: read tcp a->b: i/o timeout"),
-            (v2(b"\x21\x11\0\x0c"), "IPv4 address data: EOF", "IPv4 address data: read tcp a->b: i/o timeout"),
+            (
+                v2(b"\x21\x11\0\x0c"),
+                "IPv4 address data: EOF",
+                "IPv4 address data: read tcp a->b: i/o timeout",
+            ),
             (
                 v2(b"\x21\x21\0\x24a"),
                 "IPv6 address data: unexpected EOF",

@@ -91,9 +91,8 @@ impl Task {
                     Ok(choice) => choice,
                     Err(error) => {
                         let logger = &self.context.conn.logger;
-                        logger.error(format_args!(
-                            "SYSTEM - Error unmarshalling kick client request: {error}"
-                        ));
+                        logger
+                            .error(format_args!("SYSTEM - Error unmarshalling kick client request: {error}"));
                         return;
                     }
                 };
@@ -172,7 +171,8 @@ impl Task {
         let (pattern, queue) = read_subscribers(body);
         let is_client = |sub: &Subscription| sub.target().kind() == Kind::Client;
         // A group without a name has those as members that are in none.
-        let is_member = |sub: &Subscription| queue.is_none_or(|queue| sub.queue().unwrap_or_default() == queue);
+        let is_member =
+            |sub: &Subscription| queue.is_none_or(|queue| sub.queue().unwrap_or_default() == queue);
         if subject::is_literal(pattern) {
             let found = interest.matches(pattern);
             let plain = found.plain.iter().filter(|_| queue.is_none());

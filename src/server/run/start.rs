@@ -40,8 +40,8 @@ use crate::server::conn::{Context, handshake_rate_task};
 use crate::server::delivery::Herald;
 use crate::server::events::{ServerFacts, ServerInfo};
 use crate::server::log::Logger;
-use crate::server::net::listen_task::{self, Gate};
 use crate::server::net::TlsSetupError;
+use crate::server::net::listen_task::{self, Gate};
 use crate::server::protocol::error::CloseReason;
 use crate::server::protocol::info::Info;
 use crate::server::protocol::transform::TransformError;
@@ -189,9 +189,8 @@ impl Server {
         client.conn.logger.notice(format_args!("Server is ready"));
         let ports_file =
             Mutex::new(files::write_ports(&client.conn.options(), &addresses, &client.conn.logger));
-        let server = Self {
-            inner: Arc::new(Inner { client, policies, addresses, gate, life, ports_file, reloads }),
-        };
+        let server =
+            Self { inner: Arc::new(Inner { client, policies, addresses, gate, life, ports_file, reloads }) };
         server.keep_stapled();
         Ok(server)
     }
@@ -369,8 +368,7 @@ pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), 
     let Some(value) = options.client_advertise.as_ref().filter(|value| !value.is_empty()) else {
         return Ok((options.host.clone(), i64::from(port)));
     };
-    advertise::split(value, port)
-        .map_err(|error| StartError::Advertise { value: value.clone(), error })
+    advertise::split(value, port).map_err(|error| StartError::Advertise { value: value.clone(), error })
 }
 
 #[cfg(test)]
