@@ -306,7 +306,8 @@ impl ClientSession {
 
     pub(super) fn expired(&self, error: WireError<'_>, courier: &mut Courier) -> CloseReason {
         self.say(error, courier);
-        self.log_for_many(Level::Debug, error);
+        let text = error.to_string();
+        self.log_for_many(Level::Debug, &text, &text);
         error.closes().unwrap_or(CloseReason::AuthenticationExpired)
     }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::super::advertise;
 use super::super::options::{
     HandshakeFirst, Operator, Options, Resolver, SYSTEM_ACCOUNT, TLS_TIMEOUT, Tls, User, UserIdentity,
 };
 use super::shown::Shown;
-use super::{Change, Comparison, Refusal, advertise, fixed, port};
+use super::{Change, Comparison, Refusal, fixed, port};
 
 /// The keys from `server_name` to `no_fast_producer_stall`.
 impl Comparison<'_> {
@@ -53,7 +54,7 @@ impl Comparison<'_> {
             return Ok(());
         }
         if let Some(address) = new.as_deref().filter(|address| !address.is_empty()) {
-            advertise::check(address).map_err(|error| {
+            advertise::split(address, 0).map_err(|error| {
                 Refusal::Invalid(format!("invalid ClientAdvertise value of {address}, err={error}"))
             })?;
         }
