@@ -159,30 +159,35 @@ fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
         Ok(started) => started,
         Err(error) => return refuse_log(&error, clock.now(), io),
     };
-    let code = run_server(&source, prepared, &logger);
+    let outcome = run_server(&source, prepared, &logger);
+    let code = match outcome {
+        Ok(()) => 0,
+        Err(Failure::BeforeLog(text)) => refuse(program, &text, io),
+        Err(Failure::InLog(text)) => {
+            logger.fatal(format_args!("{text}"));
+            1
+        }
+    };
     // Writes what is still queued.
     drop(thread);
     code
 }
 
-fn run_server(source: &Source, prepared: Prepared, logger: &Logger) -> u8 {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            logger.fatal(format_args!("{}", io_text(&error)));
-            return 1;
-        }
-    };
+/// Why a server does not run, by where that is told.
+enum Failure {
+    /// Like a mistake in the configuration.
+    BeforeLog(String),
+    /// As the log's last line.
+    InLog(String),
+}
+
+fn run_server(source: &Source, prepared: Prepared, logger: &Logger) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::InLog(io_text(&error)))?;
     tell_panics(logger.clone());
-    runtime.block_on(async {
-        match start_and_obey(source, prepared, logger).await {
-            Ok(()) => 0,
-            Err(text) => {
-                logger.fatal(format_args!("{text}"));
-                1
-            }
-        }
-    })
+    runtime.block_on(start_and_obey(source, prepared, logger))
 }
 
 /// A bug that ends a task is told in the log, where an operator looks.
@@ -190,10 +195,13 @@ fn tell_panics(logger: Logger) {
     std::panic::set_hook(Box::new(move |panic| logger.error(format_args!("Internal error: {panic}"))));
 }
 
-/// Runs the server until it has stopped, doing what signals ask. An error is the log's last line.
-async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) -> Result<(), String> {
-    let mut signals = Signals::listen().map_err(|error| io_text(&error))?;
-    let server = Server::start_prepared(prepared, logger.clone()).await.map_err(|error| error.to_string())?;
+/// Runs the server until it has stopped, doing what signals ask.
+async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) -> Result<(), Failure> {
+    let mut signals = Signals::listen().map_err(|error| Failure::InLog(io_text(&error)))?;
+    let server = Server::start_prepared(prepared, logger.clone()).await.map_err(|error| {
+        let tell = if error.precedes_log() { Failure::BeforeLog } else { Failure::InLog };
+        tell(error.to_string())
+    })?;
     // A lame duck is one from the signal on, before its task has run for the first time.
     let mut stage = Life::Running;
     loop {

@@ -1,7 +1,8 @@
 //! Durations as configuration files spell them (`1h2m3.5s`).
 
+use std::fmt::Write as _;
+
 use crate::server::base::duration::go_duration;
-use crate::server::base::quote::quote;
 
 /// Nanoseconds of one second.
 pub const SECOND: i64 = 1_000_000_000;
@@ -66,6 +67,22 @@ pub fn parse_duration(text: &str) -> Result<i64, String> {
         return Ok((sum as i64).wrapping_neg());
     }
     i64::try_from(sum).map_err(|_| invalid())
+}
+
+/// A text in quotes as Go's library of times has it: byte by byte what is not ASCII.
+fn quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b' '..=0x7f => out.push(char::from(byte)),
+            _ => {
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+        }
+    }
+    out.push('"');
+    out
 }
 
 fn split_digits(text: &str) -> (&str, &str) {

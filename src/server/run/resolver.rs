@@ -48,6 +48,7 @@ pub(super) async fn open(options: &Options, clock: &SystemClock) -> Result<Optio
     let preloads = preloads(options)?;
     match resolver {
         Resolver::Mem => {
+            check_system_account(options, &preloads)?;
             preloads.into_iter().for_each(|(key, token)| opened.parts.desk.preload(key, token));
         }
         Resolver::Url(url) => {
@@ -157,6 +158,16 @@ pub(super) fn preloads(options: &Options) -> Result<Vec<(AccountKey, String)>, S
         all.extend(AccountKey::parse(name).map(|key| (key, token.clone())));
     }
     Ok(all)
+}
+
+/// A system account must be among the only claims there will be.
+fn check_system_account(options: &Options, preloads: &[(AccountKey, String)]) -> Result<(), String> {
+    let name = options.system_account.as_deref().filter(|name| *name != options::SYSTEM_ACCOUNT);
+    let Some(key) = name.and_then(AccountKey::parse) else { return Ok(()) };
+    if options.operators.is_empty() || preloads.iter().any(|(preloaded, _)| *preloaded == key) {
+        return Ok(());
+    }
+    Err("error resolving system account: account missing".into())
 }
 
 /// What keeps a directory from being looked after, although it is open: nobody could be trusted.

@@ -67,6 +67,9 @@ pub enum StartError {
     Tls(#[from] TlsSetupError),
     /// The resolver cannot be opened.
     #[error("{0}")]
+    NoResolver(String),
+    /// The resolver cannot begin its work, or the system account's claims are not to be had.
+    #[error("{0}")]
     Resolver(String),
     /// A certificate cannot be shown without a responder's answer, and there is none that is good; or
     /// answers about clients are asked for, and clients show no certificates.
@@ -83,6 +86,14 @@ pub enum StartError {
         /// What is wrong with it.
         error: String,
     },
+}
+
+impl StartError {
+    /// It was found before the log's first line: the reference has no log yet, and tells it like a
+    /// mistake in the configuration.
+    pub const fn precedes_log(&self) -> bool {
+        matches!(self, Self::NoResolver(_))
+    }
 }
 
 /// Options that have been judged, while nothing has been done yet.
@@ -134,7 +145,7 @@ impl Server {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
         let timers = Arc::new(Timers::default());
-        let resolver = resolver::open(&options, &clock).await.map_err(StartError::Resolver)?;
+        let resolver = resolver::open(&options, &clock).await.map_err(StartError::NoResolver)?;
         let keys = ServerKeys::default();
         let server_id = keys.identity.public_key();
         announce(&options, &server_id, clock.now(), &logger);
