@@ -547,41 +547,22 @@ fn ping_rules(options: &Options) -> PingRules {
 mod tests {
     use super::*;
     use crate::server::account::Registry;
-    use crate::server::auth::PolicyBuilder;
-    use crate::server::auth::callout::ServerKeys;
-    use crate::server::base::clock::{Clock, SystemClock};
+    use crate::server::auth::{PolicyBuilder, WantedAccounts};
+    use crate::server::base::clock::Clock;
     use crate::server::base::rng::Rng;
-    use crate::server::base::timers::Timers;
-    use crate::server::config::shared::Shared;
-    use crate::server::conn::{Consultations, Context, SlowConsumers, Table, Verifiers};
-    use crate::server::delivery::Herald;
-    use crate::server::events::ServerInfo;
-    use crate::server::log::{Levels, Logger, Recorder};
+    use crate::server::conn::Context;
+    use crate::server::log::Recorder;
 
     /// A client of a server with these options, accepted now, and the server's log.
     fn client(options: Options) -> (ClientSession, Timestamp, Recorder) {
-        let clock = SystemClock::new();
-        let now = clock.now();
-        let (logger, log) = Logger::recorded(Levels::default(), Arc::new(clock.clone()));
-        let conn = Context {
-            clock: clock.clone(),
-            timers: Arc::new(Timers::default()),
-            keys: ServerKeys::default(),
-            herald: Herald::new(None, "", ServerInfo::default(), logger.clone()),
-            logger,
-            options: Shared::new(options),
-            table: Table::default(),
-            slow: SlowConsumers::default(),
-            verifiers: Verifiers::default(),
-            consultations: Consultations::default(),
-        };
-        let options = conn.options.get();
+        let (conn, log) = Context::recorded(options);
+        let (now, options) = (conn.clock.now(), conn.options());
         let accounts = Registry::new(&options, Arc::new(conn.clock.clone())).unwrap();
         let policy = PolicyBuilder::new("nats-anybody").build(&options, &accounts, None);
         let context = ClientContext {
             conn: Arc::new(conn),
             accounts,
-            wanted: crate::server::auth::WantedAccounts::new(1).0,
+            wanted: WantedAccounts::new(1).0,
             look_ups: None,
             policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),

@@ -137,6 +137,7 @@ mod tests {
         check("", Err("time: invalid duration \"\""));
         check("-", Err("time: invalid duration \"-\""));
         check("x", Err("time: invalid duration \"x\""));
+        check("\u{e9}\"\\", Err(r#"time: invalid duration "\xc3\xa9\"\\""#));
         check(".s", Err("time: invalid duration \".s\""));
         check("5", Err("time: missing unit in duration \"5\""));
         check("5q", Err("time: unknown unit \"q\" in duration \"5q\""));

@@ -46,11 +46,12 @@ impl Accept for ClientAccept {
 }
 
 /// Starts the connection of a client inside this process.
-pub(super) fn admit_in_process(context: &Arc<ClientContext>, stream: UnixStream) {
-    admit(context, Transport::InProcess(stream), None);
+pub(super) fn admit_in_process(context: &Arc<ClientContext>, stream: UnixStream) -> Arc<Outbound> {
+    admit(context, Transport::InProcess(stream), None)
 }
 
-fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<SocketAddr>) {
+/// Starts a connection, or its refusal; gives its queue.
+fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<SocketAddr>) -> Arc<Outbound> {
     let conn = &context.conn;
     let options = conn.options();
     let opening = opening(context, &options);
@@ -76,14 +77,15 @@ fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<Socket
     let mut session = ClientSession::new(Arc::clone(context), Arc::clone(&outbound), peer, conn.clock.now());
     if !is_admitted {
         // Where TLS comes first, there is no INFO before it.
-        let greets = opening.is_none_or(|opening| opening.first == HandshakeFirst::Off);
+        let greets = opening.as_ref().is_none_or(|opening| opening.first == HandshakeFirst::Off);
         session.refuse_connection(greets);
-        return read_task::start(conn, transport, outbound, session);
     }
-    match opening {
+    let queue = Arc::clone(&outbound);
+    match opening.filter(|_| is_admitted) {
         Some(opening) => opening_task::start(conn, transport, outbound, session, opening),
         None => read_task::start(conn, transport, outbound, session),
     }
+    queue
 }
 
 /// How a connection begins, where TLS has a part in it.
