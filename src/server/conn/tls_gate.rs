@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, Semaphore};
@@ -19,6 +20,8 @@ const ASKING_MAX: usize = 64;
 pub struct TlsGate {
     /// How handshakes are made, swapped whole by a reload and by renewed files.
     setup: ArcSwapOption<TlsSetup>,
+    /// A handshake was made with the setup.
+    used: AtomicBool,
     /// Wakes whoever looks after what handshakes are made with.
     changed: Notify,
     /// How many may begin within a second.
@@ -36,6 +39,7 @@ impl TlsGate {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             setup: ArcSwapOption::empty(),
+            used: AtomicBool::new(false),
             changed: Notify::new(),
             rate: HandshakeRate::new(rate_limit),
             computing: Semaphore::new((cores / 2).max(1)),
@@ -56,7 +60,18 @@ impl TlsGate {
     /// Connections that come from now on make their handshakes with `setup`.
     pub fn install(&self, setup: Option<Arc<TlsSetup>>) {
         self.setup.store(setup);
+        self.used.store(false, Ordering::Relaxed);
         self.changed.notify_one();
+    }
+
+    /// Notes that a handshake was made.
+    pub(super) fn note_use(&self) {
+        self.used.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anybody has made a handshake since the setup came into force.
+    pub fn was_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// Completes when another setup has come into force.

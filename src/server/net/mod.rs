@@ -27,7 +27,6 @@ pub mod tls_dial;
 pub mod tls_stream;
 pub mod proxy;
 pub mod listen_task;
-pub mod advertise;
 
 pub use certificate::fuzz_certificate;
 pub use client_hello::fuzz_client_hello;

@@ -28,6 +28,15 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// The peer's address; `None` where the peer is this process, or is gone.
+    fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::InProcess(_) => None,
+            Self::Tls(tls) => tls.under().peer(),
+        }
+    }
+
     /// Our own address; `None` where the peer is this process.
     pub fn local(&self) -> Option<SocketAddr> {
         match self {
@@ -35,6 +44,12 @@ impl Transport {
             Self::InProcess(_) => None,
             Self::Tls(tls) => tls.under().local(),
         }
+    }
+
+    /// Both addresses, as errors of the system name a connection.
+    pub fn link(&self) -> String {
+        let text = |address: Option<SocketAddr>| address.map(|it| it.to_string()).unwrap_or_default();
+        format!("{}->{}", text(self.local()), text(self.peer()))
     }
 
     /// The TLS session that this is or may become.
