@@ -100,6 +100,8 @@ pub enum Action<W> {
     },
     /// An account's claims were deleted: if it is in use it is to be closed.
     Gone(AccountKey),
+    /// A reload brought no claims of an account: who is in it is to be judged anew.
+    Forgotten(AccountKey),
     /// A line for the log.
     Log(Level, String),
 }
@@ -244,7 +246,7 @@ impl<W> Desk<W> {
                     Some(token) => vec![Action::Changed(key, token.to_owned())],
                     None => {
                         let text = format!("Reloaded: deleting account [removed]: \"{key}\"");
-                        vec![Action::Log(Level::Notice, text), Action::Gone(key)]
+                        vec![Action::Log(Level::Notice, text), Action::Forgotten(key)]
                     }
                 }));
             }

@@ -43,14 +43,15 @@ pub(super) fn apply(context: &Arc<ClientContext>, account: &str, token: &str) ->
     Ok(())
 }
 
-/// Closes an account whose claims were deleted: nobody can be in it any more.
-pub(super) fn remove(context: &Arc<ClientContext>, account: &str) {
+/// Takes away an account whose claims are gone. Who is in it learns that by `notice`: that its account is no
+/// more, or that it is to be judged anew.
+pub(super) fn remove(context: &Arc<ClientContext>, account: &str, notice: Notices) {
     let Some(removed) = context.accounts.find(account) else { return };
     let now = context.conn.clock.now();
     let notes = context.accounts.remove_claims(account, now, cluster(&context.conn.options()));
     tell(context, &notes);
     for connection in clients_of(context, &removed) {
-        connection.notify(Notices::CLAIMS);
+        connection.notify(notice);
     }
 }
 

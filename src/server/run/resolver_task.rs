@@ -15,6 +15,7 @@ use crate::server::client::ClientContext;
 use crate::server::conn::lend_courier;
 use crate::server::delivery::{Occasion, Post};
 use crate::server::interest::{Detour, Letter, Subscription};
+use crate::server::outbound::Notices;
 use crate::server::resolver::desk::{self, Action, Body, Desk, Event, Ticket};
 use crate::server::resolver::index::Sum;
 use crate::server::resolver::store_task::{Orders, Outcome};
@@ -319,8 +320,9 @@ impl Task {
                 }
                 Action::Gone(key) => {
                     self.context.conn.logger.debug(format_args!("Disable account {key} due to remove"));
-                    claims::remove(&self.context, key.as_str());
+                    claims::remove(&self.context, key.as_str(), Notices::CLAIMS);
                 }
+                Action::Forgotten(key) => claims::remove(&self.context, key.as_str(), Notices::OPTIONS),
                 Action::Log(level, text) => self.context.conn.logger.log(level, format_args!("{text}")),
             }
         }

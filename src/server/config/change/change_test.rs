@@ -152,6 +152,10 @@ fn no_auth_user_may_only_go_with_its_user() {
         &[],
     );
     plain().refuses(|new| new.no_auth_user = some("a"), "NoAuthUser", "", "a");
+    let mut server = plain();
+    server.running.made_up_user = some("nats-x");
+    server.refuses(|new| new.no_auth_user = some("a"), "NoAuthUser", "nats-x", "a");
+    server.logs(|new| new.users = vec![user("c", "d")], &[]);
 }
 
 #[test]
@@ -251,6 +255,13 @@ fn trust_and_resolver() {
     memory.refuses_as(|new| new.resolver = None, moved);
     memory.logs(|new| new.resolver = Some(Resolver::Url("http://x".into())), &["Reloaded: accounts"]);
     memory.logs(|new| new.resolver_preload = [("A".into(), "jwt".into())].into(), &[]);
+    let keeping = with(|old| {
+        old.resolver = Some(Resolver::Mem);
+        old.resolver_preload = [("A".into(), "jwt".into())].into();
+    });
+    keeping.logs(|_| {}, &["Reloaded: accounts"]);
+    let fetching = with(|old| old.resolver = Some(Resolver::Url("http://x".into())));
+    fetching.logs(|_| {}, &["Reloaded: accounts"]);
     plain().refuses(
         |new| new.default_js_domain = [("A".into(), "x".into())].into(),
         "JsAccDefaultDomain",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::options::{
-    HandshakeFirst, Operator, Options, SYSTEM_ACCOUNT, TLS_TIMEOUT, Tls, User, UserIdentity,
+    HandshakeFirst, Operator, Options, Resolver, SYSTEM_ACCOUNT, TLS_TIMEOUT, Tls, User, UserIdentity,
 };
 use super::shown::Shown;
 use super::{Change, Comparison, Refusal, advertise, fixed, port};
@@ -161,7 +161,11 @@ impl Comparison<'_> {
             let text = "config reload does not support moving to or from an account resolver";
             return Err(Refusal::Invalid(text.into()));
         }
-        self.changed(&old.resolver, &new.resolver, |_| Change::Resolver);
+        // For the reference one that keeps or has fetched anything is never the same again.
+        let keeps_nothing = old.resolver == Some(Resolver::Mem) && old.resolver_preload.is_empty();
+        if old.resolver.is_some() && !(keeps_nothing && old.resolver == new.resolver) {
+            self.changes.push(Change::Resolver);
+        }
         self.changed(&old.resolver_tls, &new.resolver_tls, |_| Change::Resolver);
         Ok(())
     }
