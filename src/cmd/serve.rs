@@ -12,7 +12,7 @@ use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
 use crate::server::log::{self, LogError, Logger, Settings};
 use crate::server::run::signal::{Order, Signals};
-use crate::server::run::{Life, Prepared, Server, called_by};
+use crate::server::run::{Life, Prepared, Server, StartError, called_by};
 
 /// What the words ask for.
 #[derive(Debug)]
@@ -159,35 +159,32 @@ fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
         Ok(started) => started,
         Err(error) => return refuse_log(&error, clock.now(), io),
     };
-    let outcome = run_server(&source, prepared, &logger);
-    let code = match outcome {
-        Ok(()) => 0,
-        Err(Failure::BeforeLog(text)) => refuse(program, &text, io),
-        Err(Failure::InLog(text)) => {
-            logger.fatal(format_args!("{text}"));
-            1
-        }
-    };
+    let ended = run_server(&source, prepared, &logger);
     // Writes what is still queued.
     drop(thread);
-    code
+    ended.unwrap_or_else(|text| refuse(program, &text, io))
 }
 
-/// Why a server does not run, by where that is told.
-enum Failure {
-    /// Like a mistake in the configuration.
-    BeforeLog(String),
-    /// As the log's last line.
-    InLog(String),
-}
-
-fn run_server(source: &Source, prepared: Prepared, logger: &Logger) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::InLog(io_text(&error)))?;
+/// Runs the server until it ends; gives the exit code, or what keeps it from beginning a log.
+fn run_server(source: &Source, prepared: Prepared, logger: &Logger) -> Result<u8, String> {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            logger.fatal(format_args!("{}", io_text(&error)));
+            return Ok(1);
+        }
+    };
     tell_panics(logger.clone());
-    runtime.block_on(start_and_obey(source, prepared, logger))
+    runtime.block_on(async {
+        match start_and_obey(source, prepared, logger).await {
+            Ok(()) => Ok(0),
+            Err(Failure::BeforeLog(text)) => Err(text),
+            Err(Failure::Told(text)) => {
+                logger.fatal(format_args!("{text}"));
+                Ok(1)
+            }
+        }
+    })
 }
 
 /// A bug that ends a task is told in the log, where an operator looks.
@@ -195,18 +192,36 @@ fn tell_panics(logger: Logger) {
     std::panic::set_hook(Box::new(move |panic| logger.error(format_args!("Internal error: {panic}"))));
 }
 
+/// Why a server ends that did not have to.
+enum Failure {
+    /// The log says nothing of it.
+    BeforeLog(String),
+    /// It is the log's last line.
+    Told(String),
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Unopened(text) => Self::BeforeLog(text),
+            error => Self::Told(error.to_string()),
+        }
+    }
+}
+
 /// Runs the server until it has stopped, doing what signals ask.
 async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) -> Result<(), Failure> {
-    let mut signals = Signals::listen().map_err(|error| Failure::InLog(io_text(&error)))?;
-    let server = Server::start_prepared(prepared, logger.clone()).await.map_err(|error| {
-        let tell = if error.precedes_log() { Failure::BeforeLog } else { Failure::InLog };
-        tell(error.to_string())
-    })?;
+    let mut signals = Signals::listen().map_err(|error| Failure::Told(io_text(&error)))?;
+    let server = Server::start_prepared(prepared, logger.clone()).await?;
     // A lame duck is one from the signal on, before its task has run for the first time.
     let mut stage = Life::Running;
     loop {
         let trapped = tokio::select! {
             () = server.stopped() => break,
+            order = server.reload_order() => {
+                order.done(reload(source, &server).await);
+                continue;
+            }
             trapped = signals.next() => trapped,
         };
         logger.notice(format_args!("Trapped {:?} signal", trapped.name()));
@@ -214,7 +229,11 @@ async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) ->
         match trapped.order(stage) {
             Some(Order::Stop) => server.stop().await,
             Some(Order::Reopen) => logger.reopen(),
-            Some(Order::Reload) => reload(source, &server, logger).await,
+            Some(Order::Reload) => {
+                if let Err(refused) = reload(source, &server).await {
+                    logger.error(format_args!("Failed to reload server configuration: {refused}"));
+                }
+            }
             Some(Order::LameDuck) => {
                 stage = Life::LameDuck;
                 let server = server.clone();
@@ -228,14 +247,9 @@ async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) ->
 }
 
 /// Reads file and flags again and puts them into force.
-async fn reload(source: &Source, server: &Server, logger: &Logger) {
-    let outcome = match source.load_again() {
-        Ok(loaded) => server.reload(loaded.options).await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    if let Err(refused) = outcome {
-        logger.error(format_args!("Failed to reload server configuration: {refused}"));
-    }
+async fn reload(source: &Source, server: &Server) -> Result<(), String> {
+    let loaded = source.load_again().map_err(|error| error.to_string())?;
+    server.reload(loaded.options).await.map_err(|error| error.to_string())
 }
 
 /// A log that cannot be opened is told with a date instead of the program's name, as the reference does.

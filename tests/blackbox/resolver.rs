@@ -675,6 +675,10 @@ fn a_reload_judges_by_what_claims_have_become() {
     assert_eq!(user_of_a.closed(), ["-ERR 'Authorization Violation'"]);
     server.wait_log("authentication error - JWT User \"U");
     server.reload(&config(1, json!({})));
+    let mut of_nobody = user(&account, json!({})).log_in(&server);
+    server.reload(&operator.config("MEMORY", &[]));
+    assert_eq!(of_nobody.closed(), ["-ERR 'Authorization Violation'"]);
+    server.reload(&config(1, json!({})));
     let mut revoked = user(&account, json!({})).log_in(&server);
     server.reload(&config(2, json!({ "*": 4_000_000_000_u64 })));
     assert_eq!(revoked.closed(), ["-ERR 'User Authentication Revoked'"]);

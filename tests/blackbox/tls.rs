@@ -576,6 +576,7 @@ fn the_rust_client_connects_in_every_way() {
     block_on(async {
         let (dir, authority) = directory();
         authority.client("ann").write(dir.path(), "ann");
+        Authority::new("stranger").client("eve").write(dir.path(), "eve");
         let tls = "ca_file: '$DIR/ca.pem', verify: true, handshake_first: auto";
         let server = Start::config(&config(tls, "")).dir(dir).start();
         let file = |name: &str| server.dir().join(name);
@@ -587,12 +588,20 @@ fn the_rust_client_connects_in_every_way() {
             let options = if first { options.tls_first() } else { options };
             Nats::connect_with(options, &[&server]).await.flush().await;
         }
+        // Without a certificate, and with a stranger's.
+        let plain =
+            || async_nats::ConnectOptions::new().require_tls(true).add_root_certificates(file("ca.pem"));
+        let stranger = plain().add_client_certificate(file("eve.pem"), file("eve.key"));
+        for options in [plain(), stranger] {
+            assert!(options.connect(server.url()).await.is_err());
+        }
     });
 }
 
 fn the_python_client_connects_in_every_way() {
     let (dir, authority) = directory();
     authority.client("ann").write(dir.path(), "ann");
+    Authority::new("stranger").client("eve").write(dir.path(), "eve");
     let tls = "ca_file: '$DIR/ca.pem', verify: true, handshake_first: auto";
     let server = Start::config(&config(tls, "")).dir(dir).start();
     script("tls", &[&server]);

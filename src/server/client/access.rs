@@ -200,8 +200,11 @@ impl ClientSession {
                     self.tell_connected(now, courier);
                 }
                 match why {
-                    Why::Connect { first } => self.finish_connect(now, first, courier),
-                    Why::Skipped => Ok(()),
+                    Why::Connect { first } => {
+                        self.finish_connect(now, first, courier)?;
+                        self.keep_to_limits(now, courier)
+                    }
+                    Why::Skipped => self.keep_to_limits(now, courier),
                     Why::Reload => self.keep_to_permissions(now, courier),
                 }
             }
@@ -303,7 +306,8 @@ impl ClientSession {
 
     pub(super) fn expired(&self, error: WireError<'_>, courier: &mut Courier) -> CloseReason {
         self.say(error, courier);
-        self.log_for_many(Level::Debug, error);
+        let text = error.to_string();
+        self.log_for_many(Level::Debug, &text, &text);
         error.closes().unwrap_or(CloseReason::AuthenticationExpired)
     }
 
@@ -330,7 +334,8 @@ impl ClientSession {
             // It goes as one of the account that has no room for it.
             self.account = Membership::uncounted(&grant.account);
             let error = WireError::AccountConnectionsExceeded;
-            self.log_for_many(Level::Error, error);
+            let text = error.to_string();
+            self.log_for_many(Level::Error, &text, &text);
             self.say(error, courier);
             if why == Why::Reload {
                 self.error(format_args!("authentication error - {}", self.identity().text()));
@@ -549,7 +554,7 @@ impl ClientSession {
         ));
     }
 
-    /// A client with more subscriptions than it may have from now on is closed.
+    /// A client with as many subscriptions as it may have from now on is closed: one that may have none, at once.
     pub(super) fn keep_to_limits(&self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         if self.has_too_many_subscriptions() {
             return Err(self.too_many_subscriptions(now, courier));
@@ -558,7 +563,7 @@ impl ClientSession {
     }
 
     fn has_too_many_subscriptions(&self) -> bool {
-        self.sids.len() > 0 && self.subscriptions_max.is_some_and(|max| self.sids.len() >= max)
+        self.subscriptions_max.is_some_and(|max| self.sids.len() >= max)
     }
 
     fn too_many_subscriptions(&self, now: Timestamp, courier: &mut Courier) -> CloseReason {

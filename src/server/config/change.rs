@@ -7,7 +7,6 @@
 //! The order of changes, the first refusal and all texts are the reference's: it compares its
 //! options one by one in a fixed order. They were compared with its log over some 400 reloads.
 
-mod advertise;
 mod general;
 mod jetstream;
 mod leafnodes;

@@ -101,7 +101,10 @@ fn status_text(status: StatusCode) -> String {
 
 /// Why there is no answer, as Go puts it; reqwest's own words would name the address with its password.
 fn reason(error: &reqwest::Error, shown: &str) -> String {
-    let mut why = if error.is_timeout() {
+    let scheme = Url::parse(shown).map(|url| url.scheme).unwrap_or_default();
+    let mut why = if !matches!(scheme.as_str(), "http" | "https") {
+        format!("unsupported protocol scheme {}", quote(&scheme))
+    } else if error.is_timeout() {
         "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned()
     } else {
         let mut last: &dyn std::error::Error = error;

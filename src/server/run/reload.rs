@@ -68,9 +68,6 @@ impl Server {
         let Plan { options, changes, address, tls, preloads, logging } = self.plan(&old, new).await?;
         let digest = options.config_digest.clone();
         self.put_in_force(options)?;
-        if let Some(place) = place {
-            place.take(preloads);
-        }
         if let Some(tls) = tls {
             self.change_tls(tls);
         }
@@ -83,6 +80,9 @@ impl Server {
             && let Err(error) = logger.reconfigure(&logging)
         {
             logger.error(format_args!("{error}"));
+        }
+        if let Some(place) = place {
+            place.take(preloads);
         }
         for connection in self.inner.client.conn.table.all() {
             connection.notify(Notices::OPTIONS);

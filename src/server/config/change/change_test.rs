@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::super::diagnose::Severity;
 use super::super::load::Disk;
 use super::super::options::{
-    AuthCallout, HandshakeFirst, Ocsp, OcspCache, Operator, Options, Permissions, Resolver, Tls, User,
-    UserIdentity, WriteTimeout,
+    AuthCallout, DirResolver, HandshakeFirst, Ocsp, OcspCache, Operator, Options, Permissions, Resolver, Tls,
+    User, UserIdentity, WriteTimeout,
 };
 use super::super::parse::parse;
 use super::super::read::{DirectoryState, Files, read};
@@ -152,10 +152,6 @@ fn no_auth_user_may_only_go_with_its_user() {
         &[],
     );
     plain().refuses(|new| new.no_auth_user = some("a"), "NoAuthUser", "", "a");
-    let mut server = plain();
-    server.running.made_up_user = some("nats-x");
-    server.refuses(|new| new.no_auth_user = some("a"), "NoAuthUser", "nats-x", "a");
-    server.logs(|new| new.users = vec![user("c", "d")], &[]);
 }
 
 #[test]
@@ -255,13 +251,14 @@ fn trust_and_resolver() {
     memory.refuses_as(|new| new.resolver = None, moved);
     memory.logs(|new| new.resolver = Some(Resolver::Url("http://x".into())), &["Reloaded: accounts"]);
     memory.logs(|new| new.resolver_preload = [("A".into(), "jwt".into())].into(), &[]);
-    let keeping = with(|old| {
+    let preload = |options: &mut Options| options.resolver_preload = [("A".into(), "jwt".into())].into();
+    let holds_something = with(|old| {
         old.resolver = Some(Resolver::Mem);
-        old.resolver_preload = [("A".into(), "jwt".into())].into();
+        preload(old);
     });
-    keeping.logs(|_| {}, &["Reloaded: accounts"]);
-    let fetching = with(|old| old.resolver = Some(Resolver::Url("http://x".into())));
-    fetching.logs(|_| {}, &["Reloaded: accounts"]);
+    holds_something.logs(|_| {}, &["Reloaded: accounts"]);
+    let directory = with(|old| old.resolver = Some(Resolver::Full(DirResolver::default())));
+    directory.logs(|_| {}, &["Reloaded: accounts"]);
     plain().refuses(
         |new| new.default_js_domain = [("A".into(), "x".into())].into(),
         "JsAccDefaultDomain",

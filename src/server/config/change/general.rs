@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::super::advertise;
 use super::super::options::{
     HandshakeFirst, Operator, Options, Resolver, SYSTEM_ACCOUNT, TLS_TIMEOUT, Tls, User, UserIdentity,
 };
 use super::shown::Shown;
-use super::{Change, Comparison, Refusal, advertise, fixed, port};
+use super::{Change, Comparison, Refusal, fixed, port};
 
 /// The keys from `server_name` to `no_fast_producer_stall`.
 impl Comparison<'_> {
@@ -53,7 +54,7 @@ impl Comparison<'_> {
             return Ok(());
         }
         if let Some(address) = new.as_deref().filter(|address| !address.is_empty()) {
-            advertise::check(address).map_err(|error| {
+            advertise::split(address, 0).map_err(|error| {
                 Refusal::Invalid(format!("invalid ClientAdvertise value of {address}, err={error}"))
             })?;
         }
@@ -161,9 +162,13 @@ impl Comparison<'_> {
             let text = "config reload does not support moving to or from an account resolver";
             return Err(Refusal::Invalid(text.into()));
         }
-        // For the reference one that keeps or has fetched anything is never the same again.
-        let keeps_nothing = old.resolver == Some(Resolver::Mem) && old.resolver_preload.is_empty();
-        if old.resolver.is_some() && !(keeps_nothing && old.resolver == new.resolver) {
+        // The reference takes one that holds something as another one each time.
+        let holds_something = match &old.resolver {
+            Some(Resolver::Full(_) | Resolver::Cache(_)) => true,
+            Some(Resolver::Mem) => !old.resolver_preload.is_empty(),
+            Some(Resolver::Url(_)) | None => false,
+        };
+        if holds_something || old.resolver != new.resolver {
             self.changes.push(Change::Resolver);
         }
         self.changed(&old.resolver_tls, &new.resolver_tls, |_| Change::Resolver);
