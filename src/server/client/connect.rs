@@ -93,6 +93,8 @@ impl ClientSession {
         if let Some(access) = &self.access {
             info.nonce = access.nonce.to_string();
         }
+        // Later INFO says what the listener asks of everybody.
+        info.tls_required |= self.greeted == Greeted::BehindHandshake;
         if !self.context.policy.load().tells_required() {
             info.auth_required = false;
         }
@@ -126,9 +128,7 @@ impl ClientSession {
         info.client_id = self.outbound.id();
         info.client_ip = self.peer.map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default();
         info.max_payload = i32::try_from(self.limits.payload).unwrap_or(-1);
-        if self.greeted == Greeted::BehindHandshake {
-            info.tls_required = true;
-        } else if self.peer.is_none() && info.tls_required {
+        if self.peer.is_none() && info.tls_required {
             // Inside this process nobody has to use TLS.
             (info.tls_required, info.tls_available) = (false, true);
         }

@@ -308,6 +308,7 @@ impl<S: Opens> OpeningTask<S> {
                 Handshake::WaitsForSocket => transport.writable().await.map_err(HandshakeError::Socket)?,
             }
         }
+        self.opening.gate.note_use();
         self.check_ocsp(tls).await?;
         self.check_pinned(tls)
     }

@@ -256,7 +256,11 @@ impl<S: Session> Connection<S> {
     /// Sends what is staged; returns the receivers that are behind.
     pub(super) fn flush(&self, courier: &mut Courier) -> Vec<Behind> {
         let mut stalling = Vec::new();
-        courier.flush(&mut |blocked| write_task::start(blocked, &self.context), &mut stalling);
+        courier.flush_of(
+            &self.outbound,
+            &mut |blocked| write_task::start(blocked, &self.context),
+            &mut stalling,
+        );
         stalling
     }
 

@@ -67,9 +67,6 @@ impl Server {
         let Plan { options, changes, address, tls, preloads, logging } = self.plan(&old, new).await?;
         let digest = options.config_digest.clone();
         self.put_in_force(options)?;
-        if let Some(place) = place {
-            place.take(preloads);
-        }
         if let Some(tls) = tls {
             self.change_tls(tls);
         }
@@ -77,20 +74,23 @@ impl Server {
             self.apply(change, &address, &mut ports_file);
             self.tell(change);
         }
-        if changes.iter().any(|change| matches!(change, Change::PinnedCerts(_))) {
-            self.close_unpinned(&old);
-        }
         let logger = &self.inner.client.conn.logger;
         if Effects::of(&changes).logging
             && let Err(error) = logger.reconfigure(&logging)
         {
             logger.error(format_args!("{error}"));
         }
+        if let Some(place) = place {
+            place.take(preloads);
+        }
         for connection in self.inner.client.conn.table.all() {
             connection.notify(Notices::OPTIONS);
         }
         let digest = if digest.is_empty() { digest } else { format!("({digest})") };
         logger.notice(format_args!("Reloaded server configuration {digest}"));
+        if changes.iter().any(|change| matches!(change, Change::PinnedCerts(_))) {
+            self.close_unpinned();
+        }
         Ok(())
     }
 
@@ -144,18 +144,22 @@ impl Server {
         Running {
             ports: Ports { client: self.port().into(), ..Ports::default() },
             tls_files_changed: setup.is_some_and(|setup| setup.files_changed(&config::read::Here)),
+            tls_used: self.inner.client.tls.was_used(),
+            made_up_user: self.inner.client.policy.load().made_up_user().map(Into::into),
             ..Running::default()
         }
     }
 
-    /// Holds those who are connected against the keys that were pinned before, as the reference does: who
-    /// was pinned stays, and who came while none was goes.
-    fn close_unpinned(&self, old: &Options) {
-        let Some(pinned) = old.tls.as_ref().map(|tls| &tls.pinned_certs).filter(|pinned| !pinned.is_empty())
+    /// Closes those who are connected and whose key is not among those pinned now, also who uses no TLS.
+    fn close_unpinned(&self) {
+        let options = self.options();
+        let Some(pinned) =
+            options.tls.as_ref().map(|tls| &tls.pinned_certs).filter(|pinned| !pinned.is_empty())
         else {
             return;
         };
         let conn = &self.inner.client.conn;
+        let mut closed = 0;
         for connection in conn.table.all() {
             let state = connection.tls_state().unwrap_or_default();
             let key = state.public_key_hex();
@@ -172,6 +176,10 @@ impl Server {
                 )),
             }
             connection.request_close(CloseReason::TlsHandshakeError);
+            closed += 1;
+        }
+        if closed > 0 {
+            conn.logger.notice(format_args!("Disconnect {closed} clients due to pinned certs reload"));
         }
     }
 

@@ -34,7 +34,7 @@ use crate::server::base::timer_task;
 use crate::server::client::ClientContext;
 use crate::server::config::advertise;
 use crate::server::config::check;
-use crate::server::config::options::{HandshakeFirst, Options, PORT_RANDOM};
+use crate::server::config::options::{HandshakeFirst, Options, PORT_RANDOM, SYSTEM_ACCOUNT};
 use crate::server::config::unbuilt;
 use crate::server::conn::{Context, handshake_rate_task};
 use crate::server::delivery::Herald;
@@ -66,7 +66,11 @@ pub enum StartError {
     /// The `tls` block cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
-    /// The resolver cannot be opened.
+    /// The resolver cannot be opened, or has no claims of the system account that could be used. The log has
+    /// not begun.
+    #[error("{0}")]
+    Unopened(String),
+    /// The resolver cannot be looked after, or the system account not be found. The log has begun.
     #[error("{0}")]
     Resolver(String),
     /// A certificate cannot be shown without a responder's answer, and there is none that is good; or
@@ -134,7 +138,8 @@ impl Server {
     ) -> Result<Self, StartError> {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
-        let resolver = resolver::open(&options, &clock).await.map_err(StartError::Resolver)?;
+        let resolver = resolver::open(&options, &clock).await.map_err(StartError::Unopened)?;
+        resolver::check_system_account(&options, clock.now()).map_err(StartError::Unopened)?;
         let keys = ServerKeys::default();
         announce(&options, &keys.identity.public_key(), clock.now(), &logger);
         if let Some(path) = &options.pid_file {
@@ -279,6 +284,9 @@ fn announce(options: &Options, server_id: &str, now: Timestamp, logger: &Logger)
     }
     for (level, text) in banner::preload_warnings(options, now) {
         logger.log(level, format_args!("{text}"));
+    }
+    if options.system_account.is_none() && !options.no_system_account {
+        logger.debug(format_args!("Created system account: {}", quote(SYSTEM_ACCOUNT)));
     }
     for key in unbuilt::without_effect(options) {
         logger.warn(format_args!("`{key}` has no effect: what it is for is not built yet"));
