@@ -218,6 +218,10 @@ async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) ->
     loop {
         let trapped = tokio::select! {
             () = server.stopped() => break,
+            order = server.reload_order() => {
+                order.done(reload(source, &server).await);
+                continue;
+            }
             trapped = signals.next() => trapped,
         };
         logger.notice(format_args!("Trapped {:?} signal", trapped.name()));
@@ -225,7 +229,11 @@ async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) ->
         match trapped.order(stage) {
             Some(Order::Stop) => server.stop().await,
             Some(Order::Reopen) => logger.reopen(),
-            Some(Order::Reload) => reload(source, &server, logger).await,
+            Some(Order::Reload) => {
+                if let Err(refused) = reload(source, &server).await {
+                    logger.error(format_args!("Failed to reload server configuration: {refused}"));
+                }
+            }
             Some(Order::LameDuck) => {
                 stage = Life::LameDuck;
                 let server = server.clone();
@@ -239,14 +247,9 @@ async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) ->
 }
 
 /// Reads file and flags again and puts them into force.
-async fn reload(source: &Source, server: &Server, logger: &Logger) {
-    let outcome = match source.load_again() {
-        Ok(loaded) => server.reload(loaded.options).await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    if let Err(refused) = outcome {
-        logger.error(format_args!("Failed to reload server configuration: {refused}"));
-    }
+async fn reload(source: &Source, server: &Server) -> Result<(), String> {
+    let loaded = source.load_again().map_err(|error| error.to_string())?;
+    server.reload(loaded.options).await.map_err(|error| error.to_string())
 }
 
 /// A log that cannot be opened is told with a date instead of the program's name, as the reference does.

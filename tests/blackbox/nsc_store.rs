@@ -115,7 +115,7 @@ fn accounts_share_what_their_claims_say() {
                 assert_eq!((&info["acc"], &info["name_tag"]), (&key("DESK").into(), &"agent".into()));
                 clerk.publish(question.reply.unwrap(), "7".into()).await.unwrap();
             };
-            let (answer, ()) = futures_util::future::join(question, answer).await;
+            let (answer, ()) = tokio::join!(question, answer);
             assert_eq!(&*answer.unwrap().payload, b"7");
             let metric: Value = serde_json::from_str(&next(&mut latency).await.1).unwrap();
             assert_eq!((&metric["status"], &metric["requestor"]["acc"]), (&200.into(), &key("DESK").into()));

@@ -426,7 +426,7 @@ fn said(old: &str, new: &str) -> Vec<String> {
             websocket: bound(old.websocket.port),
             mqtt: bound(old.mqtt.port),
         };
-        let running = Running { jetstream: old.jetstream.enabled, ports, tls_files_changed: false };
+        let running = Running { jetstream: old.jetstream.enabled, ports, ..Running::default() };
         changes(&old, &new, &running).map_err(|refusal| refusal.to_string())
     });
     match found {
