@@ -204,9 +204,12 @@ impl ServiceTable {
             present.entry(entry.import.local()).or_default().push(entry);
         }
         for import in imports {
-            let alike = present.get(import.local()).into_iter().flatten();
-            let present = alike.copied().find(|entry| entry.import.same_way(&import));
-            let (number, subscription) = match present {
+            // Each of those present is one of the new ones at most: two may be alike.
+            let stays = present.get_mut(import.local()).and_then(|alike| {
+                let at = alike.iter().position(|entry| entry.import.same_way(&import))?;
+                Some(alike.swap_remove(at))
+            });
+            let (number, subscription) = match stays {
                 Some(entry) => (entry.number, entry.subscription.clone()),
                 None => {
                     table.next += 1;

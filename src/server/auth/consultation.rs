@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::callout::{
-    self, AskError, CALLOUT_SUBJECT, Circumstances, Missing, Question, Rules, ServerKeys, Target,
+    self, AskError, CALLOUT_SUBJECT, Circumstances, Missing, Question, Rejection, Rules, Target,
 };
 use super::decide::{Decision, Refusal, RefusalReason, Told};
 use super::grant::{ClaimedUser, Grant, Labels};
 use super::identity::Identity;
 use super::permission::Permissions;
+use super::server_keys::ServerKeys;
 use crate::server::account::{Account, Claimed, Registry, permissions};
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::{self, AuthCallout, GLOBAL_ACCOUNT, Options};
@@ -223,7 +224,7 @@ impl Consultation {
 pub struct Answered {
     consultation: Consultation,
     question: Question,
-    user: Result<UserClaims, callout::Refusal>,
+    user: Result<UserClaims, Rejection>,
 }
 
 impl Answered {
@@ -261,21 +262,21 @@ impl Answered {
         };
         let rules = delegation.rules();
         let judged = self.user.clone().and_then(|user| self.question.admit(&rules, user, &circumstances));
-        let refusal = match judged {
+        let rejection = match judged {
             Ok(admitted) => match accounts.find(&admitted.account) {
                 Some(account) => return Verdict::Decided(self.consultation.admit(&admitted, &account)),
                 // It went away just now.
                 None => return Verdict::Decided(self.consultation.unanswered("")),
             },
-            Err(refusal) => refusal,
+            Err(rejection) => rejection,
         };
         let may_be_found = matches!(delegation.rule, Rule::Claimed(_)) && found.is_none();
-        match refusal.missing {
+        match rejection.missing {
             Some(Missing::Account(name)) if may_be_found => Verdict::NeedsAccount(name.into(), self),
             Some(Missing::Proxy) => {
-                Verdict::Decided(self.consultation.refuse(RefusalReason::ProxyRequired, refusal.reason))
+                Verdict::Decided(self.consultation.refuse(RefusalReason::ProxyRequired, rejection.reason))
             }
-            _ => Verdict::Decided(self.consultation.refuse(RefusalReason::Credentials, refusal.reason)),
+            _ => Verdict::Decided(self.consultation.refuse(RefusalReason::Credentials, rejection.reason)),
         }
     }
 }
