@@ -334,11 +334,6 @@ fn missing_tokens_count_as_empty() {
 }
 
 #[test]
-fn random_of_nothing_is_zero_without_chance() {
-    assert_eq!(transform("*", "a.{{random(0)}}").map(b"x", &mut |_| 7).unwrap(), b"a.0");
-}
-
-#[test]
 fn reverse_undoes() {
     for (source, destination, subject) in [
         ("foo.*.*", "bar.$2.{{Wildcard(1)}}", "foo.b.a"),
