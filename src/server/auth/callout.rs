@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use nkeys::{KeyPair, XKey};
 
+use super::connection_types::known_types;
+use super::decide::Note;
 use crate::server::account::Claimed;
 use crate::server::base::clock::Timestamp;
 use crate::server::base::quote::quote;
@@ -245,7 +247,8 @@ pub fn ask(keys: &ServerKeys, rules: &Rules<'_>, about: About, now: Timestamp) -
 }
 
 impl Question {
-    /// Whether the user in an answer, opened, is let in, and as what.
+    /// Whether the user in an answer, opened, is let in, and as what. What the log is told of the client goes
+    /// to `notes`.
     ///
     /// # Errors
     /// The client is refused.
@@ -254,6 +257,7 @@ impl Question {
         rules: &Rules<'_>,
         mut user: UserClaims,
         circumstances: &Circumstances<'_>,
+        notes: &mut Vec<Note>,
     ) -> Result<Admitted, Refusal> {
         let now = circumstances.now;
         if (circumstances.proxy_required || user.nats.rights.proxy_required) && !circumstances.proxied {
@@ -275,13 +279,14 @@ impl Question {
             Window::Always => None,
             Window::Open(left) => Some(left),
             Window::Closed => {
+                notes.push(Note::Error("Outside connect times".to_owned()));
                 let account = quote(rules.account);
                 return Err(Refusal::new(format!(
                     "authorized user on account {account} outside of valid connect times"
                 )));
             }
         };
-        let connection_types = connection_types(&user.nats.rights.connection_types).ok_or_else(|| {
+        let connection_types = known_types(&user.nats.rights.connection_types, notes).ok_or_else(|| {
             let account = quote(rules.account);
             Refusal::new(format!("authorized user on account {account} using invalid connection type"))
         })?;
@@ -322,8 +327,9 @@ impl Question {
             None => body,
             Some(xkey) => {
                 let open = XKey::from_public_key(xkey).and_then(|service| keys.curve.open(body, &service));
-                opened = open.map_err(|error| {
-                    format!("error decrypting auth callout response on account {account}: {error}")
+                opened = open.map_err(|_| {
+                    let reason = why_sealed(body);
+                    format!("error decrypting auth callout response on account {account}: {reason}")
                 })?;
                 &opened
             }
@@ -357,6 +363,19 @@ impl Question {
             return Err(format!("auth callout service returned an error: {}", response.error));
         }
         UserClaims::decode(&response.jwt).map_err(|error| error.to_string())
+    }
+}
+
+/// Why something sealed cannot be opened, in the words of the reference's library.
+fn why_sealed(body: &[u8]) -> &'static str {
+    const VERSION: &[u8] = b"xkv1";
+    const NONCE_BYTES: usize = 24;
+    if body.len() <= VERSION.len() + NONCE_BYTES {
+        "nkeys: encrypted input is not valid"
+    } else if !body.starts_with(VERSION) {
+        "nkeys: encrypted input wrong version"
+    } else {
+        "nkeys: could not decrypt input"
     }
 }
 
@@ -423,12 +442,6 @@ fn take_scope(user: &mut UserClaims, account: &Claimed) -> Result<(), String> {
     let rights = jwt::expand(&scope.template, &values);
     user.nats.rights = rights.map_err(|error| format!("user JWT generated invalid permissions: {error}"))?;
     Ok(())
-}
-
-/// Kinds of connections by their names; `None` where there are only unknown ones.
-fn connection_types(names: &[String]) -> Option<Vec<ConnectionType>> {
-    let known: Vec<_> = names.iter().filter_map(|name| ConnectionType::parse(name)).collect();
-    (names.is_empty() || !known.is_empty()).then_some(known)
 }
 
 /// When a user's time is over: that of its claims, or that of day.

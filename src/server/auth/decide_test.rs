@@ -35,6 +35,7 @@ fn login_over(
 ) -> (Result<Identity, RefusalReason>, Vec<Note>) {
     let (mut said, mut notes) = (ConnectOptions::default(), Vec::new());
     said.merge(json.as_bytes()).unwrap();
+    let said = policy.completed(&said).unwrap_or(said);
     let accounts = Registry::new(&Options::default(), Arc::new(SystemClock::new())).unwrap();
     let applicant = Applicant {
         now: Timestamp::default(),

@@ -15,6 +15,7 @@ mod policy;
 mod applicant;
 mod grant;
 pub mod callout;
+mod connection_types;
 mod wanted;
 mod operator;
 mod consultation;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::connection_types::known_types;
 use super::decide::{Decision, Inquiry, Note, Refusal};
 use super::grant::{ClaimedUser, Grant, UserLimits};
 use super::identity::Identity;
@@ -14,7 +15,6 @@ use super::permission::Permissions;
 use crate::server::account::{Account, Claimed, Trust, permissions};
 use crate::server::base::clock::Timestamp;
 use crate::server::base::quote::quote;
-use crate::server::config::options::ConnectionType;
 use crate::server::jwt::{self, TemplateValues, UserClaims, Window};
 
 /// What ends a decision early.
@@ -133,21 +133,8 @@ impl Inquiry<'_> {
         }
     }
 
-    /// Names of connection types that are not known do no harm as long as one is.
     fn check_connection(&mut self, names: &[String]) -> Result<(), Stop> {
-        let (mut known, mut unknown) = (Vec::new(), Vec::new());
-        for name in names {
-            match ConnectionType::parse(name) {
-                Some(connection) => known.push(connection),
-                None => unknown.push(quote(name.to_uppercase())),
-            }
-        }
-        if !unknown.is_empty() {
-            self.note(format!("invalid connection types [{}]", unknown.join(" ")));
-            if known.is_empty() {
-                return Err(self.refused().into());
-            }
-        }
+        let known = known_types(names, self.notes).ok_or_else(|| self.refused())?;
         if !known.is_empty() && !known.contains(&self.applicant.connection) {
             return Err(self.stop("Connection type not allowed"));
         }

@@ -9,6 +9,7 @@ use crate::server::account::Registry;
 use crate::server::auth::{Applicant, Policy, PolicyBuilder, decide};
 use crate::server::base::base64::Base64;
 use crate::server::base::clock::SystemClock;
+use crate::server::config::options::ConnectionType;
 use crate::server::config::options::Options;
 use crate::server::jwt::fixtures::{NOW, NOW_S, signed};
 use crate::server::jwt::{AccountClaims, Permission, TimeRange, UserScope};

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::profile::Profile;
 use super::session::{ClientSession, Phase};
 use crate::server::account::{Claimed, Membership};
 use crate::server::auth::{
@@ -121,9 +122,12 @@ impl ClientSession {
         if let Some(access) = &mut self.access {
             access.waiting = None;
         }
+        let policy = self.context.policy.load_full();
+        if let Some(said) = policy.completed(&self.profile.options()) {
+            self.profile = Profile::from(said);
+        }
         let said = self.profile.options();
         let access = self.access.as_deref();
-        let policy = self.context.policy.load_full();
         let tls = if policy.reads_certificates() { self.outbound.tls_state() } else { None };
         let certificate =
             tls.as_ref().and_then(|tls| PeerCertificate::from_der(tls.peer_chain.first()?).ok());
@@ -145,6 +149,11 @@ impl ClientSession {
             },
             &mut notes,
         );
+        self.log_notes(notes);
+        self.proceed(now, why, decision, courier)
+    }
+
+    pub(super) fn log_notes(&self, notes: Vec<Note>) {
         for note in notes {
             match note {
                 Note::Debug(text) => self.debug(format_args!("{text}")),
@@ -152,7 +161,6 @@ impl ClientSession {
                 Note::Warning(text) => self.context.conn.logger.warn(format_args!("{text}")),
             }
         }
-        self.proceed(now, why, decision, courier)
     }
 
     /// What a client connects over.
@@ -200,10 +208,12 @@ impl ClientSession {
                     self.tell_connected(now, courier);
                 }
                 match why {
-                    Why::Connect { first } => self.finish_connect(now, first, courier),
-                    Why::Skipped => Ok(()),
-                    Why::Reload => self.keep_to_permissions(now, courier),
+                    Why::Connect { first } => self.finish_connect(now, first, courier)?,
+                    Why::Skipped => {}
+                    Why::Reload => return self.keep_to_permissions(now, courier),
                 }
+                // Nobody stays that may not have one subscription, as in the reference.
+                if self.subscriptions_max == Some(0) { self.keep_to_limits(now, courier) } else { Ok(()) }
             }
         }
     }
@@ -329,9 +339,9 @@ impl ClientSession {
             // It goes as one of the account that has no room for it; the reference's log has it twice.
             self.account = Membership::uncounted(&grant.account);
             let error = WireError::AccountConnectionsExceeded;
-            self.error(format_args!("{error}"));
-            self.error(format_args!("{error}"));
             self.say(error, courier);
+            self.error(format_args!("{error}"));
+            self.error(format_args!("{error}"));
             return Err(CloseReason::MaxAccountConnectionsExceeded);
         }
         if !Arc::ptr_eq(&left, &grant.account) {
@@ -541,9 +551,9 @@ impl ClientSession {
         ));
     }
 
-    /// A client with more subscriptions than it may have from now on is closed.
+    /// A client that has as many subscriptions as it may have from now on is closed, be it none.
     pub(super) fn keep_to_limits(&self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
-        if self.sids.len() == 0 || self.subscriptions_max.is_none_or(|max| self.sids.len() < max) {
+        if self.subscriptions_max.is_none_or(|max| self.sids.len() < max) {
             return Ok(());
         }
         self.log_too_many_subscriptions(now);

@@ -20,7 +20,7 @@ use super::profile::Profile;
 use super::sids::Sids;
 use super::stats::ClientStats;
 use crate::server::account::Membership;
-use crate::server::auth::{Errand, Permissions};
+use crate::server::auth::{Errand, Permissions, Refusal};
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::Options;
 use crate::server::conn::opening_task::{Greeting, Opens};
@@ -241,6 +241,9 @@ impl ClientSession {
                         break Consumed { bytes, need: 0 };
                     }
                 }
+                Err(ParseError::AwaitsConnect) => {
+                    return Err(self.violation(now, &Refusal::violation(self.identity()), courier));
+                }
                 Err(error) => return Err(self.give_up(error, rest, bytes, courier)),
             }
         };
@@ -274,10 +277,16 @@ impl ClientSession {
         if let ParseError::UnknownOperation { offset, .. } = &mut error {
             *offset += consumed;
         }
+        let logs_first = matches!(error, ParseError::PayloadTooLarge { .. });
+        if logs_first {
+            self.error(format_args!("{error}"));
+        }
         if let Some(wire) = error.wire() {
             self.say(wire, courier);
         }
-        self.error(format_args!("{error}"));
+        if !logs_first {
+            self.error(format_args!("{error}"));
+        }
         error.reason()
     }
 

@@ -7,9 +7,8 @@ use crate::server::protocol::error::{ParseError, WireError};
 use crate::server::protocol::op::{Op, Publish, Subscribe};
 
 impl ClientSession {
-    /// Traces an operation; `input` begins with it.
+    /// Traces the line of an operation; `input` begins with it.
     pub(super) fn trace_inbound(&self, op: &Op<'_>, input: &[u8]) {
-        let Some(trace) = &self.trace else { return };
         let args = arguments(input);
         let text = match op {
             Op::Connect(json) => trace_line::connect(json),
@@ -32,12 +31,15 @@ impl ClientSession {
             | Op::AccountNoInterest(_) => return,
         };
         self.trace_text(&text);
-        if let Op::Publish(publish) = op {
-            let header_bytes = publish.header_len.unwrap_or(0);
-            if let Some(text) = trace_line::payload(Direction::In, publish.payload, header_bytes, trace.view)
-            {
-                self.trace_text(&text);
-            }
+    }
+
+    /// Traces what was published; the line of it, and what a mapping made of its subject, come before.
+    pub(super) fn trace_payload(&self, publish: &Publish<'_>) {
+        let Some(trace) = &self.trace else { return };
+        let header_bytes = publish.header_len.unwrap_or(0);
+        let text = trace_line::payload(Direction::In, publish.payload, header_bytes, trace.view);
+        if let Some(text) = text {
+            self.trace_text(&text);
         }
     }
 
@@ -55,9 +57,7 @@ impl ClientSession {
     }
 
     pub(super) fn trace_mapping(&self, from: &[u8], to: &[u8]) {
-        if self.trace.is_some() {
-            self.trace_text(&trace_line::mapping(from, to));
-        }
+        self.trace_text(&trace_line::mapping(from, to));
     }
 
     pub(super) fn log_refused_publish(&self, refusal: &WireError<'_>) {
