@@ -29,6 +29,7 @@ trials! { Nothing => [
     a_port_in_use_is_an_error_value,
     what_is_not_built_is_an_error_value,
     a_lame_duck_without_clients_stops,
+    nobody_connects_inside_the_process_once_it_is_a_lame_duck_or_has_stopped,
     its_log_can_be_read_in_the_process,
     an_authenticator_decides_who_connects_and_as_whom,
     an_authenticator_that_blocks_holds_up_nobody,
@@ -231,6 +232,22 @@ fn a_lame_duck_without_clients_stops() {
         server.lame_duck().await;
         soon("the end", server.stopped()).await;
         assert_eq!(server.life(), Life::Stopped);
+    });
+}
+
+fn nobody_connects_inside_the_process_once_it_is_a_lame_duck_or_has_stopped() {
+    block_on(async {
+        let server = start(options()).await;
+        let _staying = tcp_client(&server);
+        let duck = server.clone();
+        let ending = tokio::spawn(async move { duck.lame_duck().await });
+        while server.life() == Life::Running {
+            tokio::task::yield_now().await;
+        }
+        assert!(server.connect_in_process().is_err());
+        server.stop().await;
+        assert!(server.connect_in_process().is_err());
+        ending.await.expect("the lame duck ends with the server");
     });
 }
 

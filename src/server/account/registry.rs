@@ -1,5 +1,6 @@
 //! All accounts of a server: built from the options, changed by a reload.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -89,42 +90,16 @@ impl Registry {
     /// A mapping or an import that is none; nothing has changed.
     pub fn update(&self, options: &Options) -> Result<Vec<Arc<Account>>, TransformError> {
         let _one_at_a_time = self.updates.lock();
-        let cluster = options.cluster.name.as_deref();
-        let own = options::Account {
-            name: self.global.name().to_string(),
-            mappings: options.mappings.clone(),
-            ..options::Account::default()
-        };
-        let nothing =
-            options::Account { name: self.system.name().to_string(), ..options::Account::default() };
-        // The first two are there whether they are described or not.
-        let mut described = vec![&nothing, &own];
-        for account in &options.accounts {
-            match described.iter_mut().take(2).find(|other| other.name == account.name) {
-                Some(other) => *other = account,
-                // Names are unique.
-                None => described.push(account),
-            }
-        }
-        let is_no_account = |account: &options::Account| std::ptr::eq(account, &raw const nothing);
-        if options.system_account_name().is_none() || Arc::ptr_eq(&self.system, &self.global) {
-            described.retain(|account| !is_no_account(account));
-        }
-        let is_claimed = |name: &str| self.present(name).is_some_and(|account| account.claimed().is_some());
-        described.retain(|account| !is_claimed(&account.name));
-        let mut plans = Vec::with_capacity(described.len());
-        for described in described {
-            plans.push(self.plan(described, cluster)?);
-        }
+        let described = self.described(options);
+        let plans = self.plans(described.iter().map(AsRef::as_ref), options.cluster.name.as_deref())?;
         let imports = self.imports(&plans)?;
-        let mut by_name: ByName =
-            plans.iter().map(|plan| (Arc::clone(plan.account.name()), Arc::clone(&plan.account))).collect();
         // Accounts that claims describe are no business of the options.
         let claimed = self.all().into_iter().filter(|account| account.claimed().is_some());
-        by_name.extend(claimed.map(|account| (Arc::clone(account.name()), account)));
+        let staying = plans.iter().map(|plan| Arc::clone(&plan.account)).chain(claimed);
+        let staying: ByName = staying.map(|account| (Arc::clone(account.name()), account)).collect();
         carry_out(plans, imports);
-        let old = std::mem::replace(&mut *self.by_name.write(), by_name.clone());
-        let gone: Vec<_> = old.into_values().filter(|old| !by_name.contains_key(old.name())).collect();
+        let old = std::mem::replace(&mut *self.by_name.write(), staying.clone());
+        let gone: Vec<_> = old.into_values().filter(|old| !staying.contains_key(old.name())).collect();
         gone.iter().for_each(|account| account.part());
         Ok(gone)
     }
@@ -136,10 +111,7 @@ impl Registry {
     /// A mapping or an import that is none; nothing has changed.
     pub fn put(&self, described: &[options::Account], cluster: Option<&str>) -> Result<(), TransformError> {
         let _one_at_a_time = self.updates.lock();
-        let mut plans = Vec::with_capacity(described.len());
-        for described in described {
-            plans.push(self.plan(described, cluster)?);
-        }
+        let plans = self.plans(described.iter(), cluster)?;
         let imports = self.imports(&plans)?;
         let mut by_name = self.by_name.write();
         for plan in &plans {
@@ -158,14 +130,30 @@ impl Registry {
         Some(account)
     }
 
-    fn plan<'o>(
+    /// What the options say of accounts that no claims describe. The server's own are among them whether the
+    /// options name them or not.
+    fn described<'o>(&self, options: &'o Options) -> Vec<Cow<'o, options::Account>> {
+        let named = |name: &Arc<str>| options::Account { name: name.to_string(), ..Default::default() };
+        let global = options::Account { mappings: options.mappings.clone(), ..named(self.global.name()) };
+        let is_apart = options.system_account_name().is_some() && !Arc::ptr_eq(&self.system, &self.global);
+        let own = [is_apart.then(|| named(self.system.name())), Some(global)].into_iter().flatten();
+        let unnamed = own.filter(|own| options.accounts.iter().all(|other| other.name != own.name));
+        let all = unnamed.map(Cow::Owned).chain(options.accounts.iter().map(Cow::Borrowed));
+        let is_claimed = |name: &str| self.present(name).is_some_and(|account| account.claimed().is_some());
+        all.filter(|described| !is_claimed(&described.name)).collect()
+    }
+
+    fn plans<'o>(
         &self,
-        described: &'o options::Account,
+        described: impl Iterator<Item = &'o options::Account>,
         cluster: Option<&str>,
-    ) -> Result<Plan<'o>, TransformError> {
-        let account = self.present(&described.name).unwrap_or_else(|| self.make(&described.name));
-        let (mappings, exports) = (Mappings::new(&described.mappings, cluster)?, service_exports(described));
-        Ok(Plan { account, described, mappings, exports })
+    ) -> Result<Vec<Plan<'o>>, TransformError> {
+        let plan = |described: &'o options::Account| {
+            let account = self.present(&described.name).unwrap_or_else(|| self.make(&described.name));
+            let mappings = Mappings::new(&described.mappings, cluster)?;
+            Ok(Plan { account, described, mappings, exports: service_exports(described) })
+        };
+        described.map(plan).collect()
     }
 
     /// What the planned accounts import, of each other and of accounts that are here.

@@ -4,7 +4,7 @@
 //! in the reference's order and with its texts. Who carries both is for others.
 //!
 //! ```text
-//! ask --answer--> open, admit: Admitted, or a Refusal with the reason that the log and an event tell
+//! ask --answer--> open, admit: Admitted, or a Rejection with the reason that the log and an event tell
 //!   '--nothing in time--> refused without a reason
 //! ```
 
@@ -13,15 +13,16 @@ use std::time::Duration;
 
 use nkeys::{KeyPair, XKey};
 
-use super::connection_types::known_types;
 use super::decide::Note;
+use super::rights::{self, OutsideTimes};
+use super::server_keys::ServerKeys;
 use crate::server::account::Claimed;
 use crate::server::base::clock::Timestamp;
 use crate::server::base::quote::quote;
-use crate::server::config::options::{AuthCallout, ConnectionType};
+use crate::server::config::options::AuthCallout;
 use crate::server::jwt::{
     self, AuthorizationRequestClaims, AuthorizationResponseClaims, ClientInfo, ClientTls, ConnectInfo,
-    TemplateValues, UserClaims, Window,
+    UserClaims,
 };
 use crate::server::protocol::header;
 
@@ -33,21 +34,6 @@ const REQUEST_AUDIENCE: &str = "nats-authorization-request";
 const XKEY_HEADER: &[u8] = b"Nats-Server-Xkey";
 /// What every token begins with; what does not is sealed.
 const TOKEN_PREFIX: &[u8] = b"eyJ";
-
-/// The keys of this server, new at each start.
-#[derive(Debug)]
-pub struct ServerKeys {
-    /// Who the server is; signs questions.
-    pub identity: KeyPair,
-    /// Opens what is sealed for it.
-    pub curve: XKey,
-}
-
-impl Default for ServerKeys {
-    fn default() -> Self {
-        Self { identity: KeyPair::new_server(), curve: XKey::new() }
-    }
-}
 
 /// Who asks whom, and whose answers count.
 #[derive(Debug)]
@@ -146,9 +132,9 @@ pub enum AskError {
     },
 }
 
-/// Why a client is refused.
+/// Why an answer lets nobody in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Rejection {
     /// What the log and the account's event say.
     pub reason: String,
     /// What was missing, where something was.
@@ -164,7 +150,7 @@ pub enum Missing {
     Account(String),
 }
 
-impl Refusal {
+impl Rejection {
     fn new(reason: impl Into<String>) -> Self {
         Self { reason: title_case(&reason.into()), missing: None }
     }
@@ -177,8 +163,6 @@ pub struct Admitted {
     pub account: String,
     /// Its user's claims; the rights in it are those that count.
     pub user: UserClaims,
-    /// Kinds of connections it may be; empty for all.
-    pub connection_types: Vec<ConnectionType>,
     /// When it ends.
     pub expires: Option<Timestamp>,
 }
@@ -258,41 +242,35 @@ impl Question {
         mut user: UserClaims,
         circumstances: &Circumstances<'_>,
         notes: &mut Vec<Note>,
-    ) -> Result<Admitted, Refusal> {
+    ) -> Result<Admitted, Rejection> {
         let now = circumstances.now;
         if (circumstances.proxy_required || user.nats.rights.proxy_required) && !circumstances.proxied {
             let reason = "Proxy connection required".to_owned();
-            return Err(Refusal { reason, missing: Some(Missing::Proxy) });
+            return Err(Rejection { reason, missing: Some(Missing::Proxy) });
         }
         if let Some(finding) = user.validate(now).iter().next() {
-            return Err(Refusal::new(format!("Error validating user JWT: {}", finding.text)));
+            return Err(Rejection::new(format!("Error validating user JWT: {}", finding.text)));
         }
         if user.envelope.subject != self.user {
-            return Err(Refusal::new(format!(
+            return Err(Rejection::new(format!(
                 "Expected authorized user of {} but got {} on account {}",
                 quote(&self.user),
                 quote(&user.envelope.subject),
                 quote(rules.account)
             )));
         }
-        let left = match user.nats.rights.window(now) {
-            Window::Always => None,
-            Window::Open(left) => Some(left),
-            Window::Closed => {
-                notes.push(Note::Error("Outside connect times".to_owned()));
-                let account = quote(rules.account);
-                return Err(Refusal::new(format!(
-                    "authorized user on account {account} outside of valid connect times"
-                )));
-            }
+        let refuse = |what: &str| {
+            Rejection::new(format!("authorized user on account {} {what}", quote(rules.account)))
         };
-        let connection_types = known_types(&user.nats.rights.connection_types, notes).ok_or_else(|| {
-            let account = quote(rules.account);
-            Refusal::new(format!("authorized user on account {account} using invalid connection type"))
+        let expires = rights::ends(&user, now).map_err(|OutsideTimes| {
+            notes.push(Note::Error("Outside connect times".to_owned()));
+            refuse("outside of valid connect times")
         })?;
+        if rights::connection_types(&user.nats.rights.connection_types, notes).is_none() {
+            return Err(refuse("using invalid connection type"));
+        }
         let account = place(rules, &mut user, circumstances.find)?;
-        let expires = expiry(&user, left, now);
-        Ok(Admitted { account, user, connection_types, expires })
+        Ok(Admitted { account, user, expires })
     }
 
     /// The user's claims in the answer `body`, if it is one. Opens seals and proves signatures, which takes
@@ -306,8 +284,8 @@ impl Question {
         rules: &Rules<'_>,
         body: &[u8],
         now: Timestamp,
-    ) -> Result<UserClaims, Refusal> {
-        self.user_in(keys, rules, body, now).map_err(Refusal::new)
+    ) -> Result<UserClaims, Rejection> {
+        self.user_in(keys, rules, body, now).map_err(Rejection::new)
     }
 
     fn user_in(
@@ -380,23 +358,27 @@ fn why_sealed(body: &[u8]) -> &'static str {
 }
 
 /// The account that a user is put into, if its issuer may put it there.
-fn place(rules: &Rules<'_>, user: &mut UserClaims, find: &dyn Fn(&str) -> Target) -> Result<String, Refusal> {
+fn place(
+    rules: &Rules<'_>,
+    user: &mut UserClaims,
+    find: &dyn Fn(&str) -> Target,
+) -> Result<String, Rejection> {
     let asked = quote(rules.account);
     let missing = |name: String| {
         let named = quote(&name);
         let text =
             format!("No valid account {named} for auth callout response on account {asked}: account missing");
-        Refusal { reason: text, missing: Some(Missing::Account(name)) }
+        Rejection { reason: text, missing: Some(Missing::Account(name)) }
     };
     match rules.trust {
         Trust::Issuer(issuer) => {
             if !user.nats.issuer_account.is_empty() {
                 let text =
                     format!("error non operator mode account {asked}: attempted to use issuer_account");
-                return Err(Refusal::new(text));
+                return Err(Rejection::new(text));
             }
             if user.envelope.issuer != issuer {
-                return Err(Refusal::new(format!(
+                return Err(Rejection::new(format!(
                     "wrong issuer for auth callout response on account {asked}, expected {} got {}",
                     quote(issuer),
                     quote(&user.envelope.issuer)
@@ -412,42 +394,16 @@ fn place(rules: &Rules<'_>, user: &mut UserClaims, find: &dyn Fn(&str) -> Target
                 || allowed.contains(&name)
                 || matches!(allowed.as_slice(), [one] if one == jwt::EVERYBODY);
             if !may {
-                return Err(Refusal::new(format!(
+                return Err(Rejection::new(format!(
                     "account {} not permitted as valid account option for auth callout for account {asked}",
                     quote(&user.envelope.issuer)
                 )));
             }
             let Target::Claimed(account) = find(&name) else { return Err(missing(name)) };
-            take_scope(user, &account).map_err(Refusal::new)?;
+            rights::take_scope(user, &account).map_err(|error| Rejection::new(error.to_string()))?;
             Ok(name)
         }
     }
-}
-
-/// Gives a user what the scope of its signing key says, where there is one.
-fn take_scope(user: &mut UserClaims, account: &Claimed) -> Result<(), String> {
-    let issuer = &user.envelope.issuer;
-    let scope =
-        account.signer(issuer).ok_or_else(|| format!("user JWT issuer {} is not known", quote(issuer)))?;
-    let (Some(scope), account) = (scope, account.claims()) else { return Ok(()) };
-    scope.check(user).map_err(|error| format!("user JWT is not valid: {error}"))?;
-    let values = TemplateValues {
-        name: &user.envelope.name,
-        subject: &user.envelope.subject,
-        tags: &user.nats.about.tags,
-        account_name: &account.envelope.name,
-        account_subject: &account.envelope.subject,
-        account_tags: &account.nats.about.tags,
-    };
-    let rights = jwt::expand(&scope.template, &values);
-    user.nats.rights = rights.map_err(|error| format!("user JWT generated invalid permissions: {error}"))?;
-    Ok(())
-}
-
-/// When a user's time is over: that of its claims, or that of day.
-fn expiry(user: &UserClaims, left: Option<Duration>, now: Timestamp) -> Option<Timestamp> {
-    let at = user.envelope.ends();
-    [at, left.map(|left| now + left)].into_iter().flatten().min()
 }
 
 fn title_case(text: &str) -> String {

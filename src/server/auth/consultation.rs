@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::callout::{
-    self, AskError, CALLOUT_SUBJECT, Circumstances, Missing, Question, Rules, ServerKeys, Target,
+    self, AskError, CALLOUT_SUBJECT, Circumstances, Missing, Question, Rejection, Rules, Target,
 };
 use super::decide::{Decision, Note, Refusal, RefusalReason, Told};
 use super::grant::{ClaimedUser, Grant, Labels};
 use super::identity::Identity;
 use super::permission::Permissions;
+use super::server_keys::ServerKeys;
 use crate::server::account::{Account, Claimed, Registry, permissions};
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::{self, AuthCallout, GLOBAL_ACCOUNT, Options};
@@ -215,7 +216,7 @@ impl Consultation {
 pub struct Answered {
     consultation: Consultation,
     question: Question,
-    user: Result<UserClaims, callout::Refusal>,
+    user: Result<UserClaims, Rejection>,
 }
 
 impl Answered {
@@ -257,22 +258,22 @@ impl Answered {
         let user = self.user.clone();
         let judged = user.and_then(|user| self.question.admit(&rules, user, &circumstances, &mut told));
         let may_be_found = matches!(delegation.rule, Rule::Claimed(_)) && found.is_none();
-        if let Err(callout::Refusal { missing: Some(Missing::Account(name)), .. }) = &judged
+        if let Err(Rejection { missing: Some(Missing::Account(name)), .. }) = &judged
             && may_be_found
         {
             return Verdict::NeedsAccount(name.as_str().into(), self);
         }
         notes.append(&mut told);
-        let refusal = match judged {
+        let rejection = match judged {
             Ok(admitted) => match accounts.find(&admitted.account) {
                 Some(account) => return Verdict::Decided(self.consultation.admit(&admitted, &account)),
                 // It went away just now.
                 None => return Verdict::Decided(self.consultation.unanswered("")),
             },
-            Err(refusal) => refusal,
+            Err(rejection) => rejection,
         };
-        let lacks_proxy = refusal.missing == Some(Missing::Proxy);
-        Verdict::Decided(self.consultation.refuse(lacks_proxy, refusal.reason))
+        let lacks_proxy = rejection.missing == Some(Missing::Proxy);
+        Verdict::Decided(self.consultation.refuse(lacks_proxy, rejection.reason))
     }
 }
 

@@ -175,6 +175,17 @@ impl<'a> Inquiry<'a> {
         Ok(())
     }
 
+    /// As [`Self::check_proxy`], once it is known who the user is.
+    fn check_proxy_of(
+        &mut self,
+        user: &User,
+        identity: &Identity,
+        proxy: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let refused = |refusal| Refusal { identity: identity.clone(), ..refusal };
+        self.check_proxy(user.is_proxy_required(), proxy).map_err(refused)
+    }
+
     /// The user whose key was given.
     fn nkey_user(&self) -> Result<Option<Arc<User>>, Refusal> {
         let key = &*self.applicant.said.nkey;
@@ -182,19 +193,20 @@ impl<'a> Inquiry<'a> {
             return Ok(None);
         }
         let user = self.policy.nkey(key).filter(|user| user.may_use(self.applicant.connection));
-        user.cloned().map(Some).ok_or_else(|| self.refused())
+        user.cloned().map(Some).ok_or_else(|| Refusal::violation(Identity::Nkey(key.into())))
     }
 
     fn by_signature(&mut self, user: &Arc<User>, proxy: Option<&str>) -> Result<Decision, Refusal> {
-        self.check_proxy(user.is_proxy_required(), proxy)?;
+        let identity = Identity::Nkey(user.name().into());
+        self.check_proxy_of(user, &identity, proxy)?;
         let Applicant { said, nonce, .. } = *self.applicant;
         if self.policy.no_auth_user() != Some(user.name()) {
             nkey::verify(user.name(), nonce, &said.sig).map_err(|detail| {
                 self.note(detail);
-                self.refused()
+                Refusal::violation(identity.clone())
             })?;
         }
-        Ok(accepted(Grant::of_user(user, Identity::Nkey(user.name().into()), proxy)))
+        Ok(accepted(Grant::of_user(user, identity, proxy)))
     }
 
     /// The user that the client's certificate names, where certificates do that.
@@ -230,12 +242,12 @@ impl<'a> Inquiry<'a> {
         is_certified: bool,
         proxy: Option<&str>,
     ) -> Result<Decision, Refusal> {
-        self.check_proxy(user.is_proxy_required(), proxy)?;
         // A key that was given goes before the name.
         let identity = match self.said() {
             Identity::Nobody | Identity::Token | Identity::User(_) => Identity::User(user.name().into()),
             key => key,
         };
+        self.check_proxy_of(user, &identity, proxy)?;
         let is_default = self.policy.no_auth_user() == Some(user.name());
         if !is_certified && !is_default && self.policy.needs_certificate(user) {
             self.note(format!("User {} requires a client certificate", quote(user.name())));

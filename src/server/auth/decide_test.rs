@@ -27,29 +27,42 @@ fn policy(options: &Options) -> Arc<Policy> {
     Arc::new(PolicyBuilder::new("nats-anybody").build(options, &accounts, None))
 }
 
+fn said(json: &str) -> ConnectOptions {
+    let mut said = ConnectOptions::default();
+    said.merge(json.as_bytes()).unwrap();
+    said
+}
+
+/// Somebody who says this over a plain connection.
+fn applicant<'a>(said: &'a ConnectOptions, accounts: &'a Registry) -> Applicant<'a> {
+    Applicant {
+        now: Timestamp::default(),
+        accounts,
+        looked_up: None,
+        said,
+        nonce: "nonce",
+        connection: ConnectionType::Standard,
+        is_secured: false,
+        certificate: None,
+        peer: None,
+        id: 1,
+        held: None,
+    }
+}
+
+fn no_accounts() -> Registry {
+    Registry::new(&Options::default(), Arc::new(SystemClock::new())).unwrap()
+}
+
 /// What comes of a login with this CONNECT, in short, and the notes.
 fn login_over(
     policy: &Arc<Policy>,
     json: &str,
     connection: ConnectionType,
 ) -> (Result<Identity, RefusalReason>, Vec<Note>) {
-    let (mut said, mut notes) = (ConnectOptions::default(), Vec::new());
-    said.merge(json.as_bytes()).unwrap();
+    let (said, accounts, mut notes) = (said(json), no_accounts(), Vec::new());
     let said = policy.completed(&said).unwrap_or(said);
-    let accounts = Registry::new(&Options::default(), Arc::new(SystemClock::new())).unwrap();
-    let applicant = Applicant {
-        now: Timestamp::default(),
-        accounts: &accounts,
-        looked_up: None,
-        said: &said,
-        nonce: "nonce",
-        connection,
-        is_secured: false,
-        certificate: None,
-        peer: None,
-        id: 1,
-        held: None,
-    };
+    let applicant = Applicant { connection, ..applicant(&said, &accounts) };
     let mut decision = decide(policy, &applicant, &mut notes);
     if let Decision::Pending(work) = decision {
         decision = work.run();
@@ -228,22 +241,8 @@ fn what_a_reload_leaves_as_it_is_need_not_be_proven_again() {
         |password: &str| policy(&Options { users: vec![user("ann", password)], ..Options::default() });
     let before = policy(&hash);
     let held = Grant::of_user(before.user("ann").unwrap(), Identity::Nobody, None);
-    let (mut said, mut notes) = (ConnectOptions::default(), Vec::new());
-    said.merge(br#"{"user":"ann","pass":"hush"}"#).unwrap();
-    let accounts = Registry::new(&Options::default(), Arc::new(SystemClock::new())).unwrap();
-    let applicant = Applicant {
-        now: Timestamp::default(),
-        accounts: &accounts,
-        looked_up: None,
-        said: &said,
-        nonce: "",
-        connection: ConnectionType::Standard,
-        is_secured: false,
-        certificate: None,
-        peer: None,
-        id: 1,
-        held: Some(&held),
-    };
+    let (said, accounts) = (said(r#"{"user":"ann","pass":"hush"}"#), no_accounts());
+    let (applicant, mut notes) = (Applicant { held: Some(&held), ..applicant(&said, &accounts) }, Vec::new());
     assert!(matches!(decide(&policy(&hash), &applicant, &mut notes), Decision::Accepted(_)));
     let other = bcrypt::hash("hush", 4).unwrap();
     assert!(matches!(decide(&policy(&other), &applicant, &mut notes), Decision::Pending(_)));
@@ -253,7 +252,7 @@ fn what_a_reload_leaves_as_it_is_need_not_be_proven_again() {
 
 #[test]
 fn users_that_stay_keep_their_identity_over_a_reload() {
-    let accounts = Registry::new(&Options::default(), Arc::new(SystemClock::new())).unwrap();
+    let accounts = no_accounts();
     let permissions = options::Permissions {
         publish: Some(options::SubjectPermission { allow: None, deny: vec!["a".to_owned()] }),
         ..options::Permissions::default()

@@ -4,18 +4,16 @@
 //! in use yet, it has to be looked up, and the decision begins anew.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::connection_types::known_types;
 use super::decide::{Decision, Inquiry, Note, Refusal};
 use super::grant::{ClaimedUser, Grant, UserLimits};
 use super::identity::Identity;
 use super::nkey;
 use super::permission::Permissions;
+use super::rights::{OutsideTimes, connection_types, ends, take_scope};
 use crate::server::account::{Account, Claimed, Trust, permissions};
-use crate::server::base::clock::Timestamp;
 use crate::server::base::quote::quote;
-use crate::server::jwt::{self, TemplateValues, UserClaims, Window};
+use crate::server::jwt::{NO_LIMIT, UserClaims};
 
 /// What ends a decision early.
 enum Stop {
@@ -47,14 +45,14 @@ impl Inquiry<'_> {
         let now = self.applicant.now;
         let findings = user.validate(now);
         if findings.is_blocking(true) {
-            return Err(self.stop(format!("User JWT no longer valid: {findings}")));
+            return Err(self.stop(format!("User JWT no longer valid: {}", findings.issues())));
         }
         let (account, claimed) = self.account_of(&user, trust)?;
         let issuer = &claimed.claims().envelope.issuer;
         if !trust.is_trusted(issuer) {
             return Err(self.stop("Account JWT not signed by trusted operator"));
         }
-        take_scope(&mut user, &claimed).map_err(|reason| self.stop(reason))?;
+        take_scope(&mut user, &claimed).map_err(|error| self.stop(error.brief()))?;
         if claimed.is_expired(now) {
             return Err(self.stop("Account JWT has expired"));
         }
@@ -77,17 +75,16 @@ impl Inquiry<'_> {
             let host = host.map(|host| host.to_canonical().to_string()).unwrap_or_default();
             return Err(self.stop_with(Note::Error(format!("Bad src Ip {host}"))));
         }
-        let left = match rights.window(now) {
-            Window::Always => None,
-            Window::Open(left) => Some(left),
-            Window::Closed => return Err(self.stop_with(Note::Error("Outside connect times".into()))),
-        };
-        self.note(authenticated(&user, &account, &claimed));
+        let expires = ends(&user, now)
+            .map_err(|OutsideTimes| self.stop_with(Note::Error("Outside connect times".into())))?;
+        // Who finds no room is not called let in.
+        if self.applicant.held.is_some() || account.connections().has_room() {
+            self.note(authenticated(&user, &account, &claimed));
+        }
         let identity = match self.said() {
             said @ (Identity::Nkey(_) | Identity::User(_)) => said,
             Identity::Jwt(_) | Identity::Token | Identity::Nobody => Identity::Jwt(key.as_str().into()),
         };
-        let expires = expiry(&user, left, now);
         Ok(Grant { expires, ..granted(user, &account, &claimed, identity, proxy) })
     }
 
@@ -134,31 +131,12 @@ impl Inquiry<'_> {
     }
 
     fn check_connection(&mut self, names: &[String]) -> Result<(), Stop> {
-        let known = known_types(names, self.notes).ok_or_else(|| self.refused())?;
+        let known = connection_types(names, self.notes).ok_or_else(|| self.refused())?;
         if !known.is_empty() && !known.contains(&self.applicant.connection) {
             return Err(self.stop("Connection type not allowed"));
         }
         Ok(())
     }
-}
-
-/// Gives a user what the scope of its signing key says, where there is one.
-fn take_scope(user: &mut UserClaims, account: &Claimed) -> Result<(), String> {
-    let scope = account.signer(&user.envelope.issuer).ok_or("User JWT issuer is not known")?;
-    let Some(scope) = scope else { return Ok(()) };
-    scope.check(user).map_err(|reason| format!("User JWT is not valid: {reason}"))?;
-    let claims = account.claims();
-    let values = TemplateValues {
-        name: &user.envelope.name,
-        subject: &user.envelope.subject,
-        tags: &user.nats.about.tags,
-        account_name: &claims.envelope.name,
-        account_subject: &claims.envelope.subject,
-        account_tags: &claims.nats.about.tags,
-    };
-    let rights = jwt::expand(&scope.template, &values);
-    user.nats.rights = rights.map_err(|_| "User JWT generated invalid permissions")?;
-    Ok(())
 }
 
 /// What a user becomes whose claims are good.
@@ -183,15 +161,10 @@ fn granted(
     }
 }
 
-/// A limit of a connection; -1 is none.
+/// A limit of a connection; -1 is none, less is nothing at all.
 fn limit(claimed: i64) -> Option<u32> {
-    u32::try_from(claimed).ok().or((claimed > 0).then_some(u32::MAX))
-}
-
-/// When a user's time is over: that of its claims, or that of day.
-fn expiry(user: &UserClaims, left: Option<Duration>, now: Timestamp) -> Option<Timestamp> {
-    let at = user.envelope.ends();
-    [at, left.map(|left| now + left)].into_iter().flatten().min()
+    let least = u32::try_from(claimed.max(0)).unwrap_or(u32::MAX);
+    (claimed != NO_LIMIT).then_some(least)
 }
 
 fn authenticated(user: &UserClaims, account: &Account, claimed: &Claimed) -> String {
@@ -202,7 +175,7 @@ fn authenticated(user: &UserClaims, account: &Account, claimed: &Claimed) -> Str
     };
     format!(
         "Authenticated JWT: Client {} (claim-name: {}, claim-tags: {}) signed with {} by Account {} \
-         (claim-name: {}, claim-tags: {}) signed with {} has mappings {}",
+         (claim-name: {}, claim-tags: {}) signed with {} has mappings {} accused {:p}",
         quote(&envelope.subject),
         quote(&envelope.name),
         list(&user.nats.about.tags),
@@ -212,6 +185,8 @@ fn authenticated(user: &UserClaims, account: &Account, claimed: &Claimed) -> Str
         list(&claimed.claims().nats.about.tags),
         quote(&of_account.issuer),
         account.is_mapped(),
+        // Tells accounts of one key apart, as the reference does.
+        account,
     )
 }
 

@@ -1,6 +1,7 @@
 //! Decisions about users by their claims, at a fixed moment.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use nkeys::KeyPair;
 
@@ -8,9 +9,8 @@ use super::*;
 use crate::server::account::Registry;
 use crate::server::auth::{Applicant, Policy, PolicyBuilder, decide};
 use crate::server::base::base64::Base64;
-use crate::server::base::clock::SystemClock;
-use crate::server::config::options::ConnectionType;
-use crate::server::config::options::Options;
+use crate::server::base::clock::{SystemClock, Timestamp};
+use crate::server::config::options::{ConnectionType, Options};
 use crate::server::jwt::fixtures::{NOW, NOW_S, signed};
 use crate::server::jwt::{AccountClaims, Permission, TimeRange, UserScope};
 use crate::server::protocol::connect::ConnectOptions;

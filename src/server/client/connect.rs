@@ -2,17 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::access::Why;
 use super::profile::Names;
-use super::session::{ClientSession, Greeted, Phase};
+use super::session::{ClientSession, Greeted, PREAMBLE_TIME_MAX, Phase};
 use crate::server::auth::Refusal;
 use crate::server::base::clock::Timestamp;
 use crate::server::base::quote::quote;
 use crate::server::conn::Consumed;
 use crate::server::delivery::Courier;
-use crate::server::net::proxy::{self, Preamble};
+use crate::server::net::proxy::{self, Missing, Preamble};
 use crate::server::protocol::error::{CloseReason, WireError};
 use crate::server::protocol::info::Info;
 
@@ -68,14 +67,10 @@ impl ClientSession {
             self.relabel();
         }
         if !(0..=CLIENT_PROTOCOL_MAX).contains(&self.profile.protocol) {
-            let reason = self.refuse(WireError::InvalidProtocol, courier);
-            self.error(format_args!("{}", WireError::InvalidProtocol));
-            return Err(reason);
+            return Err(self.refuse(WireError::InvalidProtocol, courier));
         }
         if self.profile.no_responders && !self.limits.headers {
-            let reason = self.refuse(WireError::NoRespondersNeedHeaders, courier);
-            self.error(format_args!("{}", WireError::NoRespondersNeedHeaders));
-            return Err(reason);
+            return Err(self.refuse(WireError::NoRespondersNeedHeaders, courier));
         }
         if self.profile.verbose {
             self.say_ok(courier);
@@ -110,10 +105,12 @@ impl ClientSession {
         if let Some(access) = &self.access {
             info.nonce = access.nonce.to_string();
         }
+        // Later INFO says what the listener asks of everybody.
+        info.tls_required |= self.greeted == Greeted::BehindHandshake;
         if !self.context.policy.load().tells_required() {
             info.auth_required = false;
         }
-        if matches!(self.phase, Phase::AwaitPreamble(_)) {
+        if matches!(self.phase, Phase::AwaitPreamble(..)) {
             info.client_ip = String::new();
         }
         info.write_line(courier.stage(&self.outbound).own());
@@ -128,10 +125,10 @@ impl ClientSession {
         info.write_line(courier.stage(&self.outbound).own());
     }
 
-    /// Stages an INFO because something in it has changed.
-    pub(super) fn send_async_info(&self, courier: &mut Courier) {
+    /// Stages an INFO because something in it has changed, or is to be said of this `lame_duck` again.
+    pub(super) fn send_async_info(&self, lame_duck: bool, courier: &mut Courier) {
         let mut info = self.info();
-        if self.context.lame_duck.load(Ordering::Relaxed) {
+        if lame_duck {
             info.ldm = true;
             info.connect_urls.clear();
         }
@@ -143,9 +140,7 @@ impl ClientSession {
         info.client_id = self.outbound.id();
         info.client_ip = self.peer.map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default();
         info.max_payload = i32::try_from(self.limits.payload).unwrap_or(-1);
-        if self.greeted == Greeted::BehindHandshake {
-            info.tls_required = true;
-        } else if self.peer.is_none() && info.tls_required {
+        if self.peer.is_none() && info.tls_required {
             // Inside this process nobody has to use TLS.
             (info.tls_required, info.tls_available) = (false, true);
         }
@@ -160,7 +155,10 @@ impl ClientSession {
         courier: &mut Courier,
     ) -> Result<Consumed, CloseReason> {
         let (source, length) = match proxy::parse(input) {
-            Ok(Preamble::More(need)) => return Ok(Consumed { bytes: 0, need }),
+            Ok(Preamble::More { need, missing }) => {
+                self.preamble_goes_on(now, missing);
+                return Ok(Consumed { bytes: 0, need });
+            }
             Ok(Preamble::Absent) => (None, 0),
             Ok(Preamble::Present { source, length }) => (source, length),
             Err(error) => return Err(self.say_preamble_failed(&error.to_string())),
@@ -174,9 +172,12 @@ impl ClientSession {
         Ok(Consumed { bytes: bytes + length, need })
     }
 
-    /// No preamble, and no client, came in time.
-    pub(super) fn preamble_timed_out(&self) -> CloseReason {
-        self.say_preamble_failed("failed to read protocol version: i/o timeout")
+    /// The preamble is not whole. Once it is one, it has its time anew.
+    fn preamble_goes_on(&mut self, now: Timestamp, missing: Missing) {
+        let Phase::AwaitPreamble(until, before) = self.phase else { return };
+        let is_one_now = missing.is_behind_version() && !before.is_behind_version();
+        let until = if is_one_now { now + PREAMBLE_TIME_MAX } else { until };
+        self.phase = Phase::AwaitPreamble(until, missing);
     }
 
     pub(super) fn say_preamble_failed(&self, error: &str) -> CloseReason {

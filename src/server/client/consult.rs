@@ -89,7 +89,7 @@ impl ClientSession {
         if let Decision::Accepted(grant) = decision
             && why != Why::Reload
         {
-            self.enter(now, *grant, courier)?;
+            self.enter(now, why, *grant, courier)?;
         }
         let policy = self.context.policy.load_full();
         let mut said = self.profile.options();

@@ -12,6 +12,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::access::Access;
@@ -22,12 +23,14 @@ use super::stats::ClientStats;
 use crate::server::account::Membership;
 use crate::server::auth::{Errand, Permissions, Refusal};
 use crate::server::base::clock::Timestamp;
+use crate::server::base::duration::go_duration;
 use crate::server::config::options::Options;
 use crate::server::conn::opening_task::{Greeting, Opens};
 use crate::server::conn::{Consumed, Ping, PingAction, PingRules, Session};
 use crate::server::delivery::{Courier, DeliveryLog};
 use crate::server::log::Level;
 use crate::server::log::trace_line::{self, Direction, PayloadView};
+use crate::server::net::proxy::Missing;
 use crate::server::outbound::{Notices, Outbound};
 use crate::server::protocol::encode;
 use crate::server::protocol::error::{CloseReason, ParseError, WireError};
@@ -36,13 +39,13 @@ use crate::server::protocol::op::{Kind, Op};
 use crate::server::protocol::parser::{Limits, Parser, Step};
 
 /// How long a client behind a proxy may take to send its preamble. Reference: 5 s.
-const PREAMBLE_TIME_MAX: Duration = Duration::from_secs(5);
+pub(super) const PREAMBLE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The PROXY preamble may come, until then.
-    AwaitPreamble(Timestamp),
+    /// The PROXY preamble may come, until then; this of it has not.
+    AwaitPreamble(Timestamp, Missing),
     /// CONNECT has to come, until then.
     AwaitConnect(Timestamp),
     /// It is being decided whether the client is let in: nothing is read.
@@ -99,6 +102,8 @@ pub struct ClientSession {
     refused: bool,
     pub(super) greeted: Greeted,
     pub(super) stats: ClientStats,
+    /// The line of the publish that has begun was traced.
+    pub(super) traced_line: bool,
     /// Where this batch is traced, if it is.
     pub(super) trace: Option<Box<DeliveryLog>>,
 }
@@ -115,7 +120,7 @@ impl ClientSession {
         let ping_rules = ping_rules(&options);
         let policy = context.policy.load();
         let phase = match peer {
-            Some(_) if options.proxy_protocol => Phase::AwaitPreamble(now + PREAMBLE_TIME_MAX),
+            Some(_) if options.proxy_protocol => Phase::AwaitPreamble(now + PREAMBLE_TIME_MAX, Missing::ALL),
             _ => Phase::Active,
         };
         let session = Self {
@@ -147,6 +152,7 @@ impl ClientSession {
             refused: false,
             greeted: Greeted::default(),
             stats: ClientStats::default(),
+            traced_line: false,
             trace: None,
             context,
         };
@@ -166,22 +172,23 @@ impl ClientSession {
 
     fn say_too_many_connections(&self, courier: &mut Courier) {
         self.say(WireError::ConnectionsExceeded, courier);
-        self.log_for_many(Level::Error, WireError::ConnectionsExceeded);
+        let text = WireError::ConnectionsExceeded.to_string();
+        self.log_for_many(Level::Error, &text, &text);
     }
 
-    /// Logs what many clients of an account may meet at once: once a second for all of them, with the
-    /// account and the client behind it once these are known.
-    pub(super) fn log_for_many(&self, level: Level, error: WireError<'_>) {
+    /// Logs what many clients of an account may meet at once: once a second for all whose text is of that
+    /// `kind`, with the account and the client behind it once these are known.
+    pub(super) fn log_for_many(&self, level: Level, kind: &str, text: &str) {
         let is_known = self.connected && self.phase == Phase::Active;
         let (mut account, mut who) = (String::new(), String::new());
         if is_known {
             account = format!(" - Account:{}", self.account.label());
             who = self.identity().label().map(|who| format!(" - {who}")).unwrap_or_default();
         }
-        let statement = format!("{error}{account}");
         let label = self.outbound.label();
         let logger = &self.context.conn.logger;
-        logger.log_limited_by(level, &statement, format_args!("{label} - {statement}{who}"));
+        let line = format_args!("{label} - {text}{account}{who}");
+        logger.log_limited_by(level, &format!("{kind}{account}"), line);
     }
 
     /// Handles one operation; says whether what is staged should be sent before the next.
@@ -199,10 +206,12 @@ impl ClientSession {
                 self.error(format_args!("Client Error {}", String::from_utf8_lossy(text)));
                 return Err(CloseReason::ParseError);
             }
+            // HMSG: an empty message to nobody.
+            Op::LinkMessage(_) if self.profile.verbose => self.say_ok(courier),
+            Op::LinkMessage(_) => {}
             // The parser refuses what only servers say.
             Op::LinkSubscribe(_)
             | Op::LinkUnsubscribe(_)
-            | Op::LinkMessage(_)
             | Op::AccountInterest(_)
             | Op::AccountNoInterest(_) => return Err(CloseReason::ProtocolViolation),
         }
@@ -235,7 +244,13 @@ impl ClientSession {
                         break Consumed { bytes, need: 0 };
                     }
                 }
-                Ok(Step::More { need }) => break Consumed { bytes, need },
+                Ok(Step::Passed { len }) => bytes += len,
+                Ok(Step::More { need }) => {
+                    if self.trace.is_some() {
+                        self.trace_publish_line(rest);
+                    }
+                    break Consumed { bytes, need };
+                }
                 Err(ParseError::AwaitsConnect) if self.skips_connect(now, courier)? => {
                     if self.phase == Phase::AwaitAuth {
                         break Consumed { bytes, need: 0 };
@@ -277,14 +292,19 @@ impl ClientSession {
         if let ParseError::UnknownOperation { offset, .. } = &mut error {
             *offset += consumed;
         }
-        let logs_first = matches!(error, ParseError::PayloadTooLarge { .. });
-        if logs_first {
-            self.error(format_args!("{error}"));
-        }
+        let says_first = match error {
+            // Logged once it is closed.
+            ParseError::ControlLineTooLong { .. } => true,
+            ParseError::PayloadTooLarge { .. } => {
+                self.error(format_args!("{error}"));
+                true
+            }
+            _ => false,
+        };
         if let Some(wire) = error.wire() {
             self.say(wire, courier);
         }
-        if !logs_first {
+        if !says_first {
             self.error(format_args!("{error}"));
         }
         error.reason()
@@ -297,6 +317,7 @@ impl ClientSession {
             && !std::mem::replace(&mut self.first_ping_answered, true)
             && self.takes_async_info()
         {
+            self.outbound.set_takes_info(true);
             self.send_connect_info(courier);
         }
     }
@@ -351,6 +372,7 @@ impl ClientSession {
         if logger.is_trace() == self.trace.is_some() {
             return;
         }
+        self.traced_line = false;
         let options = self.context.conn.options();
         let view = PayloadView {
             max_len: usize::try_from(options.max_traced_msg_len).unwrap_or_default(),
@@ -389,7 +411,7 @@ impl Session for ClientSession {
         let before = self.stats.totals();
         let consumed = match self.phase {
             Phase::Active | Phase::AwaitConnect(_) => self.operations(now, input, courier),
-            Phase::AwaitPreamble(_) => self.preamble(now, input, courier),
+            Phase::AwaitPreamble(..) => self.preamble(now, input, courier),
             // Nothing is shown to a session that does not read.
             Phase::AwaitAuth => Ok(Consumed { bytes: 0, need: 0 }),
         };
@@ -424,8 +446,13 @@ impl Session for ClientSession {
         if notices.contains(Notices::CLAIMS) {
             self.keep_to_claims(now, courier)?;
         }
-        if notices.contains(Notices::INFO) && self.takes_async_info() && self.first_ping_answered {
-            self.send_async_info(courier);
+        let takes_info = self.takes_async_info() && self.first_ping_answered;
+        if notices.contains(Notices::INFO) && takes_info {
+            self.send_async_info(self.context.lame_duck.load(Ordering::Relaxed), courier);
+        }
+        if notices.contains(Notices::LAME_DUCK) && takes_info {
+            self.debug(format_args!("Sending Lame Duck Mode info to client"));
+            self.send_async_info(true, courier);
         }
         Ok(())
     }
@@ -435,15 +462,31 @@ impl Session for ClientSession {
             CloseReason::MaxConnectionsExceeded => self.say_too_many_connections(courier),
             CloseReason::MaxAccountConnectionsExceeded => {
                 self.say(WireError::AccountConnectionsExceeded, courier);
-                self.log_for_many(Level::Error, WireError::AccountConnectionsExceeded);
+                let text = WireError::AccountConnectionsExceeded.to_string();
+                self.log_for_many(Level::Error, &text, &text);
             }
             _ => {}
         }
     }
 
+    fn ended(&mut self) -> CloseReason {
+        match self.phase {
+            Phase::AwaitPreamble(_, missing) => self.say_preamble_failed(&missing.ended()),
+            _ => CloseReason::ClientClosed,
+        }
+    }
+
+    fn stalled(&self, span: Duration) {
+        let kind = "Producer was stalled for a total of ";
+        let span = go_duration(Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)));
+        self.log_for_many(Level::Warn, kind, &format!("{kind}{span}"));
+    }
+
     fn due(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         match self.phase {
-            Phase::AwaitPreamble(until) if until <= now => return Err(self.preamble_timed_out()),
+            Phase::AwaitPreamble(until, missing) if until <= now => {
+                return Err(self.say_preamble_failed(&missing.late(&self.outbound.link())));
+            }
             Phase::AwaitConnect(until) if until <= now => {
                 return Err(self.authentication_timed_out(courier));
             }
@@ -478,7 +521,7 @@ impl Session for ClientSession {
 
     fn deadline(&self) -> Option<Timestamp> {
         let until = match self.phase {
-            Phase::AwaitPreamble(until) | Phase::AwaitConnect(until) => Some(until),
+            Phase::AwaitPreamble(until, _) | Phase::AwaitConnect(until) => Some(until),
             Phase::AwaitAuth => return self.expires(),
             Phase::Active => self.expires(),
         };
@@ -494,6 +537,14 @@ impl Session for ClientSession {
             self.tell_connections(now, courier);
         }
         self.tell_disconnected(now, reason, courier);
+        // The reference closes first where it gives up on one of these.
+        let error = match reason {
+            CloseReason::MaxControlLineExceeded => WireError::ControlLineTooLong,
+            CloseReason::BadClientProtocolVersion => WireError::InvalidProtocol,
+            CloseReason::NoRespondersRequiresHeaders => WireError::NoRespondersNeedHeaders,
+            _ => return,
+        };
+        self.error(format_args!("{error}"));
     }
 }
 
@@ -556,41 +607,22 @@ fn ping_rules(options: &Options) -> PingRules {
 mod tests {
     use super::*;
     use crate::server::account::Registry;
-    use crate::server::auth::PolicyBuilder;
-    use crate::server::auth::callout::ServerKeys;
-    use crate::server::base::clock::{Clock, SystemClock};
+    use crate::server::auth::{PolicyBuilder, WantedAccounts};
+    use crate::server::base::clock::Clock;
     use crate::server::base::rng::Rng;
-    use crate::server::base::timers::Timers;
-    use crate::server::config::shared::Shared;
-    use crate::server::conn::{Consultations, Context, SlowConsumers, Table, Verifiers};
-    use crate::server::delivery::Herald;
-    use crate::server::events::ServerInfo;
-    use crate::server::log::{Levels, Logger, Recorder};
+    use crate::server::conn::Context;
+    use crate::server::log::Recorder;
 
     /// A client of a server with these options, accepted now, and the server's log.
     fn client(options: Options) -> (ClientSession, Timestamp, Recorder) {
-        let clock = SystemClock::new();
-        let now = clock.now();
-        let (logger, log) = Logger::recorded(Levels::default(), Arc::new(clock.clone()));
-        let conn = Context {
-            clock: clock.clone(),
-            timers: Arc::new(Timers::default()),
-            keys: ServerKeys::default(),
-            herald: Herald::new(None, "", ServerInfo::default(), logger.clone()),
-            logger,
-            options: Shared::new(options),
-            table: Table::default(),
-            slow: SlowConsumers::default(),
-            verifiers: Verifiers::default(),
-            consultations: Consultations::default(),
-        };
-        let options = conn.options.get();
+        let (conn, log) = Context::recorded(options);
+        let (now, options) = (conn.clock.now(), conn.options());
         let accounts = Registry::new(&options, Arc::new(conn.clock.clone())).unwrap();
         let policy = PolicyBuilder::new("nats-anybody").build(&options, &accounts, None);
         let context = ClientContext {
             conn: Arc::new(conn),
             accounts,
-            wanted: crate::server::auth::WantedAccounts::new(1).0,
+            wanted: WantedAccounts::new(1).0,
             look_ups: None,
             policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),
@@ -611,7 +643,8 @@ mod tests {
         assert_eq!(session.due(accepted + Duration::from_millis(4999), &mut courier), Ok(()));
         assert_eq!(session.due(due, &mut courier), Err(CloseReason::ProtocolViolation));
         let lines = log.lines();
-        let want = "Error reading PROXY protocol header from 192.0.2.1:7: failed to read protocol version: i/o timeout";
+        let want =
+            "Error reading PROXY protocol header from 192.0.2.1:7: failed to read protocol version: EOF";
         assert!(lines.iter().any(|line| line.ends_with(want)), "{lines:?}");
     }
 

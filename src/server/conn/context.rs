@@ -6,13 +6,17 @@ use super::consult_task::Consultations;
 use super::slow::SlowConsumers;
 use super::table::Table;
 use super::verify_task::Verifiers;
-use crate::server::auth::callout::ServerKeys;
+use crate::server::auth::ServerKeys;
 use crate::server::base::clock::SystemClock;
 use crate::server::base::timers::Timers;
 use crate::server::config::options::Options;
 use crate::server::config::shared::Shared;
 use crate::server::delivery::Herald;
+#[cfg(test)]
+use crate::server::events::ServerInfo;
 use crate::server::log::Logger;
+#[cfg(test)]
+use crate::server::log::{Levels, Recorder};
 
 /// Shared by all connections of one server.
 #[derive(Debug)]
@@ -40,6 +44,37 @@ pub struct Context {
 }
 
 impl Context {
+    /// What connections share of a server that has none yet.
+    pub fn new(
+        clock: SystemClock,
+        options: Options,
+        keys: ServerKeys,
+        herald: Herald,
+        logger: Logger,
+    ) -> Self {
+        Self {
+            clock,
+            timers: Arc::default(),
+            logger,
+            options: Shared::new(options),
+            table: Table::default(),
+            slow: SlowConsumers::default(),
+            keys,
+            herald,
+            verifiers: Verifiers::default(),
+            consultations: Consultations::default(),
+        }
+    }
+
+    /// For tests: a server that says nothing in a system account, and its log.
+    #[cfg(test)]
+    pub fn recorded(options: Options) -> (Self, Recorder) {
+        let clock = SystemClock::new();
+        let (logger, log) = Logger::recorded(Levels::default(), Arc::new(clock.clone()));
+        let herald = Herald::new(None, "", ServerInfo::default(), logger.clone());
+        (Self::new(clock, options, ServerKeys::default(), herald, logger), log)
+    }
+
     /// The current options.
     pub fn options(&self) -> Arc<Options> {
         self.options.get()

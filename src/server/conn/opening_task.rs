@@ -99,6 +99,17 @@ pub enum Greeting {
     BehindHandshake,
 }
 
+/// How waiting for bytes ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    /// They are there.
+    Enough,
+    /// The peer has closed its side before.
+    Ended,
+    /// They did not come in time.
+    Late,
+}
+
 /// Starts the task. The caller has put `outbound` into the table.
 #[expect(clippy::disallowed_methods, reason = "the place where connections with TLS start")]
 pub fn start<S: Opens>(
@@ -210,23 +221,23 @@ impl<S: Opens> OpeningTask<S> {
     }
 
     /// Reads until `count` bytes are there, the peer has closed, or `deadline` has come.
-    async fn read_until(&mut self, count: usize, deadline: Instant) -> Result<(), CloseReason> {
+    async fn read_until(&mut self, count: usize, deadline: Instant) -> Result<Arrival, CloseReason> {
         let transport = Arc::clone(&self.connection.transport);
         while self.early.len() < count {
             let mut buffer = [0; READ_BYTES];
             match transport.read(&mut buffer) {
-                Ok(0) => return Ok(()),
+                Ok(0) => return Ok(Arrival::Ended),
                 Ok(read) => self.early.extend_from_slice(buffer.get(..read).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if timeout_at(deadline, readable(&transport)).await.is_err() {
-                        return Ok(());
+                        return Ok(Arrival::Late);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Err(CloseReason::ReadError),
             }
         }
-        Ok(())
+        Ok(Arrival::Enough)
     }
 
     /// Takes a PROXY preamble off what comes; says whether there was one.
@@ -234,19 +245,24 @@ impl<S: Opens> OpeningTask<S> {
         let deadline = Instant::now() + PREAMBLE_TIME_MAX;
         let mut need = SNIFFED_BYTES;
         loop {
-            self.read_until(need, deadline).await?;
-            let (source, length) = match proxy::parse(&self.early) {
-                Ok(Preamble::More(_)) if self.early.len() < need => {
-                    let text = "failed to read protocol version: i/o timeout";
-                    return Err(self.connection.session.preamble_failed(text));
-                }
-                Ok(Preamble::More(more)) => {
+            let arrival = self.read_until(need, deadline).await?;
+            let (source, length) = match (proxy::parse(&self.early), arrival) {
+                (Ok(Preamble::More { need: more, .. }), Arrival::Enough) => {
                     need = more;
                     continue;
                 }
-                Ok(Preamble::Absent) => (None, 0),
-                Ok(Preamble::Present { source, length }) => (source, length),
-                Err(error) => return Err(self.connection.session.preamble_failed(&error.to_string())),
+                (Ok(Preamble::More { missing, .. }), Arrival::Ended) => {
+                    return Err(self.connection.session.preamble_failed(&missing.ended()));
+                }
+                (Ok(Preamble::More { missing, .. }), Arrival::Late) => {
+                    let text = missing.late(&self.connection.transport.link());
+                    return Err(self.connection.session.preamble_failed(&text));
+                }
+                (Ok(Preamble::Absent), _) => (None, 0),
+                (Ok(Preamble::Present { source, length }), _) => (source, length),
+                (Err(error), _) => {
+                    return Err(self.connection.session.preamble_failed(&error.to_string()));
+                }
             };
             self.early.drain(..length.min(self.early.len()));
             self.connection.session.preamble_read(source);
@@ -292,6 +308,7 @@ impl<S: Opens> OpeningTask<S> {
                 Handshake::WaitsForSocket => transport.writable().await.map_err(HandshakeError::Socket)?,
             }
         }
+        self.opening.gate.note_use();
         self.check_ocsp(tls).await?;
         self.check_pinned(tls)
     }

@@ -5,18 +5,9 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 use super::super::session::Consumed;
-use super::super::slow::SlowConsumers;
-use super::super::table::Table;
-use super::super::verify_task::Verifiers;
 use super::*;
-use crate::server::auth::callout::ServerKeys;
-use crate::server::base::clock::SystemClock;
-use crate::server::base::timers::Timers;
-use crate::server::config::options::WriteTimeout;
-use crate::server::config::shared::Shared;
-use crate::server::delivery::Herald;
-use crate::server::events::ServerInfo;
-use crate::server::log::{Levels, Logger, Recorder};
+use crate::server::config::options::{Options, WriteTimeout};
+use crate::server::log::Recorder;
 use crate::server::outbound::OutboundRules;
 
 /// Echoes bytes; `!` panics, `.` closes, `s` writes to another, `n…` is an operation of n kibibytes.
@@ -97,21 +88,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let clock = SystemClock::new();
-        let (logger, log) = Logger::recorded(Levels::default(), Arc::new(clock.clone()));
-        let context = Arc::new(Context {
-            clock,
-            timers: Arc::new(Timers::default()),
-            keys: ServerKeys::default(),
-            herald: Herald::new(None, "", ServerInfo::default(), logger.clone()),
-            logger,
-            options: Shared::default(),
-            table: Table::default(),
-            slow: SlowConsumers::default(),
-            verifiers: Verifiers::default(),
-            consultations: super::super::Consultations::default(),
-        });
-        Self { context, log }
+        let (context, log) = Context::recorded(Options::default());
+        Self { context: Arc::new(context), log }
     }
 
     fn connect(&self) -> (UnixStream, Arc<Outbound>, mpsc::UnboundedReceiver<CloseReason>) {

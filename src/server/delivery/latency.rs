@@ -13,7 +13,8 @@ use crate::server::protocol::encode;
 
 /// Notes of a request what will be told of it. `header` is the document of what asked for it.
 pub(super) fn measure(peer: Option<&dyn Peer>, shares: bool, header: Vec<u8>, now: Timestamp) -> Measured {
-    let mut measured = Measured { started: now, requestor: Vec::new(), round_trip: Duration::ZERO, header };
+    let mut measured =
+        Measured { started: now, requestor: Vec::new(), round_trip: Duration::ZERO, header, shares };
     if let Some(peer) = peer {
         peer.describe(if shares { Detail::All } else { Detail::Account }, &mut |info| {
             info.write(&mut measured.requestor);

@@ -23,6 +23,8 @@ use crate::server::protocol::op::Kind;
 #[derive(Debug)]
 pub(super) struct ClientAccept {
     pub(super) context: Arc<ClientContext>,
+    /// Where it listens.
+    pub(super) address: String,
 }
 
 impl Accept for ClientAccept {
@@ -34,23 +36,30 @@ impl Accept for ClientAccept {
 
     fn failed_for_now(&mut self, error: &io::Error, pause: Duration) {
         self.context.conn.logger.error(format_args!(
-            "Temporary Client Accept Error(accept4: {}), sleeping {}ms",
-            io_text(error),
+            "Temporary Client Accept Error({}), sleeping {}ms",
+            self.failure(error),
             pause.as_millis()
         ));
     }
 
     fn failed(&mut self, error: &io::Error) {
-        self.context.conn.logger.error(format_args!("Client Accept Error: {}", io_text(error)));
+        self.context.conn.logger.error(format_args!("Client Accept error: {}", self.failure(error)));
+    }
+}
+
+impl ClientAccept {
+    fn failure(&self, error: &io::Error) -> String {
+        format!("accept tcp {}: accept4: {}", self.address, io_text(error))
     }
 }
 
 /// Starts the connection of a client inside this process.
-pub(super) fn admit_in_process(context: &Arc<ClientContext>, stream: UnixStream) {
-    admit(context, Transport::InProcess(stream), None);
+pub(super) fn admit_in_process(context: &Arc<ClientContext>, stream: UnixStream) -> Arc<Outbound> {
+    admit(context, Transport::InProcess(stream), None)
 }
 
-fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<SocketAddr>) {
+/// Starts a connection, or its refusal; gives its queue.
+fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<SocketAddr>) -> Arc<Outbound> {
     let conn = &context.conn;
     let options = conn.options();
     let opening = opening(context, &options);
@@ -76,14 +85,15 @@ fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<Socket
     let mut session = ClientSession::new(Arc::clone(context), Arc::clone(&outbound), peer, conn.clock.now());
     if !is_admitted {
         // Where TLS comes first, there is no INFO before it.
-        let greets = opening.is_none_or(|opening| opening.first == HandshakeFirst::Off);
+        let greets = opening.as_ref().is_none_or(|opening| opening.first == HandshakeFirst::Off);
         session.refuse_connection(greets);
-        return read_task::start(conn, transport, outbound, session);
     }
-    match opening {
+    let queue = Arc::clone(&outbound);
+    match opening.filter(|_| is_admitted) {
         Some(opening) => opening_task::start(conn, transport, outbound, session, opening),
         None => read_task::start(conn, transport, outbound, session),
     }
+    queue
 }
 
 /// How a connection begins, where TLS has a part in it.

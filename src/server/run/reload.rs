@@ -24,6 +24,7 @@ use crate::server::net::listen_task::Gate;
 use crate::server::outbound::Notices;
 use crate::server::protocol::error::CloseReason;
 use crate::server::protocol::info::Info;
+use crate::server::resolver::AccountKey;
 
 /// Why the running server goes on as it was. The text is the reference's.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,18 @@ pub enum ReloadError {
     Refused(#[from] Refusal),
 }
 
+/// A reload that can be done.
+struct Plan {
+    options: Options,
+    changes: Vec<Change>,
+    /// Host and port that clients are told.
+    address: (String, i64),
+    /// What those who connect later meet, if that changes.
+    tls: Option<ListenerTls>,
+    preloads: Vec<(AccountKey, String)>,
+    logging: Settings,
+}
+
 impl Server {
     /// Puts `new` into force; on an error everything stays as it is.
     ///
@@ -51,55 +64,74 @@ impl Server {
         };
         let _held = HeldGate::hold(&self.inner.gate);
         let old = self.options();
-        // What a start would tell its log of, a running server refuses to change.
-        let Prepared { options: new, .. } = Prepared::new(new)?;
-        let changes = change::changes(&old, &new, &self.running())?;
-        let address = start::advertised(&new, self.port())?;
-        let secures_anew =
-            changes.iter().any(|change| matches!(change, Change::Tls(_) | Change::Ocsp | Change::OcspCache));
-        let tls = self.listener_tls(&new, secures_anew, changes.contains(&Change::OcspCache)).await?;
-        let preloads = resolver::preloads(&new).map_err(StartError::Resolver)?;
-        let settings = Settings::from_options(&new, &files::called_by());
-        let digest = new.config_digest.clone();
-        let client = &self.inner.client;
-        // The sessions of accounts that are gone see it when they take up the new options.
-        client.accounts.update(&new).map_err(StartError::from)?;
-        let policy = self.inner.policies.build(&new, &client.accounts, Some(&client.policy.load()));
-        let auth_required = policy.is_required();
-        client.conn.herald.set_info(start::description(&new, &client.info.load()));
-        client.conn.options.swap(new);
-        client.policy.store(Arc::new(policy));
-        self.change_info(|info| info.auth_required = auth_required);
-        if let Some(place) = place {
-            place.take(preloads);
-        }
-        let logger = &self.inner.client.conn.logger;
+        let Plan { options, changes, address, tls, preloads, logging } = self.plan(&old, new).await?;
+        let digest = options.config_digest.clone();
+        self.put_in_force(options)?;
         if let Some(tls) = tls {
             self.change_tls(tls);
         }
         for change in &changes {
             self.apply(change, &address, &mut ports_file);
-            for line in change.log_lines() {
-                match line {
-                    LogLine::Notice(text) => logger.notice(format_args!("{text}")),
-                    LogLine::Warning(text) => logger.warn(format_args!("{text}")),
-                }
-            }
+            self.tell(change);
         }
-        if changes.iter().any(|change| matches!(change, Change::PinnedCerts(_))) {
-            self.close_unpinned(&old);
-        }
+        let logger = &self.inner.client.conn.logger;
         if Effects::of(&changes).logging
-            && let Err(error) = logger.reconfigure(&settings)
+            && let Err(error) = logger.reconfigure(&logging)
         {
             logger.error(format_args!("{error}"));
+        }
+        if let Some(place) = place {
+            place.take(preloads);
         }
         for connection in self.inner.client.conn.table.all() {
             connection.notify(Notices::OPTIONS);
         }
         let digest = if digest.is_empty() { digest } else { format!("({digest})") };
         logger.notice(format_args!("Reloaded server configuration {digest}"));
+        if changes.iter().any(|change| matches!(change, Change::PinnedCerts(_))) {
+            self.close_unpinned();
+        }
         Ok(())
+    }
+
+    /// What a reload from `old` to `new` does, if it can be done. Nothing is touched.
+    async fn plan(&self, old: &Options, new: Options) -> Result<Plan, ReloadError> {
+        // What a start would tell its log of, a running server refuses to change.
+        let Prepared { options, .. } = Prepared::new(new)?;
+        let changes = change::changes(old, &options, &self.running())?;
+        let address = start::advertised(&options, self.port())?;
+        let secures_anew =
+            changes.iter().any(|change| matches!(change, Change::Tls(_) | Change::Ocsp | Change::OcspCache));
+        let drops_cache = changes.contains(&Change::OcspCache);
+        let tls = if secures_anew { Some(self.listener_tls(&options, drops_cache).await?) } else { None };
+        let preloads = resolver::preloads(&options).map_err(StartError::Resolver)?;
+        let logging = Settings::from_options(&options, &files::called_by());
+        Ok(Plan { options, changes, address, tls, preloads, logging })
+    }
+
+    /// From here on the new options count, for whoever looks at them.
+    fn put_in_force(&self, options: Options) -> Result<(), StartError> {
+        let client = &self.inner.client;
+        // The sessions of accounts that are gone see it when they take up the new options.
+        client.accounts.update(&options)?;
+        let policy = self.inner.policies.build(&options, &client.accounts, Some(&client.policy.load()));
+        let auth_required = policy.is_required();
+        client.conn.herald.set_info(start::description(&options, &client.info.load()));
+        client.conn.options.swap(options);
+        client.policy.store(Arc::new(policy));
+        self.change_info(|info| info.auth_required = auth_required);
+        Ok(())
+    }
+
+    /// Tells the log of a change.
+    fn tell(&self, change: &Change) {
+        let logger = &self.inner.client.conn.logger;
+        for line in change.log_lines() {
+            match line {
+                LogLine::Notice(text) => logger.notice(format_args!("{text}")),
+                LogLine::Warning(text) => logger.warn(format_args!("{text}")),
+            }
+        }
     }
 
     /// The port where clients connect.
@@ -112,18 +144,22 @@ impl Server {
         Running {
             ports: Ports { client: self.port().into(), ..Ports::default() },
             tls_files_changed: setup.is_some_and(|setup| setup.files_changed(&config::read::Here)),
+            tls_used: self.inner.client.tls.was_used(),
+            made_up_user: self.inner.client.policy.load().made_up_user().map(Into::into),
             ..Running::default()
         }
     }
 
-    /// Holds those who are connected against the keys that were pinned before, as the reference does: who
-    /// was pinned stays, and who came while none was goes.
-    fn close_unpinned(&self, old: &Options) {
-        let Some(pinned) = old.tls.as_ref().map(|tls| &tls.pinned_certs).filter(|pinned| !pinned.is_empty())
+    /// Closes those who are connected and whose key is not among those pinned now, also who uses no TLS.
+    fn close_unpinned(&self) {
+        let options = self.options();
+        let Some(pinned) =
+            options.tls.as_ref().map(|tls| &tls.pinned_certs).filter(|pinned| !pinned.is_empty())
         else {
             return;
         };
         let conn = &self.inner.client.conn;
+        let mut closed = 0;
         for connection in conn.table.all() {
             let state = connection.tls_state().unwrap_or_default();
             let key = state.public_key_hex();
@@ -140,19 +176,15 @@ impl Server {
                 )),
             }
             connection.request_close(CloseReason::TlsHandshakeError);
+            closed += 1;
+        }
+        if closed > 0 {
+            conn.logger.notice(format_args!("Disconnect {closed} clients due to pinned certs reload"));
         }
     }
 
-    /// What those who connect later meet, if that changes; nothing is in force yet.
-    async fn listener_tls(
-        &self,
-        new: &Options,
-        changes: bool,
-        drops_cache: bool,
-    ) -> Result<Option<ListenerTls>, StartError> {
-        if !changes {
-            return Ok(None);
-        }
+    /// What those who connect later meet; not in force yet.
+    async fn listener_tls(&self, new: &Options, drops_cache: bool) -> Result<ListenerTls, StartError> {
         let client = &self.inner.client;
         let logger = &client.conn.logger;
         ocsp_cache_task::save(client).await;
@@ -161,7 +193,7 @@ impl Server {
         if let Err(error) = tls.staple(new, client.conn.clock.now(), logger).await {
             logger.warn(format_args!("Can't restart OCSP features: {error}"));
         }
-        Ok(Some(tls))
+        Ok(tls)
     }
 
     /// Who connects from now on meets this TLS. As the reference: `tls_verify` stays when TLS goes, and

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
+use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::{Mutex, watch};
 
 use super::accept::{self, ClientAccept};
@@ -16,32 +17,32 @@ use super::files;
 use super::heartbeat_task;
 use super::ocsp_cache_task;
 use super::overdue_task;
-use super::server::{Inner, Life, Server};
+use super::request_task;
+use super::server::{Inner, Life, RELOADS_MAX, Server};
 use super::staple_task;
 use super::tls::ListenerTls;
 use super::version;
 use super::{claims, claims_task};
 use super::{resolver, resolver_task};
 use crate::server::account::Registry;
-use crate::server::auth::callout::ServerKeys;
-use crate::server::auth::{PolicyBuilder, WantedAccounts};
+use crate::server::auth::{PolicyBuilder, ServerKeys, WantedAccounts};
 use crate::server::base::clock::{Clock, SystemClock, Timestamp};
+use crate::server::base::inbox::Inbox;
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
 use crate::server::base::timer_task;
-use crate::server::base::timers::Timers;
 use crate::server::client::ClientContext;
+use crate::server::config::advertise;
 use crate::server::config::check;
-use crate::server::config::options::{HandshakeFirst, Options, PORT_RANDOM};
-use crate::server::config::shared::Shared;
+use crate::server::config::options::{HandshakeFirst, Options, PORT_RANDOM, SYSTEM_ACCOUNT};
 use crate::server::config::unbuilt;
-use crate::server::conn::handshake_rate_task;
-use crate::server::conn::{Consultations, Context, SlowConsumers, Table, TlsGate, Verifiers};
+use crate::server::conn::{Context, handshake_rate_task};
 use crate::server::delivery::Herald;
 use crate::server::events::{ServerFacts, ServerInfo};
 use crate::server::log::Logger;
+use crate::server::net::TlsSetupError;
 use crate::server::net::listen_task::{self, Gate};
-use crate::server::net::{TlsSetupError, advertise};
+use crate::server::protocol::error::CloseReason;
 use crate::server::protocol::info::Info;
 use crate::server::protocol::transform::TransformError;
 
@@ -65,7 +66,11 @@ pub enum StartError {
     /// The `tls` block cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
-    /// The resolver cannot be opened.
+    /// The resolver cannot be opened, or has no claims of the system account that could be used. The log has
+    /// not begun.
+    #[error("{0}")]
+    Unopened(String),
+    /// The resolver cannot be looked after, or the system account not be found. The log has begun.
     #[error("{0}")]
     Resolver(String),
     /// A certificate cannot be shown without a responder's answer, and there is none that is good; or
@@ -133,11 +138,10 @@ impl Server {
     ) -> Result<Self, StartError> {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
-        let timers = Arc::new(Timers::default());
-        let resolver = resolver::open(&options, &clock).await.map_err(StartError::Resolver)?;
+        let resolver = resolver::open(&options, &clock).await.map_err(StartError::Unopened)?;
+        resolver::check_system_account(&options, clock.now()).map_err(StartError::Unopened)?;
         let keys = ServerKeys::default();
-        let server_id = keys.identity.public_key();
-        announce(&options, &server_id, clock.now(), &logger);
+        announce(&options, &keys.identity.public_key(), clock.now(), &logger);
         if let Some(path) = &options.pid_file {
             files::write_pid(path).map_err(StartError::PidFile)?;
         }
@@ -150,88 +154,48 @@ impl Server {
             resolver::check_start(&options).map_err(StartError::Resolver)?;
             resolver.announce(&logger);
         }
-        let port = listen_port(&options)?;
-        let listeners = listen_task::listen(&options.host, port)
-            .await
-            .map_err(|error| listen_error(&options.host, port, &error))?;
-        let addresses: Vec<SocketAddr> =
-            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        let port = addresses.first().map_or(port, SocketAddr::port);
-        let mut info = greeting(&options, &keys, port)?;
-        logger.notice(format_args!(
-            "Listening for client connections on {}",
-            advertise::join(&options.host, port)
-        ));
-        if options.proxy_protocol {
-            logger.notice(format_args!("PROXY protocol enabled for client connections"));
-        }
-        tell_tls(&options, &logger);
-        let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
-        let system = options.system_account_name().map(|_| Arc::clone(accounts.system()));
-        if system.is_some() {
-            accounts.common().name_server(&info.server_name);
-        }
-        let herald = Herald::new(system, &info.server_id, description(&options, &info), logger.clone());
-        let rate_limit = options.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit);
-        let gate_tls = Arc::new(TlsGate::new(rate_limit));
-        tls.install(&gate_tls);
-        let policy = policies.build(&options, &accounts, None);
-        info.auth_required = policy.is_required();
-        let conn = Arc::new(Context {
-            clock: clock.clone(),
-            timers: Arc::clone(&timers),
-            keys,
-            herald,
-            logger,
-            options: Shared::new(options),
-            table: Table::default(),
-            slow: SlowConsumers::default(),
-            verifiers: Verifiers::default(),
-            consultations: Consultations::default(),
-        });
+        let listeners = listen(&options).await?;
+        let addresses: Vec<_> = listeners.iter().filter_map(|it| it.local_addr().ok()).collect();
+        let port = addresses.first().map_or(0, SocketAddr::port);
+        tell_listening(&options, port, &logger);
+        let info = greeting(&options, &keys, port)?;
         let (wanted, wanted_accounts) = WantedAccounts::new(claims_task::WANTED_MAX);
+        let look_ups = resolver.as_ref().map(|resolver| resolver.look_ups.clone());
+        let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
+        let herald = herald(&options, &accounts, &info, &logger);
+        let policy = policies.build(&options, &accounts, None);
         let client = Arc::new(ClientContext {
-            conn,
-            accounts,
+            info: ArcSwap::from_pointee(Info { auth_required: policy.is_required(), ..info }),
             policy: ArcSwap::from_pointee(policy),
-            info: ArcSwap::from_pointee(info),
-            tls: gate_tls,
+            accounts,
             wanted,
-            look_ups: resolver.as_ref().map(|resolver| resolver.look_ups.clone()),
+            tls: Arc::new(tls.into_gate(&options)),
+            look_ups,
             lame_duck: AtomicBool::new(false),
+            conn: Arc::new(Context::new(clock, options, keys, herald, logger)),
         });
-        let (gate, _) = watch::channel(Gate::Open);
-        let (life, _) = watch::channel(Life::Running);
-        spawn_until_stopped(life.subscribe(), timer_task::run(timers, clock));
-        spawn_until_stopped(life.subscribe(), heartbeat_task::run(Arc::clone(&client.conn)));
-        let logger = client.conn.logger.clone();
-        let rate = handshake_rate_task::run(Arc::clone(&client.tls), logger);
-        spawn_until_stopped(life.subscribe(), rate);
-        spawn_until_stopped(life.subscribe(), certificate_task::run(Arc::clone(&client)));
+        let (gate, life) = (watch::Sender::new(Gate::Open), watch::Sender::new(Life::Running));
+        start_tasks(&client, &life);
         if let Some(resolver) = resolver {
-            let task = resolver_task::run(Arc::clone(&client), resolver.parts);
-            spawn_until_stopped(life.subscribe(), task);
+            spawn_until_stopped(&life, resolver_task::run(Arc::clone(&client), resolver.parts));
         }
         let awaits_system = claims::start_system_account(&client).await.map_err(StartError::Resolver)?;
-        let claims = claims_task::run(Arc::clone(&client), wanted_accounts, awaits_system);
-        spawn_until_stopped(life.subscribe(), claims);
-        spawn_until_stopped(life.subscribe(), overdue_task::run(Arc::clone(&client)));
+        spawn_until_stopped(&life, claims_task::run(Arc::clone(&client), wanted_accounts, awaits_system));
+        let reloads = Arc::new(Inbox::new(RELOADS_MAX));
+        // Its subscriptions are there before the first client is.
+        if let Some(task) = request_task::Task::new(&client, &reloads) {
+            spawn_until_stopped(&life, task.run());
+        }
         for listener in listeners {
-            let accept = ClientAccept { context: Arc::clone(&client) };
-            spawn_until_stopped(life.subscribe(), listen_task::run(listener, gate.subscribe(), accept));
+            let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+            let accept = ClientAccept { context: Arc::clone(&client), address };
+            spawn_until_stopped(&life, listen_task::run(listener, gate.subscribe(), accept));
         }
         client.conn.logger.notice(format_args!("Server is ready"));
-        let ports_file = files::write_ports(&client.conn.options(), &addresses, &client.conn.logger);
-        let server = Self {
-            inner: Arc::new(Inner {
-                client,
-                policies,
-                addresses,
-                gate,
-                life,
-                ports_file: Mutex::new(ports_file),
-            }),
-        };
+        let ports_file =
+            Mutex::new(files::write_ports(&client.conn.options(), &addresses, &client.conn.logger));
+        let server =
+            Self { inner: Arc::new(Inner { client, policies, addresses, gate, life, ports_file, reloads }) };
         server.keep_stapled();
         Ok(server)
     }
@@ -239,24 +203,46 @@ impl Server {
     /// Keeps answers of responders stapled to certificates; stops where one is no longer good.
     fn keep_stapled(&self) {
         let server = self.clone();
-        spawn_until_stopped(self.inner.life.subscribe(), async move {
+        spawn_until_stopped(&self.inner.life, async move {
             staple_task::run(Arc::clone(&server.inner.client)).await;
             server.stop().await;
         });
-        let client = Arc::clone(&self.inner.client);
-        spawn_until_stopped(self.inner.life.subscribe(), ocsp_cache_task::run(client));
     }
 
     /// A connection to this server inside the process: the other end of a stream, as a client has it.
-    pub fn connect_in_process(&self) -> io::Result<tokio::net::UnixStream> {
-        let (ours, theirs) = tokio::net::UnixStream::pair()?;
-        accept::admit_in_process(&self.inner.client, ours);
+    ///
+    /// # Errors
+    /// The system has no more streams, or the server takes no more clients.
+    pub fn connect_in_process(&self) -> io::Result<UnixStream> {
+        let refused = || io::Error::new(io::ErrorKind::NotConnected, "failed to create connection");
+        if self.life() != Life::Running {
+            return Err(refused());
+        }
+        let (ours, theirs) = UnixStream::pair()?;
+        let outbound = accept::admit_in_process(&self.inner.client, ours);
+        // Whoever closes all connections looks for them once its life has advanced.
+        if self.life() != Life::Running {
+            outbound.request_close(CloseReason::ServerShutdown);
+            return Err(refused());
+        }
         Ok(theirs)
     }
 }
 
+/// Starts the tasks that run from the first moment on and need nothing else.
+fn start_tasks(client: &Arc<ClientContext>, life: &watch::Sender<Life>) {
+    let conn = &client.conn;
+    spawn_until_stopped(life, timer_task::run(Arc::clone(&conn.timers), conn.clock.clone()));
+    spawn_until_stopped(life, heartbeat_task::run(Arc::clone(conn)));
+    spawn_until_stopped(life, handshake_rate_task::run(Arc::clone(&client.tls), conn.logger.clone()));
+    spawn_until_stopped(life, certificate_task::run(Arc::clone(client)));
+    spawn_until_stopped(life, ocsp_cache_task::run(Arc::clone(client)));
+    spawn_until_stopped(life, overdue_task::run(Arc::clone(client)));
+}
+
 #[expect(clippy::disallowed_methods, reason = "the server's own tasks start here")]
-fn spawn_until_stopped(mut life: watch::Receiver<Life>, task: impl Future<Output = ()> + Send + 'static) {
+fn spawn_until_stopped(life: &watch::Sender<Life>, task: impl Future<Output = ()> + Send + 'static) {
+    let mut life = life.subscribe();
     tokio::spawn(async move {
         tokio::select! {
             () = task => {}
@@ -265,8 +251,13 @@ fn spawn_until_stopped(mut life: watch::Receiver<Life>, task: impl Future<Output
     });
 }
 
-/// Says who has to speak TLS.
-fn tell_tls(options: &Options, logger: &Logger) {
+/// Says where clients connect, and who has to speak TLS.
+fn tell_listening(options: &Options, port: u16, logger: &Logger) {
+    let address = advertise::join(&options.host, port);
+    logger.notice(format_args!("Listening for client connections on {address}"));
+    if options.proxy_protocol {
+        logger.notice(format_args!("PROXY protocol enabled for client connections"));
+    }
     let Some(tls) = &options.tls else { return };
     let comes_first = tls.handshake_first == HandshakeFirst::On;
     let word = if options.allow_non_tls && !comes_first { "available" } else { "required" };
@@ -294,6 +285,9 @@ fn announce(options: &Options, server_id: &str, now: Timestamp, logger: &Logger)
     for (level, text) in banner::preload_warnings(options, now) {
         logger.log(level, format_args!("{text}"));
     }
+    if options.system_account.is_none() && !options.no_system_account {
+        logger.debug(format_args!("Created system account: {}", quote(SYSTEM_ACCOUNT)));
+    }
     for key in unbuilt::without_effect(options) {
         logger.warn(format_args!("`{key}` has no effect: what it is for is not built yet"));
     }
@@ -308,6 +302,13 @@ fn listen_port(options: &Options) -> Result<u16, StartError> {
             reason: format!("listen tcp: address {port}: invalid port"),
         }),
     }
+}
+
+/// Listens where clients are to connect; nobody is accepted yet.
+async fn listen(options: &Options) -> Result<Vec<TcpListener>, StartError> {
+    let port = listen_port(options)?;
+    let listeners = listen_task::listen(&options.host, port).await;
+    listeners.map_err(|error| listen_error(&options.host, port, &error))
 }
 
 fn listen_error(host: &str, port: u16, error: &io::Error) -> StartError {
@@ -343,6 +344,15 @@ fn greeting(options: &Options, keys: &ServerKeys, port: u16) -> Result<Info, Sta
     })
 }
 
+/// What speaks for the server in its system account, where it has one.
+fn herald(options: &Options, accounts: &Registry, info: &Info, logger: &Logger) -> Herald {
+    let system = options.system_account_name().map(|_| Arc::clone(accounts.system()));
+    if system.is_some() {
+        accounts.common().name_server(&info.server_name);
+    }
+    Herald::new(system, &info.server_id, description(options, info), logger.clone())
+}
+
 /// What system messages say of a server whose INFO is `info`.
 pub(super) fn description(options: &Options, info: &Info) -> ServerInfo {
     let chosen = |&(name, by_default): &(&'static str, bool)| {
@@ -363,12 +373,10 @@ pub(super) fn description(options: &Options, info: &Info) -> ServerInfo {
 
 /// Host and port that clients are told, for a server that listens on `port`.
 pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), StartError> {
-    let Some(value) = &options.client_advertise else {
+    let Some(value) = options.client_advertise.as_ref().filter(|value| !value.is_empty()) else {
         return Ok((options.host.clone(), i64::from(port)));
     };
-    advertise::split(value, port)
-        .map(|(host, port)| (host, i64::from(port)))
-        .map_err(|error| StartError::Advertise { value: value.clone(), error })
+    advertise::split(value, port).map_err(|error| StartError::Advertise { value: value.clone(), error })
 }
 
 #[cfg(test)]

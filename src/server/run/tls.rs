@@ -52,6 +52,13 @@ impl ListenerTls {
         }
     }
 
+    /// The gate of a listener that begins with it.
+    pub(super) fn into_gate(self, options: &Options) -> TlsGate {
+        let gate = TlsGate::new(options.tls.as_ref().map_or(0, |tls| tls.connection_rate_limit));
+        self.install(&gate);
+        gate
+    }
+
     /// Puts it into force for those who come later.
     pub(super) fn install(self, gate: &TlsGate) {
         gate.install(self.setup, self.peer_check);
