@@ -144,7 +144,11 @@ impl<'a> Inquiry<'a> {
 
     /// Who the applicant says to be.
     pub(super) fn said(&self) -> Identity {
-        Identity::said(self.applicant.said)
+        match self.applicant.held.map(|held| &held.identity) {
+            // Who was let in by claims keeps the name that they gave it.
+            Some(identity @ Identity::Jwt(_)) => identity.clone(),
+            _ => Identity::said(self.applicant.said),
+        }
     }
 
     pub(super) fn refused(&self) -> Refusal {

@@ -438,8 +438,13 @@ impl Session for ClientSession {
         }
         if notices.contains(Notices::OPTIONS) {
             self.take_options(now);
-            if self.account.is_removed() {
+            let has_claims = self.claimed_user().is_some();
+            if self.account.is_removed() && !has_claims {
                 return Err(CloseReason::ClientClosed);
+            }
+            if has_claims && !self.account.is_removed() {
+                // What has become of the account's claims is told first, also where that is on its way still.
+                self.keep_to_claims(now, courier)?;
             }
             self.judge_again(now, courier)?;
         }

@@ -302,6 +302,9 @@ impl<S: Opens> OpeningTask<S> {
                 let _computing = self.opening.gate.computing.acquire().await;
                 tls.handshake()
             };
+            if step.as_ref().err().is_some_and(|error| !error.is_probe()) {
+                self.opening.gate.note_use();
+            }
             match step? {
                 Handshake::Done => break,
                 Handshake::WaitsForPeer => readable(transport).await.map_err(HandshakeError::Socket)?,

@@ -18,7 +18,7 @@ pub struct TlsGate {
     setup: ArcSwapOption<TlsSetup>,
     /// What is asked about clients' certificates.
     peer_check: ArcSwapOption<PeerCheck>,
-    /// A handshake was made with the setup.
+    /// A handshake was begun with the setup.
     used: AtomicBool,
     /// Wakes whoever looks after what handshakes are made with.
     changed: Notify,
@@ -61,12 +61,12 @@ impl TlsGate {
         self.changed.notify_one();
     }
 
-    /// Notes that a handshake was made.
+    /// Notes that a peer has begun a handshake.
     pub(super) fn note_use(&self) {
         self.used.store(true, Ordering::Relaxed);
     }
 
-    /// Whether anybody has made a handshake since the setup came into force.
+    /// Whether anybody has begun a handshake since the setup came into force.
     pub fn was_used(&self) -> bool {
         self.used.load(Ordering::Relaxed)
     }

@@ -99,7 +99,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Judges settled options, for a start and for a reload.
+    /// Judges settled options.
     ///
     /// # Errors
     /// What must not even begin to start.
