@@ -34,15 +34,20 @@ trials! {
         cache_forgets_after_its_ttl,
         memory_updates_accounts_in_use,
         url_fetches_accounts_and_must_be_there_at_start,
+        what_keeps_a_resolver_from_being_opened_is_told_before_there_is_a_log,
         operators_need_their_system_account_for_a_directory,
         resolver_tls_says_which_web_server_is_believed,
         a_fetch_ends_with_its_timeout,
         a_reload_brings_other_preloads,
+        a_reload_judges_by_what_claims_have_become,
         a_reload_does_not_switch_to_another_kind_of_accounts,
         a_directory_that_is_none_is_refused,
         without_a_resolver_nobody_answers,
+        a_deleted_account_is_closed_until_it_gets_claims,
+        mappings_that_are_none_are_refused,
     ],
     Natsx => [
+        a_reload_moves_to_another_directory,
         what_nobody_else_can_have_is_not_waited_for,
     ],
     Reference => [
@@ -522,6 +527,35 @@ fn url_fetches_accounts_and_must_be_there_at_start() {
     assert!(log.contains(&want), "{log}");
 }
 
+fn what_keeps_a_resolver_from_being_opened_is_told_before_there_is_a_log() {
+    let operator = Operator::new();
+    let system = operator.system.public_key();
+    let tokens = format!("operator: {}\nsystem_account: {system}", operator.jwt());
+    let preload =
+        format!("resolver_preload {{ {system}: {} }}", operator.account(&operator.system, "S", 1, json!({})));
+    for (resolver, want) in [
+        (
+            "URL(\"ftp://x/\")",
+            "could not fetch <\"ftp://x/\">: Get \"ftp://x/\": unsupported protocol scheme \"ftp\"",
+        ),
+        ("URL(x)", "could not fetch <\"x/\">: Get \"x/\": unsupported protocol scheme \"\""),
+        ("URL(\"http:x\")", "could not fetch <\"http:x/\">: Get \"http:x/\": http: no Host in request URL"),
+        (
+            "URL(\"http://127.0.0.1:99999\")",
+            "could not fetch <\"http://127.0.0.1:99999/\">: Get \"http://127.0.0.1:99999/\": dial tcp: address 99999: invalid port",
+        ),
+        ("MEMORY", "error resolving system account: account missing"),
+        (
+            &format!("URL(\"http://127.0.0.1:1/\")\n{preload}"),
+            "resolver preloads only available for writeable resolver types MEM/DIR/CACHE_DIR",
+        ),
+    ] {
+        let log = Start::config(&format!("{tokens}\nresolver: {resolver}\n")).refused().unwrap().join("\n");
+        assert!(log.contains(want), "{log}");
+        assert!(!log.contains("[FTL]") && !log.contains("[INF]"), "{log}");
+    }
+}
+
 /// A web server behind TLS that knows one document, with the certificate that it shows.
 fn tls_web_server(documents: Vec<(String, String)>) -> (u16, String) {
     use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -631,6 +665,28 @@ fn a_reload_brings_other_preloads() {
     assert_eq!(user(&a, json!({})).try_connect(&server).closed(), ["-ERR 'Authorization Violation'"]);
 }
 
+fn a_reload_judges_by_what_claims_have_become() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let config = |issued, revocations: Value| {
+        let claims = json!({ "revocations": revocations });
+        operator.config("MEMORY", &[(&account, &operator.account(&account, "A", issued, claims))])
+    };
+    let server = Server::start(&config(1, json!({})));
+    let mut user_of_a = user(&account, json!({})).log_in(&server);
+    let pinned = format!("resolver_pinned_accounts: [{}]\n", operator.system.public_key());
+    server.reload(&format!("{}\n{pinned}", config(1, json!({}))));
+    assert_eq!(user_of_a.closed(), ["-ERR 'Authorization Violation'"]);
+    server.wait_log("authentication error - JWT User \"U");
+    server.reload(&config(1, json!({})));
+    let mut of_nobody = user(&account, json!({})).log_in(&server);
+    server.reload(&operator.config("MEMORY", &[]));
+    assert_eq!(of_nobody.closed(), ["-ERR 'Authorization Violation'"]);
+    server.reload(&config(1, json!({})));
+    let mut revoked = user(&account, json!({})).log_in(&server);
+    server.reload(&config(2, json!({ "*": 4_000_000_000_u64 })));
+    assert_eq!(revoked.closed(), ["-ERR 'User Authentication Revoked'"]);
+}
+
 fn a_reload_does_not_switch_to_another_kind_of_accounts() {
     let operator = Operator::new();
     let server = start(&operator, FULL, &[]);
@@ -712,5 +768,66 @@ fn a_directory_moves_between_the_servers() {
         let (account, _) = kept.remove(0);
         asker.ask_json(DELETE, &deletion(&operator.key, &[&account.public_key()]));
         gone.push(account);
+    }
+}
+
+/// What a reload brings is what counts: claims are kept in the new directory, and looked up there. (The
+/// reference looks up in the new one and keeps in the old one, until it is restarted.)
+fn a_reload_moves_to_another_directory() {
+    let (operator, a, b) = (Operator::new(), KeyPair::new_account(), KeyPair::new_account());
+    let server = start(&operator, FULL, &[]);
+    let mut asker = Asker::of(&operator, &server);
+    asker.update(&operator.account(&a, "A", 1, json!({})));
+    let other = "{ type: full, dir: \"$DIR/other\", allow_delete: true }";
+    server.reload(&operator.config(other, &[]));
+    assert_eq!(asker.look_up(&a.public_key()), "");
+    assert_eq!(asker.update(&operator.account(&b, "B", 1, json!({}))), updated(&b, "jwt updated"));
+    assert!(server.dir().join(format!("other/{}.jwt", b.public_key())).exists());
+    user(&b, json!({})).log_in(&server);
+    // Options of the directory count as well: this one deletes.
+    let done = asker.ask_json("$SYS.REQ.CLAIMS.DELETE", &deletion(&operator.key, &[&b.public_key()]));
+    assert_eq!(done["data"]["message"], "deleted 1 accounts");
+    server.reload(&operator.config(FULL, &[]));
+    assert_eq!(asker.look_up(&a.public_key()), operator.account(&a, "A", 1, json!({})));
+}
+
+/// Claims that were deleted close their account until others come, in the reference's words.
+fn a_deleted_account_is_closed_until_it_gets_claims() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let deletes = "{ type: full, dir: \"$DIR/jwt\", allow_delete: true }";
+    let server = Server::start(&format!("debug: true\n{}", operator.config(deletes, &[])));
+    let mut asker = Asker::of(&operator, &server);
+    asker.update(&operator.account(&account, "A", 1, json!({})));
+    let mut client = user(&account, json!({})).log_in(&server);
+    let key = account.public_key();
+    let mark = server.log_mark();
+    asker.ask("$SYS.REQ.CLAIMS.DELETE", deletion(&operator.key, &[&key]).as_bytes());
+    assert_eq!(client.line(), "-ERR 'Account Authentication Expired'");
+    server.wait_log_after(mark, &format!("Disable account {key} due to remove"));
+    asker.look_up(&key);
+    server.wait_log_after(mark, &format!("DirResolver - Could not find account \"{key}\""));
+    let refused = user(&account, json!({})).try_connect(&server).closed();
+    assert_eq!(refused, ["-ERR 'Authorization Violation'"]);
+    server.wait_log_after(mark, &format!("Requested account [{key}] has expired"));
+    server.wait_log_after(mark, "Account JWT lookup error: account expired");
+    asker.update(&operator.account(&account, "A", 2, json!({})));
+    user(&account, json!({})).log_in(&server);
+}
+
+fn mappings_that_are_none_are_refused() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let server = start(&operator, FULL, &[]);
+    let mut asker = Asker::of(&operator, &server);
+    let index = "invalid mapping destination: wildcard index out of range in $2: [2]";
+    for (mappings, why) in [
+        (json!({ "a.*": [{ "subject": "b.$2" }] }), format!("mapping \"a.*\" -> \"b.$2\": {index}")),
+        (json!({ "a": [{ "subject": "b.>" }] }), "mapping \"a\" -> \"b.>\": invalid subject".to_owned()),
+        (
+            json!({ "a": [{ "subject": "b", "weight": 50 }, { "subject": "b", "weight": 50 }] }),
+            "mapping \"a\": duplicate entry for \"b\"".to_owned(),
+        ),
+    ] {
+        let answer = asker.update(&operator.account(&account, "A", 1, json!({ "mappings": mappings })));
+        assert_eq!(answer, refused(&account.public_key(), &format!("jwt validation failed - {why}")));
     }
 }

@@ -43,6 +43,7 @@ trials! {
         a_reload_turns_tls_off_and_on,
         a_reload_changes_when_tls_begins,
         a_reload_closes_clients_whose_key_is_not_pinned,
+        a_reload_behind_handshakes_says_that_tls_is_enabled,
         the_ports_file_says_that_clients_need_tls,
         a_slow_reader_gets_everything_encrypted,
         a_stopping_server_says_goodbye,
@@ -173,6 +174,10 @@ fn clients_may_stay_without_tls_where_they_are_allowed_to() {
     let mut client = Secure::connect_first(server.addr(), Offer::new()).expect("a handshake");
     let first = info(&client.line());
     assert_eq!((&first["tls_required"], &first["tls_available"]), (&true.into(), &true.into()));
+    // What it is told later is what everybody is told.
+    client.send("CONNECT {\"verbose\":false,\"protocol\":1}\r\nPING\r\n");
+    assert_eq!(client.line(), "PONG");
+    assert_eq!(info(&client.line()).get("tls_required"), None);
     let mut raw = Raw::greeted(&server);
     assert_eq!(raw.info_field("tls_required"), None);
     raw.send("CONNECT {\"verbose\":false}\r\n");
@@ -464,6 +469,20 @@ fn a_reload_changes_when_tls_begins() {
 }
 
 /// The reference holds those who are connected against the keys that were pinned before.
+fn a_reload_behind_handshakes_says_that_tls_is_enabled() {
+    let (server, _authority) = server("", "");
+    let reload = |payload: u32| {
+        let mark = server.log_mark();
+        server.reload(&config("", &format!("max_payload: {payload}")));
+        server.wait_log_after(mark, "Reloaded server configuration");
+        server.log().iter().skip(mark).any(|line| line.contains("Reloaded: tls = enabled"))
+    };
+    assert!(!reload(100));
+    assert!(is_let_in(&server, Offer::new()));
+    assert!(reload(101));
+    assert!(!reload(102));
+}
+
 fn a_reload_closes_clients_whose_key_is_not_pinned() {
     let (dir, authority) = directory();
     let (ann, bob) = (authority.client("ann"), authority.client("bob"));

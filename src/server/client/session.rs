@@ -21,7 +21,7 @@ use super::profile::Profile;
 use super::sids::Sids;
 use super::stats::ClientStats;
 use crate::server::account::Membership;
-use crate::server::auth::{Errand, Permissions};
+use crate::server::auth::{Errand, Permissions, Refusal};
 use crate::server::base::clock::Timestamp;
 use crate::server::base::duration::go_duration;
 use crate::server::config::options::Options;
@@ -256,6 +256,9 @@ impl ClientSession {
                         break Consumed { bytes, need: 0 };
                     }
                 }
+                Err(ParseError::AwaitsConnect) => {
+                    return Err(self.violation(now, &Refusal::violation(self.identity()), courier));
+                }
                 Err(error) => return Err(self.give_up(error, rest, bytes, courier)),
             }
         };
@@ -292,7 +295,7 @@ impl ClientSession {
         let says_first = match error {
             // Logged once it is closed.
             ParseError::ControlLineTooLong { .. } => true,
-            ParseError::AwaitsConnect | ParseError::PayloadTooLarge { .. } => {
+            ParseError::PayloadTooLarge { .. } => {
                 self.error(format_args!("{error}"));
                 true
             }
@@ -435,8 +438,13 @@ impl Session for ClientSession {
         }
         if notices.contains(Notices::OPTIONS) {
             self.take_options(now);
-            if self.account.is_removed() {
+            let has_claims = self.claimed_user().is_some();
+            if self.account.is_removed() && !has_claims {
                 return Err(CloseReason::ClientClosed);
+            }
+            if has_claims && !self.account.is_removed() {
+                // What has become of the account's claims is told first, also where that is on its way still.
+                self.keep_to_claims(now, courier)?;
             }
             self.judge_again(now, courier)?;
         }

@@ -42,7 +42,7 @@ pub struct Running {
     /// A file that a `tls` block names (certificate, key, roots) has another content than when it
     /// was last read.
     pub tls_files_changed: bool,
-    /// A client made a handshake since the `tls` block was last taken: for the reference the block has
+    /// A client began a handshake since the `tls` block was last taken: for the reference the block has
     /// changed, because its library keeps what it needs for that in it.
     pub tls_used: bool,
     /// The user that was made up for those who give no name.

@@ -308,6 +308,9 @@ impl<S: Opens> OpeningTask<S> {
         loop {
             let step;
             (session, step) = self.step(transport, session).await?;
+            if step.as_ref().err().is_some_and(|error| !error.is_probe()) {
+                self.opening.gate.note_use();
+            }
             match step? {
                 Handshake::Done => break,
                 Handshake::WaitsForPeer => readable(transport).await.map_err(HandshakeError::Socket)?,

@@ -20,7 +20,7 @@ const ASKING_MAX: usize = 64;
 pub struct TlsGate {
     /// How handshakes are made, swapped whole by a reload and by renewed files.
     setup: ArcSwapOption<TlsSetup>,
-    /// A handshake was made with the setup.
+    /// A handshake was begun with the setup.
     used: AtomicBool,
     /// Wakes whoever looks after what handshakes are made with.
     changed: Notify,
@@ -64,12 +64,12 @@ impl TlsGate {
         self.changed.notify_one();
     }
 
-    /// Notes that a handshake was made.
+    /// Notes that a peer has begun a handshake.
     pub(super) fn note_use(&self) {
         self.used.store(true, Ordering::Relaxed);
     }
 
-    /// Whether anybody has made a handshake since the setup came into force.
+    /// Whether anybody has begun a handshake since the setup came into force.
     pub fn was_used(&self) -> bool {
         self.used.load(Ordering::Relaxed)
     }

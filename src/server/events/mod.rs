@@ -1,4 +1,4 @@
-//! System events: their subjects and documents, in the reference's fields and order.
+//! System events, and what the system account may ask: subjects and documents, as the reference has them.
 //!
 //! Pure: who asks for them and how they are sent is for later layers. A document is written into a
 //! buffer of the caller's; nothing here knows a connection or an account.

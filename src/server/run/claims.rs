@@ -56,14 +56,14 @@ pub(super) fn close(context: &Arc<ClientContext>, account: &str) {
     }
 }
 
-/// Takes out an account that the configuration brings no more: nobody can be in it any more.
+/// Takes out an account that the configuration brings no more: who is in it is judged anew, and finds it gone.
 pub(super) fn remove(context: &Arc<ClientContext>, account: &str) {
     let Some(removed) = context.accounts.find(account) else { return };
     let now = context.conn.clock.now();
     let notes = context.accounts.remove_claims(account, now, cluster(&context.conn.options()));
     tell(context, &notes);
     for connection in clients_of(context, &removed) {
-        connection.notify(Notices::CLAIMS);
+        connection.notify(Notices::OPTIONS);
     }
 }
 

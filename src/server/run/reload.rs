@@ -13,8 +13,9 @@ use super::ocsp_cache_task;
 use super::ports::PortsFile;
 use super::resolver;
 use super::server::Server;
-use super::start::{self, Prepared, StartError};
+use super::start::{self, StartError};
 use super::tls::ListenerTls;
+use super::version;
 use crate::server::base::clock::Clock;
 use crate::server::config::change::{self, Change, Effects, LogLine, Ports, Refusal, Running};
 use crate::server::config::options::Options;
@@ -81,7 +82,7 @@ impl Server {
             logger.error(format_args!("{error}"));
         }
         if let Some(place) = place {
-            place.take(preloads);
+            place.take(preloads).await;
         }
         for connection in self.inner.client.conn.table.all() {
             connection.notify(Notices::OPTIONS);
@@ -95,10 +96,10 @@ impl Server {
     }
 
     /// What a reload from `old` to `new` does, if it can be done. Nothing is touched.
-    async fn plan(&self, old: &Options, new: Options) -> Result<Plan, ReloadError> {
-        // What a start would tell its log of, a running server refuses to change.
-        let Prepared { options, .. } = Prepared::new(new)?;
+    async fn plan(&self, old: &Options, options: Options) -> Result<Plan, ReloadError> {
+        check::are_sound(&options, version::REFERENCE)?;
         let changes = change::changes(old, &options, &self.running())?;
+        check::are_built(&options)?;
         let address = start::advertised(&options, self.port())?;
         let secures_anew =
             changes.iter().any(|change| matches!(change, Change::Tls(_) | Change::Ocsp | Change::OcspCache));
