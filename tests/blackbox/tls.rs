@@ -32,7 +32,6 @@ trials! {
         pinned_keys_need_a_certificate,
         versions_and_suites_are_those_configured,
         curves_are_those_configured,
-        a_key_on_p_521_is_used,
         the_certificate_is_chosen_by_the_name_asked_for,
         a_block_without_certificates_lets_nobody_in,
         handshakes_beyond_the_rate_are_turned_away,
@@ -286,7 +285,7 @@ fn home_made_certificates_are_taken_as_the_reference_takes_them() {
     }
 }
 
-fn fixture(name: &str) -> String {
+pub(crate) fn fixture(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name);
     std::fs::read_to_string(path).expect("a fixture")
 }
@@ -641,15 +640,6 @@ fn keys_that_cannot_be_used_are_named() {
     let log = Start::config(&config("", "")).dir(dir).refused().expect("a refusal");
     let want = "server.key: the key is of a kind that natsx cannot sign with (RSA of 1024 bits)";
     assert!(log.iter().any(|line| line.contains(want)), "{log:?}");
-}
-
-fn a_key_on_p_521_is_used() {
-    let (dir, _) = directory();
-    Certified { chain: fixture("p521.pem"), key: fixture("p521.key") }.write(dir.path(), "server");
-    let server = Start::config(&config("", "")).dir(dir).start();
-    for version in [&TLS13, &TLS12] {
-        assert!(is_let_in(&server, Offer::new().version(version)));
-    }
 }
 
 fn renewed_files_are_taken_without_a_signal() {

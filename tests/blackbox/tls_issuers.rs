@@ -13,9 +13,12 @@ use crate::harness::pki::{Authority, Certified, params, san};
 use crate::harness::secure::{Offer, Secure, open, read_line};
 use crate::harness::trial::trials;
 use crate::harness::{Server, Start};
-use crate::tls::{config, directory, is_let_in};
+use crate::tls::{config, directory, fixture, is_let_in};
 
 trials! {
+    Nothing => [
+        a_key_on_p_521_is_used,
+    ],
     Reference => [
         nobody_is_vouched_for_by_an_unfit_issuer,
         chains_are_followed_as_the_reference_follows_them,
@@ -371,5 +374,14 @@ fn hellos_that_cannot_be_agreed_with_get_the_answer_of_the_reference() {
             let _ = socket.read_to_end(&mut answer);
             answer
         });
+    }
+}
+
+fn a_key_on_p_521_is_used() {
+    let (dir, _) = directory();
+    Certified { chain: fixture("p521.pem"), key: fixture("p521.key") }.write(dir.path(), "server");
+    let server = Start::config(&config("", "")).dir(dir).start();
+    for version in [&TLS13, &TLS12] {
+        assert!(is_let_in(&server, Offer::new().version(version)));
     }
 }

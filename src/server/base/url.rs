@@ -9,7 +9,7 @@ use std::fmt;
 use crate::server::base::quote::quote;
 
 /// A URL in its parts; decoded where the standard says so.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Url {
     /// Lower case, without the colon; empty where the text has none.
     pub scheme: String,
@@ -135,6 +135,23 @@ impl Url {
             *password = "xxxxx".into();
         }
         url
+    }
+}
+
+impl fmt::Debug for Url {
+    /// What was written is shown only where it matters.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Url");
+        shown
+            .field("scheme", &self.scheme)
+            .field("user", &self.user)
+            .field("host", &self.host)
+            .field("opaque", &self.opaque)
+            .field("path", &self.path);
+        if let Some(raw) = &self.raw_path {
+            shown.field("raw_path", raw);
+        }
+        shown.field("query", &self.query).field("fragment", &self.fragment).finish()
     }
 }
 
