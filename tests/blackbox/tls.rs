@@ -31,6 +31,7 @@ trials! {
         pinned_keys_need_a_certificate,
         versions_and_suites_are_those_configured,
         curves_are_those_configured,
+        a_key_on_p_521_is_used,
         the_certificate_is_chosen_by_the_name_asked_for,
         a_block_without_certificates_lets_nobody_in,
         handshakes_beyond_the_rate_are_turned_away,
@@ -49,7 +50,7 @@ trials! {
         the_rust_client_connects_in_every_way,
     ],
     Natsx => [
-        suites_and_curves_that_cannot_be_used_are_named,
+        suites_that_cannot_be_used_are_named,
         keys_that_cannot_be_used_are_named,
         renewed_files_are_taken_without_a_signal,
         expiry_is_told_and_warned_about,
@@ -223,6 +224,9 @@ fn clients_without_a_certificate_are_refused_where_one_is_asked_for() {
         assert!(!is_let_in(&server, Offer::new().version(version)));
         server.wait_log_after(mark, "[ERR]");
         server.wait_log_after(mark, "TLS handshake error: tls: client didn't provide a certificate");
+        let alert = if version == &TLS13 { "CertificateRequired" } else { "HandshakeFailure" };
+        let heard = Secure::refusal(server.addr(), Offer::new().version(version));
+        assert!(heard.contains(alert), "{heard}");
     }
 }
 
@@ -333,6 +337,14 @@ fn versions_and_suites_are_those_configured() {
 fn curves_are_those_configured() {
     let (server, _) = server("curve_preferences: [CurveP384]", "");
     assert!(is_let_in(&server, Offer::new().curves(|curve| curve == "secp384r1")));
+    assert!(!is_let_in(&server, Offer::new().curves(|curve| curve == "X25519")));
+    // Those that survive quantum computers are there unless others are named.
+    let (server, _) = self::server("", "");
+    for hybrid in ["X25519MLKEM768", "secp256r1MLKEM768"] {
+        assert!(is_let_in(&server, Offer::new().curves(|curve| curve == hybrid)), "{hybrid}");
+    }
+    let (server, _) = self::server("curve_preferences: [X25519MLKEM768, SecP384r1MLKEM1024, CurveP521]", "");
+    assert!(is_let_in(&server, Offer::new().curves(|curve| curve == "X25519MLKEM768")));
     assert!(!is_let_in(&server, Offer::new().curves(|curve| curve == "X25519")));
 }
 
@@ -607,7 +619,7 @@ fn the_python_client_connects_in_every_way() {
     script("tls", &[&server]);
 }
 
-fn suites_and_curves_that_cannot_be_used_are_named() {
+fn suites_that_cannot_be_used_are_named() {
     for (tls, want) in [
         (
             "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]",
@@ -617,8 +629,6 @@ fn suites_and_curves_that_cannot_be_used_are_named() {
             "cipher_suites: [TLS_RSA_WITH_AES_128_GCM_SHA256], allow_insecure_cipher_suites: true",
             "cipher suite TLS_RSA_WITH_AES_128_GCM_SHA256",
         ),
-        ("curve_preferences: [CurveP521]", "curve preference CurveP521"),
-        ("curve_preferences: [X25519MLKEM768]", "curve preference X25519MLKEM768"),
     ] {
         let (dir, _) = directory();
         let log = Start::config(&config(tls, "")).dir(dir).refused().expect("a refusal");
@@ -628,10 +638,19 @@ fn suites_and_curves_that_cannot_be_used_are_named() {
 
 fn keys_that_cannot_be_used_are_named() {
     let (dir, _) = directory();
-    Certified { chain: fixture("p521.pem"), key: fixture("p521.key") }.write(dir.path(), "server");
+    Certified { chain: fixture("rsa1024.pem"), key: fixture("rsa1024.key") }.write(dir.path(), "server");
     let log = Start::config(&config("", "")).dir(dir).refused().expect("a refusal");
-    let want = "server.key: the key is of a kind that natsx cannot sign with (ECDSA on P-521)";
+    let want = "server.key: the key is of a kind that natsx cannot sign with (RSA of 1024 bits)";
     assert!(log.iter().any(|line| line.contains(want)), "{log:?}");
+}
+
+fn a_key_on_p_521_is_used() {
+    let (dir, _) = directory();
+    Certified { chain: fixture("p521.pem"), key: fixture("p521.key") }.write(dir.path(), "server");
+    let server = Start::config(&config("", "")).dir(dir).start();
+    for version in [&TLS13, &TLS12] {
+        assert!(is_let_in(&server, Offer::new().version(version)));
+    }
 }
 
 fn renewed_files_are_taken_without_a_signal() {
@@ -646,6 +665,18 @@ fn renewed_files_are_taken_without_a_signal() {
         "those before stay in use: error parsing X509 certificate/key pair: tls: private key does not",
     );
     assert_eq!(shown().expect("a handshake"), before);
+    let half = renewed.chain.get(..renewed.chain.len() / 2).expect("text");
+    for (broken, complaint) in [
+        (half, "tls: failed to find any PEM data in certificate input"),
+        (&renewed.key, "PEM inputs may have been"),
+    ] {
+        let mark = server.log_mark();
+        std::fs::write(server.dir().join("server.pem"), broken).expect("a file");
+        let line =
+            server.wait_log_after(mark, "those before stay in use: error parsing X509 certificate/key pair");
+        assert!(line.contains(complaint), "{line}");
+        assert_eq!(shown().expect("a handshake"), before);
+    }
     renewed.write(server.dir(), "server");
     server.wait_log("Certificate files have changed: new connections use the new ones");
     assert_ne!(shown().expect("a handshake"), before);
@@ -751,6 +782,11 @@ impl Twins {
         }
         let start = |dir| Start::config(&config(tls, "")).dir(dir).args(&["-D"]);
         (Self { ours: start(dir).start(), theirs: start(copy).reference().start() }, authority)
+    }
+
+    /// Ours and the reference.
+    pub(crate) const fn both(&self) -> [&Server; 2] {
+        [&self.ours, &self.theirs]
     }
 
     /// Lets both servers have the same conversation; what they say and log must be the same.
@@ -880,10 +916,43 @@ fn every_subject_is_shown_and_mapped_as_the_reference_does() {
             twins.compare(&format!("{subject:?}"), |server| becomes(server, &certified));
         }
     }
-    for names in [vec![mail("a@b"), mail("ann@example.com")], vec![uri("spiffe://example/ann?x=1#y")]] {
+    let between = authority.intermediate("between");
+    let certified = between.sign(params("ann", []), &[&between]);
+    twins.compare("behind an intermediate", |server| becomes(server, &certified));
+    let uris = [
+        "spiffe://example/ann?x=1#y",
+        "SPIFFE://Example/ann",
+        "spiffe://example/a%20b/%7Euser",
+        "spiffe://example/a%2Fb",
+        "spiffe://user:pass@example:80/",
+        "urn:x:%41",
+        "http://example?",
+        "/path only",
+    ];
+    let uris = uris.into_iter().map(|text| vec![uri(text)]);
+    for names in uris.chain([vec![mail("a@b"), mail("ann@example.com")]]) {
         let certified = certificate(&authority, &[], names.clone());
         twins.compare(&format!("{names:?}"), |server| becomes(server, &certified));
     }
+}
+
+/// The first message of a client with this version, these suites and extensions.
+fn client_hello(version: u16, suites: &[u16], extensions: &[u8]) -> Vec<u8> {
+    let length = |bytes: &[u8]| u16::try_from(bytes.len()).expect("short").to_be_bytes();
+    let suites: Vec<u8> = suites.iter().flat_map(|suite| suite.to_be_bytes()).collect();
+    let body = [
+        &version.to_be_bytes()[..],
+        &[7; 32],
+        &[0],
+        &length(&suites),
+        &suites,
+        &[1, 0],
+        &length(extensions),
+        extensions,
+    ]
+    .concat();
+    let message = [&[1, 0][..], &length(&body), &body].concat();
+    [&[0x16, 3, 1][..], &length(&message), &message].concat()
 }
 
 fn every_kind_of_garbage_gets_the_answer_of_the_reference() {
@@ -899,6 +968,25 @@ fn every_kind_of_garbage_gets_the_answer_of_the_reference() {
         b"\x16\x20\x01\0\x10aaaaaaaaaaaaaaaa".to_vec(),
         hello(16),
         Vec::new(),
+        // Alerts; messages of other kinds; records and messages of wrong lengths.
+        b"\x15\x03\x01\0\x02\x02\0".to_vec(),
+        b"\x15\x03\x01\0\x02\x02\xff".to_vec(),
+        b"\x15\x03\x01\0\x02\x01\0".to_vec(),
+        b"\x16\x03\x01\0\x04\0\0\0\0".to_vec(),
+        b"\x16\x03\x03\0\x04\x63\0\0\0".to_vec(),
+        [&b"\x16\x03\x03\0\x10\x14\0\0\x0c"[..], b"aaaaaaaaaaaa"].concat(),
+        b"\x16\x03\x01\0\x08\x01\0\0\x04\x03\x03aa".to_vec(),
+        b"\x16\x03\x01\x48\x01".to_vec(),
+        b"\x16\x03\x01\0\0".to_vec(),
+        // Hellos that are well made and cannot be agreed with.
+        client_hello(0x0301, &[0xc02b], &[]),
+        client_hello(0x0302, &[0xc02b], &[]),
+        client_hello(0x0300, &[0xc02b], &[]),
+        client_hello(0x0303, &[0xc02b], b"\0\x2b\0\x03\x02\x7f\x1c"),
+        client_hello(0x0303, &[0xc02b, 0x5600], b""),
+        client_hello(0x0303, &[0xc02f], b"\0\x0a\0\x04\0\x02\0\x1d\0\x0d\0\x04\0\x02\x04\x03"),
+        client_hello(0x0303, &[0xc02b], b"\0\x0a\0\x04\0\x02\x01\0\0\x0d\0\x04\0\x02\x04\x03"),
+        client_hello(0x0303, &[0x1301], b"\0\x2b\0\x03\x02\x03\x04\0\x0a\0\x04\0\x02\0\x1d"),
     ] {
         for ends in [true, false] {
             let what = format!("{} ends: {ends}", bytes.escape_ascii());

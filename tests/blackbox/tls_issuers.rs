@@ -1,15 +1,23 @@
 //! Roots and intermediates that are not quite what authorities are: whom they may vouch for.
 
-use rcgen::ExtendedKeyUsagePurpose;
+use nkeys::KeyPair;
+use rcgen::{CustomExtension, ExtendedKeyUsagePurpose, GeneralSubtree, SanType};
+use rustls::version::{TLS12, TLS13};
+use serde_json::Value;
 
-use crate::harness::pki::{Authority, Certified, params};
-use crate::harness::secure::Offer;
+use natsx::server::base::base64::Base64;
+
+use crate::harness::pki::{Authority, Certified, params, san};
+use crate::harness::secure::{Offer, Secure};
 use crate::harness::trial::trials;
 use crate::tls::{Twins, is_let_in};
 
 trials! {
     Reference => [
         nobody_is_vouched_for_by_an_unfit_issuer,
+        chains_are_followed_as_the_reference_follows_them,
+        names_are_held_against_constraints,
+        a_service_is_told_of_the_session_as_by_the_reference,
     ],
 }
 
@@ -79,4 +87,176 @@ fn nobody_is_vouched_for_by_an_unfit_issuer() {
     }
     // What is itself among the roots needs nobody.
     twins.compare("a root", |server| is_let_in(server, Offer::new().certificate(&leaf.certified())));
+}
+
+/// A certificate (PEM) of the same name with the same key as `of`, signed by another.
+fn crossed(by: &Authority, of: &Authority, name: &str) -> String {
+    by.copy_of(of, name, Vec::new())
+}
+
+fn chains_are_followed_as_the_reference_follows_them() {
+    let (twins, authority) = Twins::trusting("ca_file: '$DIR/ca.pem', verify: true", &[]);
+    let stranger = Authority::new("stranger");
+    let (between, deep) = {
+        let between = authority.intermediate("between");
+        let deep = between.intermediate("deep");
+        (between, deep)
+    };
+    let leaf = |issuer: &Authority| issuer.sign(params("ann", []), &[]);
+    // The client's own certificate, and what it sends behind it.
+    let behind = |issuer: &Authority, others: &[&str]| {
+        let own = leaf(issuer);
+        Certified { chain: own.chain + &others.concat(), key: own.key }
+    };
+    let signs = |issuer: &Authority, others: &[&str]| {
+        let mut signs = params("ann", []);
+        signs.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let own = issuer.sign(signs, &[]);
+        Certified { chain: own.chain + &others.concat(), key: own.key }
+    };
+    let [between_pem, deep_pem, root_pem] = [&between, &deep, &authority].map(Authority::pem);
+    let strange = crossed(&stranger, &between, "between");
+    let namesakes: Vec<String> = (0..5).map(|_| stranger.intermediate("deep").pem()).collect();
+    let namesakes: Vec<&str> = namesakes.iter().map(String::as_str).collect();
+    let mut ladder = vec![authority.intermediate("rung")];
+    for _ in 0..8 {
+        let next = ladder[ladder.len() - 1].intermediate("rung");
+        ladder.push(next);
+    }
+    let rungs: Vec<String> = ladder.iter().rev().map(Authority::pem).collect();
+    let rungs: Vec<&str> = rungs.iter().map(String::as_str).collect();
+    let policy = |demands: bool| {
+        // PolicyConstraints with requireExplicitPolicy 0, or the policy 1.2.3.
+        let (oid, content): (&[u64], &[u8]) = if demands {
+            (&[2, 5, 29, 36], &[0x30, 3, 0x80, 1, 0])
+        } else {
+            (&[2, 5, 29, 32], &[0x30, 6, 0x30, 4, 6, 2, 0x2a, 3])
+        };
+        let mut extension = CustomExtension::from_oid_content(oid, content.to_vec());
+        extension.set_criticality(true);
+        extension
+    };
+    let demanding =
+        authority.intermediate_altered("demanding", |params| params.custom_extensions = vec![policy(true)]);
+    let granted = authority.intermediate_altered("granted", |params| {
+        params.custom_extensions = vec![policy(true), policy(false)]
+    });
+    let mut under_policy = params("ann", []);
+    under_policy.custom_extensions = vec![policy(false)];
+    let kinds = [
+        ("in order", behind(&deep, &[&deep_pem, &between_pem])),
+        ("out of order", behind(&deep, &[&between_pem, &deep_pem])),
+        ("with the root", behind(&deep, &[&root_pem, &deep_pem, &between_pem, &root_pem])),
+        ("with others", behind(&between, &[&deep_pem, &stranger.pem(), &between_pem])),
+        ("with a gap", behind(&deep, &[&deep_pem])),
+        ("cross-signed by a stranger", behind(&between, &[&strange])),
+        ("cross-signed by a stranger too", behind(&between, &[&strange, &between_pem])),
+        ("behind namesakes", behind(&deep, &[namesakes.concat().as_str(), &deep_pem, &between_pem])),
+        ("of namesakes only", behind(&deep, &namesakes)),
+        ("long", behind(&ladder[ladder.len() - 1], &rungs)),
+        ("an authority behind an intermediate", signs(&between, &[&between_pem])),
+        ("an intermediate", Certified { chain: deep_pem.clone() + &between_pem, key: deep.certified().key }),
+        ("without the policy that is demanded", behind(&demanding, &[&demanding.pem()])),
+        ("with a policy", granted.sign(under_policy, &[&granted])),
+    ];
+    for (what, certified) in &kinds {
+        for version in [&TLS13, &TLS12] {
+            twins.compare(what, |server| {
+                is_let_in(server, Offer::new().version(version).certificate(certified))
+            });
+        }
+    }
+}
+
+fn names_are_held_against_constraints() {
+    let (twins, authority) = Twins::trusting("ca_file: '$DIR/ca.pem', verify: true", &[]);
+    let subtree = |base: GeneralSubtree, permits: bool| rcgen::NameConstraints {
+        permitted_subtrees: if permits { vec![base.clone()] } else { Vec::new() },
+        excluded_subtrees: if permits { Vec::new() } else { vec![base] },
+    };
+    let constrained = |name: &str, constraints: rcgen::NameConstraints| {
+        authority.intermediate_altered(name, |params| params.name_constraints = Some(constraints))
+    };
+    let dns = |domain: &str| GeneralSubtree::DnsName(domain.to_owned());
+    let below = constrained("below", subtree(dns("example.com"), true));
+    let strictly = constrained("strictly", subtree(dns(".example.com"), true));
+    let without = constrained("without", subtree(dns("example.com"), false));
+    let mails = constrained("mails", subtree(GeneralSubtree::Rfc822Name("example.com".into()), true));
+    let net = rcgen::CidrSubnet::from_v4_prefix([10, 0, 0, 0], 8);
+    let inside = constrained("inside", subtree(GeneralSubtree::IpAddress(net), true));
+    let mail = |address: &str| SanType::Rfc822Name(address.try_into().expect("ASCII"));
+    let uri = |uri: &str| SanType::URI(uri.try_into().expect("ASCII"));
+    let kinds: Vec<(&Authority, Vec<SanType>)> = vec![
+        (&below, vec![]),
+        (&below, vec![san("a.example.com")]),
+        (&below, vec![san("A.Example.COM"), san("example.com")]),
+        (&below, vec![san("a.example.com"), san("a.example.org")]),
+        (&below, vec![mail("a@b.org"), uri("spiffe://b.org/x"), san("127.0.0.1")]),
+        (&strictly, vec![san("example.com")]),
+        (&strictly, vec![san("a.example.com")]),
+        (&without, vec![san("a.example.org")]),
+        (&without, vec![san("a.example.com")]),
+        (&without, vec![san("*.com")]),
+        (&mails, vec![mail("ann@example.com")]),
+        (&mails, vec![mail("ann@example.org")]),
+        (&mails, vec![mail("not an address")]),
+        (&inside, vec![san("10.1.2.3")]),
+        (&inside, vec![san("127.0.0.1")]),
+        (&inside, vec![san("::1")]),
+        (&authority, vec![uri("http://a b/")]),
+        (&authority, vec![uri("spiffe://a..b/x")]),
+        (&authority, vec![uri("http://a/%zz")]),
+    ];
+    for (issuer, names) in kinds {
+        let what = format!("{names:?}");
+        let certified = issuer.sign(params("ann", names), &[issuer]);
+        twins.compare(&what, |server| is_let_in(server, Offer::new().certificate(&certified)));
+    }
+}
+
+/// What a server asks a service about a client with TLS, as far as it is about TLS.
+fn told_of_tls(server: &crate::harness::Server, service: Offer, client: Offer) -> Value {
+    let mut service = Secure::connect(server.addr(), service).expect("a handshake");
+    service.send(
+        "CONNECT {\"verbose\":false,\"user\":\"svc\",\"pass\":\"svc\"}\r\nSUB $SYS.REQ.USER.AUTH 1\r\n",
+    );
+    service.sync();
+    let mut client = Secure::connect(server.addr(), client).expect("a handshake");
+    client.send("CONNECT {\"verbose\":false,\"user\":\"zed\",\"pass\":\"z\"}\r\n");
+    let head = service.line();
+    let length = head.rsplit(' ').next().and_then(|length| length.parse().ok()).expect("a length");
+    let token = String::from_utf8(service.bytes(length).expect("a question")).expect("a token");
+    let body = Base64::Url.decode(token.split('.').nth(1).expect("claims").as_bytes()).expect("base 64");
+    serde_json::from_slice::<Value>(&body).expect("claims")["nats"]["client_tls"].clone()
+}
+
+fn a_service_is_told_of_the_session_as_by_the_reference() {
+    let issuer = KeyPair::new_account().public_key();
+    let callout = |tls: &str| {
+        format!(
+            "{tls}\n}}\naccounts {{ AUTH: {{ users: [{{ user: svc, password: svc }}] }} }}\nauthorization {{ timeout: 5, \
+             auth_callout {{ account: AUTH, auth_users: [svc], issuer: {issuer} }} }}\nfeature_flags {{"
+        )
+    };
+    let other = Authority::new("other");
+    for tls in ["ca_file: '$DIR/ca.pem', verify: true", ""] {
+        let (twins, authority) = Twins::trusting(&callout(tls), &[&other]);
+        let between = authority.intermediate("between");
+        let own = between.sign(params("ann", []), &[&between]);
+        // Behind it one more that leads to another root: two chains are good.
+        let twice = Certified {
+            chain: own.chain.clone() + &crossed(&other, &between, "between"),
+            key: own.key.clone(),
+        };
+        let service = Offer::new().certificate(&authority.client("svc"));
+        for certified in [authority.client("bob"), own, twice] {
+            for version in [&TLS13, &TLS12] {
+                let client = Offer::new().version(version).certificate(&certified);
+                let [ours, theirs] =
+                    twins.both().map(|server| told_of_tls(server, service.clone(), client.clone()));
+                assert!(theirs["version"].is_string(), "{theirs}");
+                assert_eq!(ours, theirs, "{tls}");
+            }
+        }
+    }
 }

@@ -139,6 +139,7 @@ impl ClientSession {
                 nonce: access.map(|access| &*access.nonce).unwrap_or_default(),
                 connection: self.connection_type(),
                 is_secured: tls.is_some(),
+                has_chain: tls.as_ref().is_some_and(|tls| tls.peer_chain.len() > 1),
                 certificate: certificate.map(Arc::new).as_ref(),
                 peer: self.peer,
                 id: self.outbound.id(),

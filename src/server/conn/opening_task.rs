@@ -34,9 +34,10 @@ use crate::server::delivery::{Courier, Occasion};
 use crate::server::events::{
     CertificateInfo, ocsp_link_subject, ocsp_reject_subject, write_ocsp_link, write_ocsp_reject,
 };
+use crate::server::net::ocsp_peer::InvalidLink;
 use crate::server::net::proxy::{self, Preamble};
 use crate::server::net::tls_error::HandshakeError;
-use crate::server::net::tls_stream::{Handshake, TlsStream};
+use crate::server::net::tls_stream::{Handshake, Handshaking, TlsStream};
 use crate::server::net::{PeerCertificate, Transport};
 use crate::server::outbound::Outbound;
 use crate::server::protocol::error::{CloseReason, WireError};
@@ -56,12 +57,16 @@ const READ_BYTES: usize = 512;
 /// How a connection begins.
 #[derive(Debug, Clone)]
 pub struct Opening {
+    /// Who connects; `None` where it is this process. Of a connection that was reset the system no longer knows.
+    pub peer: Option<SocketAddr>,
     /// A PROXY preamble may come.
     pub preamble: bool,
     /// The listener's TLS.
     pub gate: Arc<TlsGate>,
     /// How the handshake is made.
     pub config: Arc<ServerConfig>,
+    /// Steps of it may wait for responders.
+    pub waits: bool,
     /// TLS begins before the greeting.
     pub first: HandshakeFirst,
     /// Clients may stay without TLS.
@@ -169,7 +174,7 @@ impl<S: Opens> OpeningTask<S> {
     /// In the reference's order.
     async fn open(&mut self) -> Result<(), CloseReason> {
         self.connection.session.created();
-        let in_process = self.connection.transport.peer().is_none();
+        let in_process = self.opening.peer.is_none();
         let (mut first, fallback) = match self.opening.first {
             HandshakeFirst::Off => (false, None),
             HandshakeFirst::On => (true, in_process.then_some(IN_PROCESS_FALLBACK)),
@@ -276,9 +281,13 @@ impl<S: Opens> OpeningTask<S> {
         let transport = Arc::clone(&self.connection.transport);
         let Some(tls) = transport.tls() else { return Err(CloseReason::TlsHandshakeError) };
         let deadline = Instant::now() + self.opening.timeout;
+        let ends = transport.local().zip(self.opening.peer);
         let outcome = match timeout_at(deadline, self.handshake(&transport, tls)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(HandshakeError::TimedOut),
+            Err(_) => {
+                self.debug(format_args!("TLS handshake timeout"));
+                Err(HandshakeError::TimedOut)
+            }
         };
         match outcome {
             Ok(()) => {
@@ -288,20 +297,17 @@ impl<S: Opens> OpeningTask<S> {
                 Ok(())
             }
             Err(error) => {
-                self.failed(&error, &transport);
+                self.failed(&error, ends);
                 Err(CloseReason::TlsHandshakeError)
             }
         }
     }
 
-    async fn handshake(&mut self, transport: &Transport, tls: &TlsStream) -> Result<(), HandshakeError> {
-        tls.begin(Arc::clone(&self.opening.config), &std::mem::take(&mut self.early))?;
+    async fn handshake(&mut self, transport: &Arc<Transport>, tls: &TlsStream) -> Result<(), HandshakeError> {
+        let mut session = tls.begin(Arc::clone(&self.opening.config), &std::mem::take(&mut self.early))?;
         loop {
-            let step = {
-                // An error would say that the semaphore is closed, which it never is.
-                let _computing = self.opening.gate.computing.acquire().await;
-                tls.handshake()
-            };
+            let step;
+            (session, step) = self.step(transport, session).await?;
             if step.as_ref().err().is_some_and(|error| !error.is_probe()) {
                 self.opening.gate.note_use();
             }
@@ -312,33 +318,52 @@ impl<S: Opens> OpeningTask<S> {
             }
         }
         self.opening.gate.note_use();
-        self.check_ocsp(tls).await?;
+        tls.establish(session);
         self.check_pinned(tls)
     }
 
-    /// Whether responders call the peer's certificates good. As the reference, who is turned away is told of
-    /// in the system account.
-    async fn check_ocsp(&mut self, tls: &TlsStream) -> Result<(), HandshakeError> {
-        let Some(check) = self.opening.gate.peer_check() else { return Ok(()) };
-        let context = Arc::clone(&self.connection.context);
-        let chain = tls.state().unwrap_or_default().peer_chain;
-        let now = context.clock.now();
-        let Err(links) = check.check(&chain, now, &context.logger).await else { return Ok(()) };
-        let peer = chain.first().map(|peer| certificate_info(peer)).unwrap_or_default();
-        let error = HandshakeError::NotOcspValid;
-        lend_courier(&context, |courier| {
+    /// One step of the handshake, when its turn has come.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "responders answer in their own time: a thread waits for them"
+    )]
+    async fn step(
+        &mut self,
+        transport: &Arc<Transport>,
+        mut session: Handshaking,
+    ) -> Result<(Handshaking, Result<Handshake, HandshakeError>), HandshakeError> {
+        let ended = || HandshakeError::Library(rustls::Error::General("the handshake has ended".into()));
+        // Errors would say that a semaphore is closed, which it never is.
+        if !self.opening.waits {
+            let _computing = self.opening.gate.computing.acquire().await;
+            let step = transport.tls().ok_or_else(ended)?.handshake(&mut session);
+            return Ok((session, step));
+        }
+        let _asking = self.opening.gate.asking.acquire().await;
+        let transport = Arc::clone(transport);
+        let stepped = tokio::task::spawn_blocking(move || {
+            let step = transport.tls().map_or(Ok(Handshake::Done), |tls| tls.handshake(&mut session));
+            (session, step)
+        });
+        stepped.await.map_err(|_| ended())
+    }
+
+    /// As the reference, tells the system account of who is turned away.
+    fn tell_of_responders(&self, peer: &[u8], links: &[InvalidLink], text: &str) {
+        let context = &self.connection.context;
+        let (now, peer) = (context.clock.now(), certificate_info(peer));
+        lend_courier(context, |courier| {
             let mut occasion = Occasion { now, courier, log: None };
             let herald = &context.herald;
-            for link in &links {
+            for link in links {
                 herald.tell(&mut occasion, &ocsp_link_subject(herald.server_id()), |stamp, out| {
                     write_ocsp_link(stamp, &certificate_info(&link.certificate), &peer, &link.reason, out);
                 });
             }
             herald.tell(&mut occasion, &ocsp_reject_subject(herald.server_id()), |stamp, out| {
-                write_ocsp_reject(stamp, "Client", &peer, &error.text(None), out);
+                write_ocsp_reject(stamp, "Client", &peer, text, out);
             });
         });
-        Err(error)
     }
 
     /// Whether the peer's key is among those accepted.
@@ -355,9 +380,11 @@ impl<S: Opens> OpeningTask<S> {
         Err(HandshakeError::NotPinned)
     }
 
-    fn failed(&self, error: &HandshakeError, transport: &Transport) {
-        let ends = transport.local().zip(transport.peer());
+    fn failed(&self, error: &HandshakeError, ends: Option<(SocketAddr, SocketAddr)>) {
         let text = error.text(ends);
+        if let HandshakeError::NotOcspValid { peer, links } = error {
+            self.tell_of_responders(peer, links, &text);
+        }
         if error.is_probe() {
             self.debug(format_args!("TLS handshake error: {text}"));
             return;

@@ -62,7 +62,7 @@ pub(super) fn admit_in_process(context: &Arc<ClientContext>, stream: UnixStream)
 fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<SocketAddr>) -> Arc<Outbound> {
     let conn = &context.conn;
     let options = conn.options();
-    let opening = opening(context, &options);
+    let opening = opening(context, &options, peer);
     let transport = match opening {
         Some(_) => Transport::Tls(Box::new(TlsStream::new(transport))),
         None => transport,
@@ -97,12 +97,14 @@ fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<Socket
 }
 
 /// How a connection begins, where TLS has a part in it.
-fn opening(context: &ClientContext, options: &Options) -> Option<Opening> {
+fn opening(context: &ClientContext, options: &Options, peer: Option<SocketAddr>) -> Option<Opening> {
     let (setup, tls) = context.tls.setup().zip(options.tls.as_ref())?;
     Some(Opening {
+        peer,
         preamble: options.proxy_protocol,
         gate: Arc::clone(&context.tls),
         config: Arc::clone(&setup.server),
+        waits: setup.waits(),
         first: tls.handshake_first,
         optional: options.allow_non_tls,
         timeout: tls.timeout,
