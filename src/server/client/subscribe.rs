@@ -96,11 +96,13 @@ impl ClientSession {
     pub(super) fn end_all_subscriptions(&mut self) {
         self.forget_exhausted();
         let all = self.sids.take_all();
-        self.account.interest().remove_batch(&all);
         for subscription in &all {
-            subscription.close();
-            self.trace_removed(subscription);
+            // Whoever delivered the last message it asked for has traced its end already.
+            if subscription.close() {
+                self.trace_removed(subscription);
+            }
         }
+        self.account.interest().remove_batch(&all);
     }
 
     pub(super) fn end_subscription(&self, subscription: &Subscription) {
