@@ -293,7 +293,8 @@ mod tests {
             ],
             vec![],
         );
-        let want = "SERIALNUMBER=7,CN=ann,OU=people,O=Example,POSTALCODE=53111,STREET=Markt 1,L=Bonn,ST=NRW,C=DE";
+        let want =
+            "SERIALNUMBER=7,CN=ann,OU=people,O=Example,POSTALCODE=53111,STREET=Markt 1,L=Bonn,ST=NRW,C=DE";
         assert_eq!(shuffled.subject.text(), want);
     }
 
