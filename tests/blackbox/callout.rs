@@ -479,7 +479,7 @@ fn a_client_behind_a_trusted_proxy_is_let_in_where_one_is_required() {
     let [proxy, other] = [(); 2].map(|()| KeyPair::new_account());
     let beside = format!("proxies {{ trusted: [{{ key: {} }}] }}", proxy.public_key());
     let far = ", { user: far, password: open, proxy_required: true }";
-    let mut service = Service::start_beside(KeyPair::new_account(), "", far, "1", &beside);
+    let mut service = Service::start_beside(KeyPair::new_account(), "", far, "5", &beside);
     let come = |service: &Service, user: &str, proxy: Option<&KeyPair>| {
         let mut raw = Raw::greeted(&service.server);
         let nonce = raw.info_field("nonce").expect("a nonce");

@@ -1,5 +1,7 @@
 //! Roots and intermediates that are not quite what authorities are: whom they may vouch for.
 
+use std::io::{Read, Write};
+
 use nkeys::KeyPair;
 use rcgen::{CustomExtension, ExtendedKeyUsagePurpose, GeneralSubtree, SanType};
 use rustls::version::{TLS12, TLS13};
@@ -8,9 +10,10 @@ use serde_json::Value;
 use natsx::server::base::base64::Base64;
 
 use crate::harness::pki::{Authority, Certified, params, san};
-use crate::harness::secure::{Offer, Secure};
+use crate::harness::secure::{Offer, Secure, open, read_line};
 use crate::harness::trial::trials;
-use crate::tls::{Twins, is_let_in};
+use crate::harness::{Server, Start};
+use crate::tls::{config, directory, is_let_in};
 
 trials! {
     Reference => [
@@ -18,7 +21,75 @@ trials! {
         chains_are_followed_as_the_reference_follows_them,
         names_are_held_against_constraints,
         a_service_is_told_of_the_session_as_by_the_reference,
+        hellos_that_cannot_be_agreed_with_get_the_answer_of_the_reference,
     ],
+}
+
+/// What a server makes of a conversation: the lines of its log from the connection's beginning, without
+/// what differs from run to run.
+pub(crate) struct Twins {
+    ours: Server,
+    theirs: Server,
+}
+
+impl Twins {
+    pub(crate) fn start(tls: &str) -> (Self, Authority) {
+        Self::trusting(tls, &[])
+    }
+
+    /// `ca.pem` holds these as well.
+    pub(crate) fn trusting(tls: &str, others: &[&Authority]) -> (Self, Authority) {
+        let (dir, authority) = directory();
+        let roots: String =
+            std::iter::once(&authority).chain(others.iter().copied()).map(Authority::pem).collect();
+        std::fs::write(dir.path().join("ca.pem"), roots).expect("a file");
+        let copy = tempfile::tempdir().expect("a temporary directory");
+        for name in ["ca.pem", "server.pem", "server.key"] {
+            std::fs::copy(dir.path().join(name), copy.path().join(name)).expect("a copy");
+        }
+        let start = |dir| Start::config(&config(tls, "")).dir(dir).args(&["-D"]);
+        (Self { ours: start(dir).start(), theirs: start(copy).reference().start() }, authority)
+    }
+
+    /// Ours and the reference.
+    pub(crate) const fn both(&self) -> [&Server; 2] {
+        [&self.ours, &self.theirs]
+    }
+
+    /// Lets both servers have the same conversation; what they say and log must be the same.
+    #[track_caller]
+    pub(crate) fn compare<T: PartialEq + std::fmt::Debug>(&self, what: &str, talk: impl Fn(&Server) -> T) {
+        let [got, want] = [&self.ours, &self.theirs].map(|server| {
+            let mark = server.log_mark();
+            let said = talk(server);
+            let closed = server.wait_log_after(mark, "Client connection closed");
+            // The reference closes while it says why, in either order.
+            if closed.ends_with("TLS Handshake Failure") {
+                server.wait_log_after(mark, "TLS handshake error");
+            }
+            let mut log: Vec<String> = server.log()[mark..].iter().filter_map(|line| plain(line)).collect();
+            log.sort_unstable();
+            (said, log)
+        });
+        assert_eq!(got, want, "{what}");
+    }
+}
+
+/// A line of the log behind the connection's number, with its level; times and ports are left out.
+fn plain(line: &str) -> Option<String> {
+    // The reference says this behind the close, or before it.
+    if line.ends_with("TLS handshake timeout") {
+        return None;
+    }
+    let level = line.split_once(" [")?.1.get(..3)?;
+    let (_, text) = line.split_once(" - cid:")?;
+    let text = text.split_once(" - ")?.1;
+    let words = text.split(' ').map(|word| match word {
+        _ if word.contains("->") => "ADDRESSES:",
+        _ if word.starts_with("20") && word.ends_with('Z') => "TIME",
+        _ => word,
+    });
+    Some(format!("{level} {}", words.collect::<Vec<_>>().join(" ")))
 }
 
 fn nobody_is_vouched_for_by_an_unfit_issuer() {
@@ -215,7 +286,7 @@ fn names_are_held_against_constraints() {
 }
 
 /// What a server asks a service about a client with TLS, as far as it is about TLS.
-fn told_of_tls(server: &crate::harness::Server, service: Offer, client: Offer) -> Value {
+fn told_of_tls(server: &Server, service: Offer, client: Offer) -> Value {
     let mut service = Secure::connect(server.addr(), service).expect("a handshake");
     service.send(
         "CONNECT {\"verbose\":false,\"user\":\"svc\",\"pass\":\"svc\"}\r\nSUB $SYS.REQ.USER.AUTH 1\r\n",
@@ -258,5 +329,47 @@ fn a_service_is_told_of_the_session_as_by_the_reference() {
                 assert_eq!(ours, theirs, "{tls}");
             }
         }
+    }
+}
+
+/// The first message of a client with this version, these suites and extensions.
+fn client_hello(version: u16, suites: &[u16], extensions: &[u8]) -> Vec<u8> {
+    let length = |bytes: &[u8]| u16::try_from(bytes.len()).expect("short").to_be_bytes();
+    let suites: Vec<u8> = suites.iter().flat_map(|suite| suite.to_be_bytes()).collect();
+    let body = [
+        &version.to_be_bytes()[..],
+        &[7; 32],
+        &[0],
+        &length(&suites),
+        &suites,
+        &[1, 0],
+        &length(extensions),
+        extensions,
+    ]
+    .concat();
+    let message = [&[1, 0][..], &length(&body), &body].concat();
+    [&[0x16, 3, 1][..], &length(&message), &message].concat()
+}
+
+fn hellos_that_cannot_be_agreed_with_get_the_answer_of_the_reference() {
+    let (twins, _) = Twins::start("");
+    for hello in [
+        client_hello(0x0301, &[0xc02b], &[]),
+        client_hello(0x0302, &[0xc02b], &[]),
+        client_hello(0x0300, &[0xc02b], &[]),
+        client_hello(0x0303, &[0xc02b], b"\0\x2b\0\x03\x02\x7f\x1c"),
+        client_hello(0x0303, &[0xc02b, 0x5600], b""),
+        client_hello(0x0303, &[0xc02f], b"\0\x0a\0\x04\0\x02\0\x1d\0\x0d\0\x04\0\x02\x04\x03"),
+        client_hello(0x0303, &[0xc02b], b"\0\x0a\0\x04\0\x02\x01\0\0\x0d\0\x04\0\x02\x04\x03"),
+    ] {
+        let what = hello.escape_ascii().to_string();
+        twins.compare(&what, |server| {
+            let mut socket = open(server.addr());
+            read_line(&mut socket);
+            socket.write_all(&hello).expect("the server listens");
+            let mut answer = Vec::new();
+            let _ = socket.read_to_end(&mut answer);
+            answer
+        });
     }
 }

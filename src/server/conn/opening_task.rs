@@ -323,10 +323,6 @@ impl<S: Opens> OpeningTask<S> {
     }
 
     /// One step of the handshake, when its turn has come.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "responders answer in their own time: a thread waits for them"
-    )]
     async fn step(
         &mut self,
         transport: &Arc<Transport>,

@@ -54,7 +54,7 @@ impl ActiveKeyExchange for Secp521r1Key {
             return Err(INVALID_SHARE);
         }
         let peer = UnparsedPublicKey::new(&ECDH_P521, share);
-        agree_ephemeral(self.private, &peer, INVALID_SHARE, |secret| Ok(SharedSecret::from(secret)))
+        agree_ephemeral(self.private, peer, INVALID_SHARE, |secret| Ok(SharedSecret::from(secret)))
     }
 
     fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {

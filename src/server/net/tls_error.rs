@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 
-use rustls::{AlertDescription, Error, HandshakeType, PeerIncompatible, PeerMisbehaved};
+use rustls::{AlertDescription, Error, HandshakeType, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use super::client_hello::{self, ClientHello};
 use super::ocsp_peer::InvalidLink;
@@ -153,6 +153,9 @@ pub(super) fn found(error: &Error, record: &[u8], answered: bool) -> Option<Hand
     match error {
         Error::AlertReceived(AlertDescription::CloseNotify) => {
             Some(HandshakeError::Closed { within_record: false })
+        }
+        Error::InvalidMessage(InvalidMessage::InvalidEmptyPayload) => {
+            early(10, "local error: tls: unexpected message")
         }
         Error::InvalidMessage(_) if !answered => early(50, "local error: tls: error decoding message"),
         Error::InappropriateMessage { .. } => early(10, "local error: tls: unexpected message"),

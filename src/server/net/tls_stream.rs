@@ -370,8 +370,7 @@ impl Session {
         let mut consumed = 0;
         let mut failed = None;
         loop {
-            // What was refused must not be looked at again: the library would tell the peer twice.
-            let rest = incoming.get_mut(consumed..).filter(|_| failed.is_none()).unwrap_or_default();
+            let rest = incoming.get_mut(consumed..).unwrap_or_default();
             let UnbufferedStatus { mut discard, state } = self.connection.process_tls_records(rest);
             let mut waits = false;
             match state {
@@ -384,7 +383,12 @@ impl Session {
                 }
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     self.answered |= failed.is_none();
+                    let before = self.unsent.len();
                     append(&mut self.unsent, |room| data.encode(room));
+                    // Behind its alert the library must not look again at what it has refused: it would
+                    // refuse it once more.
+                    let said = self.unsent.get(before..).unwrap_or_default();
+                    waits = failed.is_some() && is_alert(said);
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
@@ -607,6 +611,15 @@ fn copy(from: &[u8], to: &mut [u8]) -> usize {
         to.copy_from_slice(from);
     }
     count
+}
+
+/// Whether a record that goes out is an alert, in the clear or encrypted.
+fn is_alert(record: &[u8]) -> bool {
+    const ALERT: u8 = 21;
+    const ENCRYPTED: u8 = 23;
+    /// Header, nonce, the two bytes of an alert, tag. The shortest other message, Finished, is longer.
+    const ALERT_BYTES_MAX: usize = 5 + 8 + 2 + 16;
+    matches!(record.first(), Some(&ALERT | &ENCRYPTED)) && record.len() <= ALERT_BYTES_MAX
 }
 
 /// Whether what came begins like TLS; false where too little has come to tell.
