@@ -439,7 +439,7 @@ fn cache_gives_up_the_least_used() {
 
 fn cache_forgets_after_its_ttl() {
     let operator = Operator::new();
-    let server = start(&operator, "{ type: cache, dir: \"$DIR/jwt\", ttl: \"400ms\" }", &[]);
+    let server = start(&operator, "{ type: cache, dir: \"$DIR/jwt\", ttl: \"2s\" }", &[]);
     let path = file(&server, &operator.system);
     assert!(path.exists());
     eventually("the end of the file", || (!path.exists()).then_some(()));

@@ -41,8 +41,6 @@ trials! {
         a_reload_changes_certificates_for_those_who_come_later,
         a_reload_turns_tls_off_and_on,
         a_reload_changes_when_tls_begins,
-        a_reload_closes_clients_whose_key_is_not_pinned,
-        a_reload_behind_handshakes_says_that_tls_is_enabled,
         the_ports_file_says_that_clients_need_tls,
         a_slow_reader_gets_everything_encrypted,
         a_stopping_server_says_goodbye,
@@ -80,7 +78,7 @@ pub(crate) fn directory() -> (TempDir, Authority) {
 
 /// A server with these keys in its `tls` block, and others behind it; it logs what it debugs.
 #[track_caller]
-fn server(tls: &str, others: &str) -> (Server, Authority) {
+pub(crate) fn server(tls: &str, others: &str) -> (Server, Authority) {
     let (dir, authority) = directory();
     (Start::config(&config(tls, others)).dir(dir).args(&["-D"]).start(), authority)
 }
@@ -468,47 +466,6 @@ fn a_reload_changes_when_tls_begins() {
 }
 
 /// The reference holds those who are connected against the keys that were pinned before.
-fn a_reload_behind_handshakes_says_that_tls_is_enabled() {
-    let (server, _authority) = server("", "");
-    let reload = |payload: u32| {
-        let mark = server.log_mark();
-        server.reload(&config("", &format!("max_payload: {payload}")));
-        server.wait_log_after(mark, "Reloaded server configuration");
-        server.log().iter().skip(mark).any(|line| line.contains("Reloaded: tls = enabled"))
-    };
-    assert!(!reload(100));
-    assert!(is_let_in(&server, Offer::new()));
-    assert!(reload(101));
-    assert!(!reload(102));
-}
-
-fn a_reload_closes_clients_whose_key_is_not_pinned() {
-    let (dir, authority) = directory();
-    let (ann, bob) = (authority.client("ann"), authority.client("bob"));
-    let pinned = |certified: &Certified| {
-        config(&format!("ca_file: '$DIR/ca.pem', verify: true, pinned_certs: [\"{}\"]", certified.pin()), "")
-    };
-    let tls = config("ca_file: '$DIR/ca.pem', verify: true", "");
-    let server = Start::config(&tls).dir(dir).args(&["-D"]).start();
-    let connect = |certified| Secure::connect(server.addr(), Offer::new().certificate(certified));
-    let (mut as_ann, mut as_bob) = (connect(&ann).expect("a handshake"), connect(&bob).expect("a handshake"));
-    as_ann.sync();
-    as_bob.sync();
-    let mark = server.log_mark();
-    server.reload(&pinned(&ann));
-    server.wait_log_after(mark, "Reloaded: 1 pinned_certs");
-    server.wait_log_after(mark, "Failed pinned cert test for key id: ");
-    server.wait_log_after(mark, "Disconnect 1 clients due to pinned certs reload");
-    assert!(as_bob.ended().is_ok());
-    as_ann.sync();
-    assert!(!is_let_in(&server, Offer::new().certificate(&bob)));
-    let mark = server.log_mark();
-    server.reload(&tls);
-    server.wait_log_after(mark, "Reloaded: 0 pinned_certs");
-    as_ann.sync();
-    assert!(is_let_in(&server, Offer::new().certificate(&bob)));
-}
-
 fn the_ports_file_says_that_clients_need_tls() {
     let (server, _) = server("", "ports_file_dir: '$DIR'");
     let file = eventually("the ports file", || {
