@@ -187,7 +187,7 @@ impl Consultation {
 
     fn refuse(self, reason: RefusalReason, told: impl Into<String>) -> Decision {
         let told = Some(Told { text: told.into().into(), account: self.delegation.account.clone() });
-        Decision::Refused(Refusal { reason, identity: self.identity, told })
+        Decision::Refused(Refusal { reason, identity: self.identity, proxy: self.proxy, told })
     }
 
     fn admit(self, admitted: &callout::Admitted, account: &Arc<Account>) -> Decision {

@@ -325,6 +325,7 @@ impl ClientSession {
             // Its subscriptions belong where it was: it comes back as what it is now.
             return Err(CloseReason::ClientClosed);
         }
+        self.count_received();
         if self.account.move_to(&grant.account).is_err() {
             // It goes as one of the account that has no room for it; the reference's log has it twice.
             self.account = Membership::uncounted(&grant.account);
@@ -489,7 +490,7 @@ impl ClientSession {
         let proxy = self.access.as_ref()?.grant.as_ref()?.proxy.as_deref()?;
         let is_trusted = self.context.policy.load().proxies().iter().any(|key| key == proxy);
         let reason = RefusalReason::ProxyNotTrusted;
-        (!is_trusted).then(|| Refusal { reason, identity: self.identity(), told: None })
+        (!is_trusted).then(|| Refusal { reason, ..Refusal::violation(self.identity()) })
     }
 
     /// Whether the client goes by the name of a user that is no more, or belongs elsewhere now.

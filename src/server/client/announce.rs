@@ -9,7 +9,7 @@ use crate::server::account::Account;
 use crate::server::auth::{Grant, Identity, callout};
 use crate::server::base::clock::Timestamp;
 use crate::server::base::pem;
-use crate::server::delivery::{Courier, Occasion};
+use crate::server::delivery::{Courier, Occasion, Reply};
 use crate::server::events::{
     ACCOUNT_AUTH_ERROR_SUBJECT, ClientInfo, Stamp, Traffic, UserInfo, auth_error_subject, connect_subject,
     disconnect_subject, write_connect, write_disconnect, write_user_info,
@@ -61,13 +61,12 @@ impl ClientSession {
         herald.tell_connections(&mut self.occasion(now, courier), &self.account);
     }
 
-    /// Counts what came in since the client had sent `before`.
-    pub(super) fn count_received(&self, before: (u64, u64)) {
-        if self.is_in_global() {
-            return;
+    /// Counts for the account that the client is in what came from it.
+    pub(super) fn count_received(&mut self) {
+        let (messages, payload_bytes) = self.stats.take_untold();
+        if !self.is_in_global() {
+            self.account.figures().received().add(messages, payload_bytes);
         }
-        let (messages, bytes) = self.stats.totals();
-        self.account.figures().received().add(messages - before.0, bytes - before.1);
     }
 
     /// The client has come: its CONNECT is accepted.
@@ -205,7 +204,7 @@ impl ClientSession {
             write_user_info(server, sequence, now, &info, out);
         };
         // An answer that comes back through the import has no reply; a direct one an empty one.
-        let no_reply = (asked == Asked::Directly).then_some(&b""[..]);
+        let no_reply = if asked == Asked::Directly { Reply::Blank } else { Reply::None };
         let occasion = &mut self.occasion(now, courier);
         self.context.conn.herald.say(&self.account, occasion, reply, no_reply, write);
     }
@@ -276,7 +275,12 @@ impl ClientSession {
     }
 
     fn host(&self) -> String {
-        self.peer.map_or_else(|| IN_PROCESS_HOST.to_owned(), |peer| peer.ip().to_canonical().to_string())
+        self.address().unwrap_or_else(|| IN_PROCESS_HOST.to_owned())
+    }
+
+    /// Where the client is, without the port; `None` inside the process.
+    pub(super) fn address(&self) -> Option<String> {
+        self.peer.map(|peer| peer.ip().to_canonical().to_string())
     }
 
     fn occasion<'a>(&'a self, now: Timestamp, courier: &'a mut Courier) -> Occasion<'a> {

@@ -129,7 +129,7 @@ impl ClientSession {
     fn info(&self) -> Info {
         let mut info = Info::clone(&self.context.info.load());
         info.client_id = self.outbound.id();
-        info.client_ip = self.peer.map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default();
+        info.client_ip = self.address().unwrap_or_default();
         info.max_payload = i32::try_from(self.limits.payload).unwrap_or(-1);
         if self.greeted == Greeted::BehindHandshake {
             info.tls_required = true;

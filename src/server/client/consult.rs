@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::access::{Waiting, Why};
 use super::session::ClientSession;
 use crate::server::auth::{
-    Answered, Consultation, Decision, Delegation, Identity, Refusal, RefusalReason, Standing, Verdict, Work,
-    vouched,
+    Answered, Consultation, Decision, Delegation, Refusal, RefusalReason, Standing, Verdict, Work,
 };
 use crate::server::base::clock::Timestamp;
 use crate::server::delivery::Courier;
@@ -24,9 +23,9 @@ impl ClientSession {
         let Some(delegation) = self.delegation(&decision, now) else {
             return self.conclude(now, why, decision, courier);
         };
-        let (identity, account) = match &decision {
-            Decision::Refused(refusal) => (refusal.identity.clone(), Arc::clone(&self.account)),
-            Decision::Accepted(grant) => (grant.identity.clone(), Arc::clone(&grant.account)),
+        let account = match &decision {
+            Decision::Refused(_) => Arc::clone(&self.account),
+            Decision::Accepted(grant) => Arc::clone(&grant.account),
             _ => return self.conclude(now, why, decision, courier),
         };
         let standing = {
@@ -45,7 +44,7 @@ impl ClientSession {
             }
             (Standing::Final | Standing::Own, _) => {}
             (Standing::Delegated, _) => {
-                return self.consult(now, why, &delegation, decision, identity, courier);
+                return self.consult(now, why, &delegation, decision, courier);
             }
         }
         self.conclude(now, why, decision, courier)
@@ -80,22 +79,26 @@ impl ClientSession {
         why: Why,
         delegation: &Arc<Delegation>,
         decision: Decision,
-        identity: Identity,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
-        let proxy_required =
-            matches!(&decision, Decision::Refused(refusal) if refusal.reason == RefusalReason::ProxyRequired);
-        // Who is in already keeps what it has until the last word.
-        if let Decision::Accepted(grant) = decision
-            && why != Why::Reload
-        {
-            self.enter(now, *grant, courier)?;
-        }
+        let (identity, proxy, proxy_required) = match decision {
+            Decision::Refused(Refusal { identity, proxy, reason, .. }) => {
+                (identity, proxy, reason == RefusalReason::ProxyRequired)
+            }
+            Decision::Accepted(grant) => {
+                let (identity, proxy) = (grant.identity.clone(), grant.proxy.clone());
+                // Who is in already keeps what it has until the last word.
+                if why != Why::Reload {
+                    self.enter(now, *grant, courier)?;
+                }
+                (identity, proxy, false)
+            }
+            decision => return self.conclude(now, why, decision, courier),
+        };
         let policy = self.context.policy.load_full();
         let mut said = self.profile.options();
         said.jwt = policy.shown_token(&said.jwt).to_owned();
         let nonce = self.access.as_ref().map(|access| access.nonce.clone()).unwrap_or_default();
-        let proxy = vouched(policy.proxies(), &nonce, &said.proxy_sig).ok().flatten().map(Into::into);
         let about = self.about(&identity, said, &nonce, delegation.time_max());
         let consultation = Consultation::new(delegation, about, identity, proxy, proxy_required);
         self.wait_for(Waiting::for_work(why, true, Work::Consult(Box::new(consultation))));

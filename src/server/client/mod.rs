@@ -18,4 +18,3 @@ mod trace;
 
 pub use context::ClientContext;
 pub use session::ClientSession;
-pub use stats::ClientStats;

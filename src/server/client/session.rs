@@ -377,14 +377,13 @@ impl Session for ClientSession {
         courier: &mut Courier,
     ) -> Result<Consumed, CloseReason> {
         self.follow_trace_level();
-        let before = self.stats.totals();
         let consumed = match self.phase {
             Phase::Active | Phase::AwaitConnect(_) => self.operations(now, input, courier),
             Phase::AwaitPreamble(_) => self.preamble(now, input, courier),
             // Nothing is shown to a session that does not read.
             Phase::AwaitAuth => Ok(Consumed { bytes: 0, need: 0 }),
         };
-        self.count_received(before);
+        self.count_received();
         consumed
     }
 
@@ -550,6 +549,7 @@ mod tests {
     use crate::server::auth::{PolicyBuilder, WantedAccounts};
     use crate::server::base::clock::Clock;
     use crate::server::base::rng::Rng;
+    use crate::server::config::options::{self, UserIdentity};
     use crate::server::conn::Context;
     use crate::server::log::Recorder;
 
@@ -595,6 +595,29 @@ mod tests {
         assert!(session.received(accepted, preamble, &mut courier).is_ok());
         assert_eq!(session.due(accepted + Duration::from_secs(5), &mut courier), Ok(()));
         assert_eq!(session.peer, "192.0.2.7:1".parse().ok());
+    }
+
+    #[test]
+    fn messages_count_for_the_account_that_they_were_sent_in() {
+        let account = |name: &str| options::Account { name: name.into(), ..options::Account::default() };
+        let user = |name: &str, account: &str| options::User {
+            identity: UserIdentity::Password { username: name.into(), password: "p".into() },
+            permissions: None,
+            account: Some(account.into()),
+            allowed_connection_types: Vec::new(),
+            proxy_required: false,
+        };
+        let accounts = vec![account("A"), account("B")];
+        let users = vec![user("ann", "A"), user("bob", "B")];
+        let (mut session, now, _) = client(Options { accounts, users, ..Options::default() });
+        let mut courier = Courier::new(Rng::seeded(1));
+        session.opened(now, &mut courier).unwrap();
+        let connect = |name: &str| format!("CONNECT {{\"user\":\"{name}\",\"pass\":\"p\"}}\r\n");
+        let batch = [&connect("ann"), "PUB x 1\r\n1\r\n", &connect("bob"), "PUB x 2\r\n12\r\n"].concat();
+        session.received(now, batch.as_bytes(), &mut courier).unwrap();
+        let received =
+            |name: &str| session.context.accounts.find(name).unwrap().figures().received().totals();
+        assert_eq!((received("A"), received("B")), ((1, 1), (1, 2)));
     }
 
     #[test]

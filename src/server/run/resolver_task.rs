@@ -13,7 +13,7 @@ use crate::server::base::inbox::Inbox;
 use crate::server::base::rng::Rng;
 use crate::server::client::ClientContext;
 use crate::server::conn::lend_courier;
-use crate::server::delivery::{Occasion, Post};
+use crate::server::delivery::{Occasion, Post, Reply};
 use crate::server::interest::{Detour, Letter, Subscription};
 use crate::server::resolver::desk::{self, Action, Body, Desk, Event, Ticket};
 use crate::server::resolver::index::Sum;
@@ -341,8 +341,8 @@ impl Task {
     /// Publishes in the system account; gives how many heard it, this task included.
     fn publish(&self, subject: &str, reply: &str, body: &[u8]) -> usize {
         let account = self.context.accounts.system();
-        let post =
-            Post { account, subject: subject.as_bytes(), reply: Some(reply.as_bytes()), header: b"", body };
+        let (subject, reply) = (subject.as_bytes(), Reply::or_blank(reply.as_bytes()));
+        let post = Post { account, subject, reply, header: b"", body };
         let now = self.context.conn.clock.now();
         lend_courier(&self.context.conn, |courier| {
             self.context.conn.herald.voice().publish(&post, &mut Occasion { now, courier, log: None })
@@ -360,7 +360,7 @@ impl Task {
                 account,
                 &mut occasion,
                 subject.as_bytes(),
-                Some(b""),
+                Reply::Blank,
                 |server, sequence, out| {
                     let mut info = Vec::new();
                     server.write(sequence, now, &mut info);
