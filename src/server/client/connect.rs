@@ -9,9 +9,7 @@ use super::session::{ClientSession, Greeted, Phase};
 use crate::server::auth::Refusal;
 use crate::server::base::clock::Timestamp;
 use crate::server::base::quote::quote;
-use crate::server::conn::Consumed;
 use crate::server::delivery::Courier;
-use crate::server::net::proxy::{self, Preamble};
 use crate::server::protocol::error::{CloseReason, WireError};
 use crate::server::protocol::info::Info;
 
@@ -138,28 +136,6 @@ impl ClientSession {
             (info.tls_required, info.tls_available) = (false, true);
         }
         info
-    }
-
-    /// Looks for the PROXY preamble, then goes on with what is behind it.
-    pub(super) fn preamble(
-        &mut self,
-        now: Timestamp,
-        input: &[u8],
-        courier: &mut Courier,
-    ) -> Result<Consumed, CloseReason> {
-        let (source, length) = match proxy::parse(input) {
-            Ok(Preamble::More(need)) => return Ok(Consumed { bytes: 0, need }),
-            Ok(Preamble::Absent) => (None, 0),
-            Ok(Preamble::Present { source, length }) => (source, length),
-            Err(error) => return Err(self.say_preamble_failed(&error.to_string())),
-        };
-        if let Some(source) = source {
-            self.peer = Some(source);
-        }
-        self.phase = self.phase_after_greeting(now);
-        let rest = input.get(length..).unwrap_or_default();
-        let Consumed { bytes, need } = self.operations(now, rest, courier)?;
-        Ok(Consumed { bytes: bytes + length, need })
     }
 
     /// No preamble, and no client, came in time.

@@ -41,7 +41,7 @@ const PREAMBLE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The PROXY preamble may come, until then.
+    /// The PROXY preamble may come, until then: it is read before the session reads.
     AwaitPreamble(Timestamp),
     /// CONNECT has to come, until then.
     AwaitConnect(Timestamp),
@@ -379,16 +379,15 @@ impl Session for ClientSession {
         self.follow_trace_level();
         let consumed = match self.phase {
             Phase::Active | Phase::AwaitConnect(_) => self.operations(now, input, courier),
-            Phase::AwaitPreamble(_) => self.preamble(now, input, courier),
             // Nothing is shown to a session that does not read.
-            Phase::AwaitAuth => Ok(Consumed { bytes: 0, need: 0 }),
+            Phase::AwaitPreamble(_) | Phase::AwaitAuth => Ok(Consumed { bytes: 0, need: 0 }),
         };
         self.count_received();
         consumed
     }
 
     fn reads(&self) -> bool {
-        self.phase != Phase::AwaitAuth
+        !matches!(self.phase, Phase::AwaitPreamble(_) | Phase::AwaitAuth)
     }
 
     fn take_errand(&mut self) -> Option<Box<Errand>> {
@@ -591,8 +590,8 @@ mod tests {
     fn five_seconds_do_not_matter_once_the_preamble_is_there() {
         let (mut session, accepted, _) = client(Options { proxy_protocol: true, ..Options::default() });
         let mut courier = Courier::new(Rng::seeded(1));
-        let preamble = b"PROXY TCP4 192.0.2.7 198.51.100.9 1 2\r\n";
-        assert!(session.received(accepted, preamble, &mut courier).is_ok());
+        session.preamble_read("192.0.2.7:1".parse().ok());
+        assert_eq!(session.opened(accepted, &mut courier), Ok(()));
         assert_eq!(session.due(accepted + Duration::from_secs(5), &mut courier), Ok(()));
         assert_eq!(session.peer, "192.0.2.7:1".parse().ok());
     }

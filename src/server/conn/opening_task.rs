@@ -5,7 +5,7 @@
 //!   '- after the handshake, where TLS comes first
 //! ```
 //!
-//! One task a connection of a listener with TLS; it ends by becoming the read task. Handshakes cost
+//! One task a connection of a listener with TLS or behind proxies; it ends by becoming the read task. Handshakes cost
 //! milliseconds of computing: the listener's gate lets few of them compute at once, so that a thousand
 //! clients that come together do not hold up those that are connected.
 
@@ -41,9 +41,6 @@ use crate::server::net::{PeerCertificate, Transport};
 use crate::server::outbound::Outbound;
 use crate::server::protocol::error::{CloseReason, WireError};
 
-/// Time for a PROXY preamble. Reference: 5 s.
-const PREAMBLE_TIME_MAX: Duration = Duration::from_secs(5);
-
 /// How long a client inside this process has to begin with TLS, where TLS comes first. Reference: 50 ms.
 const IN_PROCESS_FALLBACK: Duration = Duration::from_millis(50);
 
@@ -56,9 +53,16 @@ const READ_BYTES: usize = 512;
 /// How a connection begins.
 #[derive(Debug, Clone)]
 pub struct Opening {
-    /// A PROXY preamble may come.
+    /// A PROXY preamble may come, until the session's deadline.
     pub preamble: bool,
-    /// The listener's TLS.
+    /// The listener's TLS, if it has some.
+    pub tls: Option<OpeningTls>,
+}
+
+/// The part of TLS in that.
+#[derive(Debug, Clone)]
+pub struct OpeningTls {
+    /// What the listener's connections share.
     pub gate: Arc<TlsGate>,
     /// How the handshake is made.
     pub config: Arc<ServerConfig>,
@@ -99,8 +103,19 @@ pub enum Greeting {
     BehindHandshake,
 }
 
+/// What came of waiting for bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// As many as were waited for.
+    Enough,
+    /// The peer has closed before.
+    Ended,
+    /// The time is over.
+    TooLate,
+}
+
 /// Starts the task. The caller has put `outbound` into the table.
-#[expect(clippy::disallowed_methods, reason = "the place where connections with TLS start")]
+#[expect(clippy::disallowed_methods, reason = "the place where connections start that have more to do first")]
 pub fn start<S: Opens>(
     context: &Arc<Context>,
     transport: Arc<Transport>,
@@ -155,11 +170,20 @@ impl<S: Opens> OpeningTask<S> {
         }
     }
 
-    /// In the reference's order.
     async fn open(&mut self) -> Result<(), CloseReason> {
         self.connection.session.created();
+        if let Some(tls) = self.opening.tls.take() {
+            return self.open_with(&tls).await;
+        }
+        self.greet(Greeting::Plain);
+        self.preamble().await?;
+        Ok(())
+    }
+
+    /// In the reference's order.
+    async fn open_with(&mut self, tls: &OpeningTls) -> Result<(), CloseReason> {
         let in_process = self.connection.transport.peer().is_none();
-        let (mut first, fallback) = match self.opening.first {
+        let (mut first, fallback) = match tls.first {
             HandshakeFirst::Off => (false, None),
             HandshakeFirst::On => (true, in_process.then_some(IN_PROCESS_FALLBACK)),
             HandshakeFirst::Fallback(span) => (true, Some(span)),
@@ -174,24 +198,22 @@ impl<S: Opens> OpeningTask<S> {
                 self.greet(Greeting::Plain);
             }
         }
-        let optional = !first && (in_process || self.opening.optional);
+        let optional = !first && (in_process || tls.optional);
         if optional {
-            self.read_until(SNIFFED_BYTES, Instant::now() + self.opening.timeout).await?;
+            self.read_until(SNIFFED_BYTES, Instant::now() + tls.timeout).await?;
         }
-        if self.opening.preamble {
-            let had_preamble = self.preamble().await?;
-            if had_preamble && optional {
-                self.read_until(1, Instant::now() + self.opening.timeout).await?;
-            }
+        let had_preamble = self.preamble().await?;
+        if had_preamble && optional {
+            self.read_until(1, Instant::now() + tls.timeout).await?;
         }
         if optional && !begins_handshake(&self.early) {
             return Ok(());
         }
-        if !self.opening.gate.rate.allow(self.connection.context.clock.now()) {
+        if !tls.gate.rate.allow(self.connection.context.clock.now()) {
             self.stage(|session, courier| session.refuse(WireError::Throttled, courier));
             return Err(CloseReason::MaxConnectionsExceeded);
         }
-        self.secure().await?;
+        self.secure(tls).await?;
         if first {
             self.greet(Greeting::BehindHandshake);
         }
@@ -202,65 +224,77 @@ impl<S: Opens> OpeningTask<S> {
         self.stage(|session, courier| session.greet(greeting, courier));
     }
 
-    fn stage(&mut self, work: impl FnOnce(&mut S, &mut Courier)) {
+    fn stage<T>(&mut self, work: impl FnOnce(&mut S, &mut Courier) -> T) -> T {
         worker::with(|worker| {
-            work(&mut self.connection.session, &mut worker.courier);
+            let result = work(&mut self.connection.session, &mut worker.courier);
             self.connection.flush(&mut worker.courier);
-        });
+            result
+        })
     }
 
     /// Reads until `count` bytes are there, the peer has closed, or `deadline` has come.
-    async fn read_until(&mut self, count: usize, deadline: Instant) -> Result<(), CloseReason> {
+    async fn read_until(&mut self, count: usize, deadline: Instant) -> Result<Came, CloseReason> {
         let transport = Arc::clone(&self.connection.transport);
         while self.early.len() < count {
             let mut buffer = [0; READ_BYTES];
             match transport.read(&mut buffer) {
-                Ok(0) => return Ok(()),
+                Ok(0) => return Ok(Came::Ended),
                 Ok(read) => self.early.extend_from_slice(buffer.get(..read).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if timeout_at(deadline, readable(&transport)).await.is_err() {
-                        return Ok(());
+                        return Ok(Came::TooLate);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Err(CloseReason::ReadError),
             }
         }
-        Ok(())
+        Ok(Came::Enough)
     }
 
-    /// Takes a PROXY preamble off what comes; says whether there was one.
+    /// Takes the PROXY preamble, if one may come, off what comes; says whether there was one.
     async fn preamble(&mut self) -> Result<bool, CloseReason> {
-        let deadline = Instant::now() + PREAMBLE_TIME_MAX;
-        let mut need = SNIFFED_BYTES;
-        loop {
-            self.read_until(need, deadline).await?;
-            let (source, length) = match proxy::parse(&self.early) {
-                Ok(Preamble::More(_)) if self.early.len() < need => {
-                    let text = "failed to read protocol version: i/o timeout";
-                    return Err(self.connection.session.preamble_failed(text));
-                }
-                Ok(Preamble::More(more)) => {
-                    need = more;
-                    continue;
-                }
-                Ok(Preamble::Absent) => (None, 0),
-                Ok(Preamble::Present { source, length }) => (source, length),
+        if !self.opening.preamble {
+            return Ok(false);
+        }
+        let (source, length) = loop {
+            match proxy::parse(&self.early) {
+                Ok(Preamble::More(need)) => self.read_preamble(need).await?,
+                Ok(Preamble::Absent) => break (None, 0),
+                Ok(Preamble::Present { source, length }) => break (source, length),
                 Err(error) => return Err(self.connection.session.preamble_failed(&error.to_string())),
-            };
-            self.early.drain(..length.min(self.early.len()));
-            self.connection.session.preamble_read(source);
-            return Ok(length > 0);
+            }
+        };
+        self.early.drain(..length.min(self.early.len()));
+        self.connection.session.preamble_read(source);
+        Ok(length > 0)
+    }
+
+    /// Reads until `need` bytes of a preamble are there. How long that may take the session knows.
+    async fn read_preamble(&mut self, need: usize) -> Result<(), CloseReason> {
+        let clock = &self.connection.context.clock;
+        let left = self.connection.session.deadline().map_or(Duration::ZERO, |at| at.since(clock.now()));
+        match self.read_until(need, Instant::now() + left).await? {
+            Came::Enough => Ok(()),
+            Came::Ended => {
+                let what = if self.early.is_empty() { "EOF" } else { "unexpected EOF" };
+                let text = format!("failed to read protocol version: {what}");
+                Err(self.connection.session.preamble_failed(&text))
+            }
+            Came::TooLate => {
+                let now = self.connection.context.clock.now();
+                self.stage(|session, courier| session.due(now, courier))
+            }
         }
     }
 
     /// Makes the handshake and tells the log how it went.
-    async fn secure(&mut self) -> Result<(), CloseReason> {
+    async fn secure(&mut self, opening: &OpeningTls) -> Result<(), CloseReason> {
         self.debug(format_args!("Starting TLS client connection handshake"));
         let transport = Arc::clone(&self.connection.transport);
         let Some(tls) = transport.tls() else { return Err(CloseReason::TlsHandshakeError) };
-        let deadline = Instant::now() + self.opening.timeout;
-        let outcome = match timeout_at(deadline, self.handshake(&transport, tls)).await {
+        let deadline = Instant::now() + opening.timeout;
+        let outcome = match timeout_at(deadline, self.handshake(opening, &transport, tls)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(HandshakeError::TimedOut),
         };
@@ -278,12 +312,17 @@ impl<S: Opens> OpeningTask<S> {
         }
     }
 
-    async fn handshake(&mut self, transport: &Transport, tls: &TlsStream) -> Result<(), HandshakeError> {
-        tls.begin(Arc::clone(&self.opening.config), &std::mem::take(&mut self.early))?;
+    async fn handshake(
+        &mut self,
+        opening: &OpeningTls,
+        transport: &Transport,
+        tls: &TlsStream,
+    ) -> Result<(), HandshakeError> {
+        tls.begin(Arc::clone(&opening.config), &std::mem::take(&mut self.early))?;
         loop {
             let step = {
                 // An error would say that the semaphore is closed, which it never is.
-                let _computing = self.opening.gate.computing.acquire().await;
+                let _computing = opening.gate.computing.acquire().await;
                 tls.handshake()
             };
             match step? {
@@ -292,14 +331,14 @@ impl<S: Opens> OpeningTask<S> {
                 Handshake::WaitsForSocket => transport.writable().await.map_err(HandshakeError::Socket)?,
             }
         }
-        self.check_ocsp(tls).await?;
-        self.check_pinned(tls)
+        self.check_ocsp(&opening.gate, tls).await?;
+        self.check_pinned(opening.pinned.as_ref(), tls)
     }
 
     /// Whether responders call the peer's certificates good. As the reference, who is turned away is told of
     /// in the system account.
-    async fn check_ocsp(&mut self, tls: &TlsStream) -> Result<(), HandshakeError> {
-        let Some(check) = self.opening.gate.peer_check() else { return Ok(()) };
+    async fn check_ocsp(&mut self, gate: &TlsGate, tls: &TlsStream) -> Result<(), HandshakeError> {
+        let Some(check) = gate.peer_check() else { return Ok(()) };
         let context = Arc::clone(&self.connection.context);
         let chain = tls.state().unwrap_or_default().peer_chain;
         let now = context.clock.now();
@@ -322,8 +361,8 @@ impl<S: Opens> OpeningTask<S> {
     }
 
     /// Whether the peer's key is among those accepted.
-    fn check_pinned(&self, tls: &TlsStream) -> Result<(), HandshakeError> {
-        let Some(pinned) = &self.opening.pinned else { return Ok(()) };
+    fn check_pinned(&self, pinned: Option<&BTreeSet<String>>, tls: &TlsStream) -> Result<(), HandshakeError> {
+        let Some(pinned) = pinned else { return Ok(()) };
         let Some(key) = tls.state().unwrap_or_default().public_key_hex() else {
             self.debug(format_args!("Failed pinned cert test as client did not provide a certificate"));
             return Err(HandshakeError::NotPinned);
