@@ -129,17 +129,7 @@ impl ClientSession {
         nonce: &str,
         time_max: Duration,
     ) -> callout::About {
-        let (info, options) = (self.context.info.load(), self.context.conn.options());
         let claimed = self.grant().and_then(|grant| grant.claimed.as_deref());
-        let server = jwt::ServerInfo {
-            name: info.server_name.clone(),
-            host: info.host.clone(),
-            id: info.server_id.clone(),
-            version: info.version.clone(),
-            cluster: info.cluster.clone(),
-            tags: options.server_tags.clone(),
-            xkey: String::new(),
-        };
         let client = jwt::ClientInfo {
             host: self.host(),
             id: self.outbound.id(),
@@ -152,34 +142,40 @@ impl ClientSession {
             nonce: nonce.to_owned(),
             ..jwt::ClientInfo::default()
         };
-        let connect = jwt::ConnectInfo {
-            jwt: said.jwt,
-            nkey: said.nkey,
-            signature: said.sig,
-            token: said.auth_token,
-            user: said.user,
-            password: said.pass,
-            name: said.name,
-            lang: said.lang,
-            version: said.version,
-            protocol: said.protocol,
+        let (server, tls) = (self.server_that_asks(), self.tls_shown());
+        callout::About { server, client, connect: connect_info(said), tls, time_max }
+    }
+
+    fn server_that_asks(&self) -> jwt::ServerInfo {
+        let info = self.context.info.load();
+        jwt::ServerInfo {
+            name: info.server_name.clone(),
+            host: info.host.clone(),
+            id: info.server_id.clone(),
+            version: info.version.clone(),
+            cluster: info.cluster.clone(),
+            tags: self.context.conn.options().server_tags.clone(),
+            xkey: String::new(),
+        }
+    }
+
+    /// The client's TLS session, with the certificates that it presented.
+    fn tls_shown(&self) -> Option<jwt::ClientTls> {
+        let state = self.outbound.tls_state()?;
+        let options = self.context.conn.options();
+        let is_verified = options.tls.as_ref().is_some_and(|tls| tls.verify || tls.verify_and_map);
+        let chain: Vec<_> = state.peer_chain.iter().map(|der| pem::write_certificate(der)).collect();
+        let (certs, verified_chains) = match (chain.is_empty(), is_verified) {
+            (true, _) => (Vec::new(), Vec::new()),
+            (false, true) => (Vec::new(), vec![chain]),
+            (false, false) => (chain, Vec::new()),
         };
-        let tls = self.outbound.tls_state().map(|state| {
-            let chain: Vec<_> = state.peer_chain.iter().map(|der| pem::write_certificate(der)).collect();
-            let is_verified = options.tls.as_ref().is_some_and(|tls| tls.verify || tls.verify_and_map);
-            let (certs, verified_chains) = match (chain.is_empty(), is_verified) {
-                (true, _) => (Vec::new(), Vec::new()),
-                (false, true) => (Vec::new(), vec![chain]),
-                (false, false) => (chain, Vec::new()),
-            };
-            jwt::ClientTls {
-                version: state.version.into(),
-                cipher: state.cipher.into(),
-                certs,
-                verified_chains,
-            }
-        });
-        callout::About { server, client, connect, tls, time_max }
+        Some(jwt::ClientTls {
+            version: state.version.into(),
+            cipher: state.cipher.into(),
+            certs,
+            verified_chains,
+        })
     }
 
     /// Answers who this client is, and what it may do. `asked` in the system account directly, the
@@ -285,6 +281,22 @@ impl ClientSession {
 
     fn occasion<'a>(&'a self, now: Timestamp, courier: &'a mut Courier) -> Occasion<'a> {
         Occasion { now, courier, log: self.trace.as_deref() }
+    }
+}
+
+/// What a client said, as a service is told.
+fn connect_info(said: ConnectOptions) -> jwt::ConnectInfo {
+    jwt::ConnectInfo {
+        jwt: said.jwt,
+        nkey: said.nkey,
+        signature: said.sig,
+        token: said.auth_token,
+        user: said.user,
+        password: said.pass,
+        name: said.name,
+        lang: said.lang,
+        version: said.version,
+        protocol: said.protocol,
     }
 }
 

@@ -20,18 +20,14 @@ impl ClientSession {
         mut decision: Decision,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
-        let Some(delegation) = self.delegation(&decision, now) else {
-            return self.conclude(now, why, decision, courier);
-        };
+        let (policy, said) = (self.context.policy.load_full(), self.profile.options());
+        let delegation = Delegation::about(&policy, &said, &decision, &self.context.accounts, now);
+        let Some(delegation) = delegation else { return self.conclude(now, why, decision, courier) };
         let account = match &decision {
-            Decision::Refused(_) => Arc::clone(&self.account),
-            Decision::Accepted(grant) => Arc::clone(&grant.account),
-            _ => return self.conclude(now, why, decision, courier),
+            Decision::Accepted(grant) => &*grant.account,
+            _ => &**self.account,
         };
-        let standing = {
-            let (policy, said) = (self.context.policy.load(), self.profile.options());
-            delegation.standing(policy.looked_up(&said, &decision), &account)
-        };
+        let standing = delegation.standing(policy.looked_up(&said, &decision), account);
         match (standing, &mut decision) {
             (Standing::Own, Decision::Accepted(grant)) => delegation.restrict(grant),
             (Standing::Own, Decision::Refused(refusal)) => {
@@ -48,27 +44,6 @@ impl ClientSession {
             }
         }
         self.conclude(now, why, decision, courier)
-    }
-
-    /// Who else has a say: a configured service, or that of the account whose claims the client shows.
-    fn delegation(&self, decision: &Decision, now: Timestamp) -> Option<Arc<Delegation>> {
-        let account = match decision {
-            Decision::Accepted(grant) => Some(&grant.account),
-            // Nobody is asked about whom a proxy that is not trusted vouches for.
-            Decision::Refused(Refusal { reason: RefusalReason::ProxyNotTrusted, .. }) => return None,
-            Decision::Refused(_) => None,
-            _ => return None,
-        };
-        let policy = self.context.policy.load();
-        if let Some(configured) = policy.delegation() {
-            return Some(Arc::clone(configured));
-        }
-        let said = self.profile.options();
-        let account = match account {
-            Some(account) => Arc::clone(account),
-            None => policy.account_by_claims(&said.jwt, &self.context.accounts, now)?,
-        };
-        Delegation::claimed(&account, policy.timeout())
     }
 
     /// Has the service asked. Meanwhile a client that has just come stands in the account that the server's

@@ -8,7 +8,7 @@ mod session;
 mod connect;
 mod access;
 mod consult;
-mod claims;
+mod changed_claims;
 pub mod reserved;
 mod subscribe;
 mod publish;

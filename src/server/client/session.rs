@@ -562,7 +562,7 @@ mod tests {
             conn: Arc::new(conn),
             accounts,
             wanted: WantedAccounts::new(1).0,
-            look_ups: None,
+            claim_source: None,
             policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),
             tls: Arc::default(),

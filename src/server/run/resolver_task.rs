@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{self, JoinSet};
 
-use super::claims;
+use super::claimed_accounts;
 use crate::server::base::clock::{Clock, Timestamp};
 use crate::server::base::inbox::Inbox;
 use crate::server::base::rng::Rng;
@@ -303,14 +303,14 @@ impl Task {
                 }
                 Action::Changed(key, token) => {
                     let logger = &self.context.conn.logger;
-                    if let Err(error) = claims::apply(&self.context, key.as_str(), &token) {
+                    if let Err(error) = claimed_accounts::apply(&self.context, key.as_str(), &token) {
                         logger.error(format_args!(
                             "DirResolver - Update for account \"{key}\" resulted in error {error}"
                         ));
                     }
                 }
                 Action::Apply { account, token, reply } => {
-                    let result = claims::apply(&self.context, &account, &token);
+                    let result = claimed_accounts::apply(&self.context, &account, &token);
                     let mut out = Vec::new();
                     let now = self.context.conn.clock.now();
                     let applied = Event::Applied(account, reply, result);
@@ -319,7 +319,7 @@ impl Task {
                 }
                 Action::Gone(key) => {
                     self.context.conn.logger.debug(format_args!("Disable account {key} due to remove"));
-                    claims::remove(&self.context, key.as_str());
+                    claimed_accounts::remove(&self.context, key.as_str());
                 }
                 Action::Log(level, text) => self.context.conn.logger.log(level, format_args!("{text}")),
             }

@@ -21,7 +21,7 @@ use super::server::{Inner, Life, Server};
 use super::staple_task;
 use super::tls::ListenerTls;
 use super::version;
-use super::{claims, claims_task};
+use super::{claimed_accounts, claims_task};
 use super::{resolver, resolver_task};
 use crate::server::account::Registry;
 use crate::server::auth::{PolicyBuilder, ServerKeys, WantedAccounts};
@@ -152,7 +152,7 @@ impl Server {
         let info = greeting(&options, &keys, port)?;
         tell_listening(&options, port, &logger);
         let (wanted, wanted_accounts) = WantedAccounts::new(claims_task::WANTED_MAX);
-        let look_ups = resolver.as_ref().map(|resolver| resolver.look_ups.clone());
+        let claim_source = resolver.as_ref().map(|resolver| resolver.claim_source.clone());
         let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
         let herald = herald(&options, &accounts, &info, &logger);
         let policy = policies.build(&options, &accounts, None);
@@ -162,7 +162,7 @@ impl Server {
             accounts,
             wanted,
             tls: Arc::new(tls.into_gate(&options)),
-            look_ups,
+            claim_source,
             lame_duck: AtomicBool::new(false),
             conn: Arc::new(Context::new(clock, options, keys, herald, logger)),
         });
@@ -171,7 +171,8 @@ impl Server {
         if let Some(resolver) = resolver {
             spawn_until_stopped(&life, resolver_task::run(Arc::clone(&client), resolver.parts));
         }
-        let awaits_system = claims::start_system_account(&client).await.map_err(StartError::Resolver)?;
+        let awaits_system =
+            claimed_accounts::start_system_account(&client).await.map_err(StartError::Resolver)?;
         spawn_until_stopped(&life, claims_task::run(Arc::clone(&client), wanted_accounts, awaits_system));
         for listener in listeners {
             let accept = ClientAccept { context: Arc::clone(&client) };

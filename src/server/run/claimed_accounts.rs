@@ -159,10 +159,10 @@ pub(super) async fn find(context: &ClientContext, name: &str) -> Result<Found, S
 }
 
 async fn fetch(context: &ClientContext, name: &str) -> Result<String, String> {
-    let look_ups = context.look_ups.as_ref().ok_or("account resolver missing")?;
+    let claim_source = context.claim_source.as_ref().ok_or("account resolver missing")?;
     let logger = &context.conn.logger;
     let started = context.conn.clock.now();
-    let fetched = look_ups.claims(name).await.map_err(|error| error.to_string());
+    let fetched = claim_source.claims(name).await.map_err(|error| error.to_string());
     let taken = context.conn.clock.now().since(started);
     let level = if taken > SLOW_FETCH { Level::Warn } else { Level::Debug };
     logger.log(level, format_args!("Account [{name}] fetch took {}", go_duration(taken)));
