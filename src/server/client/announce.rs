@@ -74,11 +74,9 @@ impl ClientSession {
         let herald = &self.context.conn.herald;
         let subject = connect_subject(self.account.name());
         if herald.is_heard(&subject) {
-            self.describe_fully(|client| {
-                let client = ClientInfo { round_trip: None, ..*client };
-                let write = |stamp: &Stamp<'_>, out: &mut Vec<u8>| write_connect(stamp, &client, out);
-                herald.tell(&mut self.occasion(now, courier), &subject, write);
-            });
+            let client = ClientInfo { round_trip: None, ..self.client_info() };
+            let write = |stamp: &Stamp<'_>, out: &mut Vec<u8>| write_connect(stamp, &client, out);
+            herald.tell(&mut self.occasion(now, courier), &subject, write);
         }
     }
 
@@ -87,9 +85,8 @@ impl ClientSession {
         let herald = &self.context.conn.herald;
         let subject = auth_error_subject(herald.server_id());
         if herald.is_heard(&subject) {
-            self.tell_end(now, &self.account, reason.text(), |write| {
-                herald.tell(&mut self.occasion(now, courier), &subject, write);
-            });
+            let write = self.end_writer(now, &self.account, reason.text());
+            herald.tell(&mut self.occasion(now, courier), &subject, write);
         }
     }
 
@@ -103,10 +100,8 @@ impl ClientSession {
     ) {
         let herald = &self.context.conn.herald;
         if herald.speaks() && account.interest().has_interest(ACCOUNT_AUTH_ERROR_SUBJECT.as_bytes()) {
-            self.tell_end(now, account, reason, |write| {
-                let mut occasion = self.occasion(now, courier);
-                herald.tell_in(account, &mut occasion, ACCOUNT_AUTH_ERROR_SUBJECT, write);
-            });
+            let (write, mut occasion) = (self.end_writer(now, account, reason), self.occasion(now, courier));
+            herald.tell_in(account, &mut occasion, ACCOUNT_AUTH_ERROR_SUBJECT, write);
         }
     }
 
@@ -115,9 +110,8 @@ impl ClientSession {
         let herald = &self.context.conn.herald;
         let subject = disconnect_subject(self.account.name());
         if herald.is_heard(&subject) {
-            self.tell_end(now, &self.account, reason.text(), |write| {
-                herald.tell(&mut self.occasion(now, courier), &subject, write);
-            });
+            let write = self.end_writer(now, &self.account, reason.text());
+            herald.tell(&mut self.occasion(now, courier), &subject, write);
         }
     }
 
@@ -205,27 +199,24 @@ impl ClientSession {
         self.context.conn.herald.say(&self.account, occasion, reply, no_reply, write);
     }
 
-    /// Writes an event of this client's end, as one of `account`, through `tell`.
-    fn tell_end(
-        &self,
+    /// Writes the event of this client's end, as one of `account`.
+    fn end_writer<'a>(
+        &'a self,
         now: Timestamp,
-        account: &Account,
-        reason: &str,
-        tell: impl FnOnce(&dyn Fn(&Stamp<'_>, &mut Vec<u8>)),
-    ) {
+        account: &'a Account,
+        reason: &'a str,
+    ) -> impl Fn(&Stamp<'_>, &mut Vec<u8>) + use<'a> {
         let (messages, payload_bytes) = self.stats.totals();
         let sent = Traffic { messages, payload_bytes };
         let outbound = self.outbound.stats();
         let received = Traffic { messages: outbound.messages, payload_bytes: outbound.payload_bytes };
-        self.describe_fully(|client| {
-            let client = ClientInfo { stop: Some(now), account: account.name(), ..*client };
-            tell(&|stamp, out| write_disconnect(stamp, &client, [sent, received], reason, out));
-        });
+        let account = (&**account.name()).into();
+        let client = ClientInfo { stop: Some(now), account, ..self.client_info() };
+        move |stamp, out| write_disconnect(stamp, &client, [sent, received], reason, out)
     }
 
-    /// Lends what there is to say of this client to `tell`.
-    pub(super) fn describe_fully(&self, tell: impl FnOnce(&ClientInfo<'_>)) {
-        let host = self.host();
+    /// What there is to say of this client.
+    pub(super) fn client_info(&self) -> ClientInfo<'_> {
         let Names { name, lang, version } = self.profile.names();
         let identity = self.identity();
         let grant = self.grant();
@@ -233,27 +224,24 @@ impl ClientSession {
         let is_by_service = grant.is_some_and(|grant| grant.by_service.is_some());
         let reads_claims = !is_by_service && self.context.policy.load().trust().is_some();
         let claims = if reads_claims { self.profile.options().jwt } else { String::new() };
-        let issuer_key = grant.map(issuer_key).unwrap_or_default();
-        let (_, tags) = self.labels();
-        let name_tag = self.account.name_tag();
-        tell(&ClientInfo {
-            jwt: &claims,
-            issuer_key,
-            tags,
+        ClientInfo {
+            jwt: claims.into(),
+            issuer_key: grant.map(issuer_key).unwrap_or_default().into(),
+            tags: self.labels().1,
             start: Some(self.accepted),
-            host: &host,
+            host: self.host().into(),
             id: self.outbound.id(),
-            account: self.account.name(),
-            user: identity.name(),
-            name: &name,
-            lang: &lang,
-            version: &version,
+            account: (&**self.account.name()).into(),
+            user: identity.name().to_owned().into(),
+            name: String::from(name).into(),
+            lang: String::from(lang).into(),
+            version: String::from(version).into(),
             round_trip: self.ping.round_trip(),
-            name_tag: &name_tag,
-            kind: KIND,
-            client_type: CLIENT_TYPE,
+            name_tag: self.account.name_tag().into(),
+            kind: KIND.into(),
+            client_type: CLIENT_TYPE.into(),
             ..ClientInfo::default()
-        });
+        }
     }
 
     /// What claims call the client: its name, and its tags.

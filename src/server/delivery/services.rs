@@ -210,8 +210,8 @@ fn stamp(hop: &Hop<'_>, visit: &Visit<'_>) -> Option<(Vec<u8>, usize)> {
     let peer = visit.origin.peer?;
     let mut info = Vec::new();
     // A request that came through a service already says through which account.
-    let service = visit.hop.map_or("", |_| visit.account.name());
-    peer.describe(hop.detail, &mut |client| ClientInfo { service, ..*client }.write(&mut info));
+    let service = visit.hop.map_or("", |_| &**visit.account.name());
+    ClientInfo { service: service.into(), ..peer.describe(hop.detail) }.write(&mut info);
     let message = visit.message;
     let mut block = without_info(message.header());
     header::add(&mut block, INFO_HEADER, &info);
