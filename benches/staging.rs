@@ -30,7 +30,7 @@ fn message<'a>(payload: &'a [u8], size_text: &'a [u8], tail: &'a [u8]) -> Outgoi
 }
 
 fn flush(stage: &mut Stage) {
-    stage.flush(&mut Aftermath { blocked: &mut |_| (), stalling: &mut Vec::new() });
+    stage.flush(None, &mut Aftermath { blocked: &mut |_| (), stalling: &mut Vec::new() });
 }
 
 fn staging(criterion: &mut Criterion) {

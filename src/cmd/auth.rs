@@ -4,6 +4,7 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 
 use super::{Io, USAGE_ERROR, auth_check, parse_words};
 use crate::server::config::options::ConnectionType;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 /// `natsx auth` as clap knows it.
@@ -40,6 +41,13 @@ fn check_command() -> Command {
                 .value_name("TYPE")
                 .value_parser(|name: &str| ConnectionType::parse(name).ok_or("no type of connection"))
                 .help("The type of connection: STANDARD (the default), WEBSOCKET, MQTT, ..."),
+        )
+        .arg(
+            Arg::new("from")
+                .long("from")
+                .value_name("ADDRESS")
+                .value_parser(value_parser!(IpAddr))
+                .help("The address that it comes from (127.0.0.1)"),
         )
         .arg(text("publish", "SUBJECT", "May it publish here? Can be repeated").action(ArgAction::Append))
         .arg(text("subscribe", "SUBJECT", "May it subscribe here? Can be repeated").action(ArgAction::Append))
@@ -91,6 +99,7 @@ fn question(matches: &ArgMatches) -> Result<auth_check::Question, String> {
         creds: file("creds")?,
         certificate: file("cert")?,
         connection: matches.get_one("connection").copied().unwrap_or(ConnectionType::Standard),
+        from: matches.get_one("from").copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         publish: list("publish"),
         subscribe: list("subscribe"),
         queue: text("queue"),

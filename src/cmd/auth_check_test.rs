@@ -92,7 +92,8 @@ fn the_rule_that_decides_is_named() {
             "raw.a",
             "publish    raw.a: denied (mapped to \"orders.secret\", publish deny \"orders.secret\")",
         ),
-        ("--publish", "a.*", "publish    a.*: denied (no subject to publish to)"),
+        ("--publish", "orders.*", "publish    orders.*: allowed (publish allow \"orders.>\")"),
+        ("--publish", "a b", "publish    a b: denied (no subject to publish to)"),
         ("--publish", "_GR_.x", "publish    _GR_.x: denied (only servers publish there)"),
         ("--publish", "$NRG.x", "publish    $NRG.x: denied (only servers publish there)"),
         ("--subscribe", "orders.new", "subscribe  orders.new: allowed (subscribe allow \"orders.>\")"),
@@ -180,6 +181,18 @@ fn claims_are_judged_as_in_operator_mode() {
     let rules: Vec<_> =
         document["verdicts"].as_array().unwrap().iter().map(|it| it["rule"].as_str()).collect();
     assert_eq!(rules, [Some("publish deny \">\""), Some("subscribe allow \"shop.>\"")]);
+}
+
+#[test]
+fn users_of_a_network_are_judged_by_where_they_come_from() {
+    let store = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/nsc");
+    let files = Files::new(&std::fs::read_to_string(format!("{store}/memory.conf")).unwrap());
+    let creds = format!("{store}/creds/elsewhere.creds");
+    for (from, is_in) in [(&["--from", "10.1.2.3"][..], true), (&[], false)] {
+        let (code, out, err) = files.say(&[&["--creds", &creds], from].concat());
+        assert_eq!((code, err.as_str()), (ExitCode::from(u8::from(!is_in)), ""), "{out}");
+        assert_eq!(out.contains("Bad src Ip 127.0.0.1"), !is_in, "{out}");
+    }
 }
 
 #[test]

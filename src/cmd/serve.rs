@@ -12,7 +12,7 @@ use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
 use crate::server::log::{self, LogError, Logger, Settings};
 use crate::server::run::signal::{Order, Signals};
-use crate::server::run::{Life, Prepared, Server, called_by};
+use crate::server::run::{Life, Prepared, Server, StartError, called_by};
 
 /// What the words ask for.
 #[derive(Debug)]
@@ -159,27 +159,29 @@ fn serve(program: Program, source: Source, io: &mut Io<'_>) -> u8 {
         Ok(started) => started,
         Err(error) => return refuse_log(&error, clock.now(), io),
     };
-    let code = run_server(&source, prepared, &logger);
+    let ended = run_server(&source, prepared, &logger);
     // Writes what is still queued.
     drop(thread);
-    code
+    ended.unwrap_or_else(|text| refuse(program, &text, io))
 }
 
-fn run_server(source: &Source, prepared: Prepared, logger: &Logger) -> u8 {
+/// Runs the server until it ends; gives the exit code, or what keeps it from beginning a log.
+fn run_server(source: &Source, prepared: Prepared, logger: &Logger) -> Result<u8, String> {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             logger.fatal(format_args!("{}", io_text(&error)));
-            return 1;
+            return Ok(1);
         }
     };
     tell_panics(logger.clone());
     runtime.block_on(async {
         match start_and_obey(source, prepared, logger).await {
-            Ok(()) => 0,
-            Err(text) => {
+            Ok(()) => Ok(0),
+            Err(Failure::BeforeLog(text)) => Err(text),
+            Err(Failure::Told(text)) => {
                 logger.fatal(format_args!("{text}"));
-                1
+                Ok(1)
             }
         }
     })
@@ -190,15 +192,36 @@ fn tell_panics(logger: Logger) {
     std::panic::set_hook(Box::new(move |panic| logger.error(format_args!("Internal error: {panic}"))));
 }
 
-/// Runs the server until it has stopped, doing what signals ask. An error is the log's last line.
-async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) -> Result<(), String> {
-    let mut signals = Signals::listen().map_err(|error| io_text(&error))?;
-    let server = Server::start_prepared(prepared, logger.clone()).await.map_err(|error| error.to_string())?;
+/// Why a server ends that did not have to.
+enum Failure {
+    /// The log says nothing of it.
+    BeforeLog(String),
+    /// It is the log's last line.
+    Told(String),
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Unopened(text) => Self::BeforeLog(text),
+            error => Self::Told(error.to_string()),
+        }
+    }
+}
+
+/// Runs the server until it has stopped, doing what signals ask.
+async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) -> Result<(), Failure> {
+    let mut signals = Signals::listen().map_err(|error| Failure::Told(io_text(&error)))?;
+    let server = Server::start_prepared(prepared, logger.clone()).await?;
     // A lame duck is one from the signal on, before its task has run for the first time.
     let mut stage = Life::Running;
     loop {
         let trapped = tokio::select! {
             () = server.stopped() => break,
+            order = server.reload_order() => {
+                order.done(reload(source, &server).await);
+                continue;
+            }
             trapped = signals.next() => trapped,
         };
         logger.notice(format_args!("Trapped {:?} signal", trapped.name()));
@@ -206,7 +229,11 @@ async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) ->
         match trapped.order(stage) {
             Some(Order::Stop) => server.stop().await,
             Some(Order::Reopen) => logger.reopen(),
-            Some(Order::Reload) => reload(source, &server, logger).await,
+            Some(Order::Reload) => {
+                if let Err(refused) = reload(source, &server).await {
+                    logger.error(format_args!("Failed to reload server configuration: {refused}"));
+                }
+            }
             Some(Order::LameDuck) => {
                 stage = Life::LameDuck;
                 let server = server.clone();
@@ -220,14 +247,9 @@ async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) ->
 }
 
 /// Reads file and flags again and puts them into force.
-async fn reload(source: &Source, server: &Server, logger: &Logger) {
-    let outcome = match source.load_again() {
-        Ok(loaded) => server.reload(loaded.options).await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    if let Err(refused) = outcome {
-        logger.error(format_args!("Failed to reload server configuration: {refused}"));
-    }
+async fn reload(source: &Source, server: &Server) -> Result<(), String> {
+    let loaded = source.load_again().map_err(|error| error.to_string())?;
+    server.reload(loaded.options).await.map_err(|error| error.to_string())
 }
 
 /// A log that cannot be opened is told with a date instead of the program's name, as the reference does.

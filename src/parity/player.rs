@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::host::{PATIENCE, Server};
 use super::pattern::{Kept, Pattern, escape};
-use super::script::{Field, Line, LogLine, Script, Step, What};
+use super::script::{Field, Line, LogLine, Place, Script, Step, What};
 use crate::server::base::rng::Rng;
 
 /// Bytes of a piece at most, where sends are cut and short.
@@ -105,6 +105,7 @@ pub fn play(script: &Script, address: SocketAddr, mut server: Option<&mut Server
         kept: Kept::new(),
         log_start: start,
         log_used: HashSet::new(),
+        log_found: None,
         outcome: Outcome::default(),
     };
     let cut = if script.whole { None } else { play.cut };
@@ -129,6 +130,8 @@ struct Player {
     kept: Kept,
     log_start: usize,
     log_used: HashSet<usize>,
+    /// The line found last.
+    log_found: Option<usize>,
     outcome: Outcome,
 }
 
@@ -182,7 +185,7 @@ impl Player {
             What::Gone { on } => self.gone(on),
             What::Refused { on } => self.refused(on),
             What::Flood { on, messages, subject, bytes } => self.flood(on, *messages, subject, *bytes),
-            What::Logged { on, want } => self.logged(on.as_deref(), want, hosted(server)?),
+            What::Logged { on, want, place } => self.logged(on.as_deref(), want, *place, hosted(server)?),
             What::Unlogged { on, want } => self.unlogged(on.as_deref(), want, hosted(server)?),
             What::Reload { config } => hosted(server)?.reload(config).map_err(|error| error.to_string()),
             What::Signal { name } => hosted(server)?.signal(*name).map_err(|error| error.to_string()),
@@ -411,9 +414,18 @@ impl Player {
         Ok(())
     }
 
-    fn logged(&mut self, on: Option<&str>, want: &LogLine, server: &mut Server) -> Result<(), String> {
+    fn logged(
+        &mut self,
+        on: Option<&str>,
+        want: &LogLine,
+        place: Place,
+        server: &mut Server,
+    ) -> Result<(), String> {
         let about = self.about(on)?;
-        let mut at = self.log_start;
+        let mut at = match place {
+            Place::Any => self.log_start,
+            Place::Behind => self.log_found.map_or(self.log_start, |found| found + 1),
+        };
         let end = Instant::now() + self.play.patience;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -431,6 +443,7 @@ impl Player {
                 return Err(format!("the log has no such line, but\n{}", shown.join("\n")));
             };
             if self.log_used.insert(found) {
+                self.log_found = Some(found);
                 return Ok(());
             }
             at = found + 1;

@@ -28,6 +28,7 @@
 //! | `@ name refused` | connecting is refused |
 //! | `@ name flood 24 foo 1000` | 24 messages of 1,000 bytes are published to `foo` |
 //! | `@ name log text` | the server's log has a line about this connection that ends in `text` (`[DBG] text`: at that level); without a name, about anything |
+//! | `@ name then text` | as `log`, behind the line that the last such step found |
 //! | `@ name unlogged text` | it has none so far |
 //! | `@ reload text` | the configuration becomes `text` instead of the `! config` lines, and is reloaded |
 //! | `@ signal HUP`, `@ exits 0` | a signal to the server; it has exited with this status |
@@ -102,7 +103,7 @@ pub enum What {
     /// Messages are published as fast as they go.
     Flood { on: Connection, messages: usize, subject: String, bytes: usize },
     /// The log has such a line, about this connection or (`None`) about anything.
-    Logged { on: Option<Connection>, want: LogLine },
+    Logged { on: Option<Connection>, want: LogLine, place: Place },
     /// The log has no such line.
     Unlogged { on: Option<Connection>, want: LogLine },
     /// The configuration is replaced and reloaded.
@@ -111,6 +112,15 @@ pub enum What {
     Signal { name: SignalName },
     /// The server has exited with this status.
     Exits { status: i32 },
+}
+
+/// Where a line of the log is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Anywhere.
+    Any,
+    /// Behind the one found last.
+    Behind,
 }
 
 /// The signals that a server understands.
@@ -331,7 +341,8 @@ fn read_named_event(name: Option<&str>, verb: &str, rest: &str) -> Result<Option
             }
             What::Flood { on, messages, subject: subject.to_owned(), bytes }
         }
-        "log" => What::Logged { on: about, want: read_log_line(rest)? },
+        "log" => What::Logged { on: about, want: read_log_line(rest)?, place: Place::Any },
+        "then" => What::Logged { on: about, want: read_log_line(rest)?, place: Place::Behind },
         "unlogged" => What::Unlogged { on: about, want: read_log_line(rest)? },
         "reload" if name.is_none() => What::Reload { config: rest.to_owned() },
         "signal" if name.is_none() => What::Signal { name: read_signal(rest)? },
@@ -417,7 +428,8 @@ mod tests {
         assert_eq!(step("@ closed"), What::Closed { on: String::new() });
         assert_eq!(step("@ b closed"), What::Closed { on: "b".to_owned() });
         assert_eq!(step("@ signal USR2"), What::Signal { name: SignalName::Usr2 });
-        let What::Logged { on, want } = step("@ log [DBG] Client connection closed: Client Closed") else {
+        let What::Logged { on, want, .. } = step("@ log [DBG] Client connection closed: Client Closed")
+        else {
             panic!("not a log line")
         };
         assert_eq!((on, want.level.as_deref()), (None, Some("DBG")));

@@ -44,7 +44,9 @@ fn a_lack_of_descriptors_is_waited_out_from_10_ms_to_a_second() {
         for pause in [10, 20, 40, 80, 160, 320, 640, 1000] {
             let want = format!("too many open files), sleeping {pause}ms");
             let line = server.wait_log_after(mark, &want);
-            assert!(line.contains("[ERR] Temporary Client Accept Error(accept"), "{line}");
+            let at = server.addr();
+            let failure = format!("[ERR] Temporary Client Accept Error(accept tcp {at}: accept4: too");
+            assert!(line.contains(&failure), "{line}");
         }
         let said = |pause: &str| {
             server.log().iter().skip(mark).filter(|line| line.ends_with(&format!("sleeping {pause}"))).count()

@@ -102,7 +102,14 @@ fn the_rust_client_logs_in_with_an_nkey() {
 fn the_python_client_logs_in_with_a_password_and_a_token() {
     let users = Server::start(&format!("authorization {{ users: [{{ user: bob, password: \"{HASH}\" }}] }}"));
     let token = Server::start("authorization { token: secret }");
-    script("credentials", &[&users, &token]);
+    let (known, unknown) = (KeyPair::new_user(), KeyPair::new_user());
+    let dir = tempfile::tempdir().unwrap();
+    for (name, pair) in [("known.nk", &known), ("unknown.nk", &unknown)] {
+        std::fs::write(dir.path().join(name), pair.seed().unwrap()).unwrap();
+    }
+    let config = format!("authorization {{ users: [{{ nkey: {} }}] }}", known.public_key());
+    let nkey = Start::config(&config).dir(dir).start();
+    script("credentials", &[&users, &token, &nkey]);
 }
 
 fn user_password_and_token_come_from_flags() {

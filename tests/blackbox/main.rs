@@ -44,6 +44,7 @@ mod accounts;
 mod embedded;
 mod callout;
 mod operator_mode;
+mod nsc_store;
 mod operator_accounts;
 mod resolver;
 mod auth;
@@ -80,6 +81,7 @@ fn main() {
         embedded::trials(),
         callout::trials(),
         operator_mode::trials(),
+        nsc_store::trials(),
         operator_accounts::trials(),
         resolver::trials(),
     ];

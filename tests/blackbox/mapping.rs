@@ -8,19 +8,25 @@ trials! { Nothing => [
     destinations_that_do_not_fit_are_refused,
     weights_split_the_messages,
     destinations_of_another_cluster_are_not_used,
+    imports_have_no_function_but_wildcard,
 ] }
 
 /// Checks and starts with these mappings, expecting a refusal with these words.
 #[track_caller]
 fn expect_refused(mappings: &str, words: &str) {
+    expect_config_refused(&format!("mappings: {{ {mappings} }}\n"), words);
+}
+
+#[track_caller]
+fn expect_config_refused(config: &str, words: &str) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("server.conf");
-    std::fs::write(&file, format!("mappings: {{ {mappings} }}\n")).unwrap();
+    std::fs::write(&file, config).unwrap();
     let file = file.to_str().unwrap();
     for args in [["-a", "127.0.0.1", "-p", "-1", "-c", file].as_slice(), &["-t", "-c", file]] {
         let output = run(args);
-        assert_eq!(output.code(), 1, "{mappings}: {output:?}");
-        assert!(output.stderr.contains(words), "{mappings}: no {words:?} in {output:?}");
+        assert_eq!(output.code(), 1, "{config}: {output:?}");
+        assert!(output.stderr.contains(words), "{config}: no {words:?} in {output:?}");
     }
 }
 
@@ -89,4 +95,15 @@ fn weights_split_the_messages() {
 fn destinations_of_another_cluster_are_not_used() {
     let mappings = "a: [ { dest: b, weight: 100 }, { dest: c, weight: 100, cluster: OTHER } ]";
     assert_eq!(shares(mappings, ["b", "c"]), [10_000, 0]);
+}
+
+fn imports_have_no_function_but_wildcard() {
+    for function in ["{{partition(3,1)}}", "{{split(1,-)}}"] {
+        let config = format!(
+            "accounts {{ A {{ exports: [{{ stream: 's.*' }}] }}, \
+             B {{ imports: [{{ stream: {{ account: A, subject: 's.*' }}, to: 'x.{function}' }}] }} }}"
+        );
+        let words = "the only mapping function allowed for import transforms is {{Wildcard()}} in ";
+        expect_config_refused(&config, &format!("{words}{function}"));
+    }
 }

@@ -236,7 +236,9 @@ fn changed_claims_close_who_may_not_be_there_any_more() {
             }
             Some(client.closed())
         };
-        clients.iter_mut().enumerate().map(outcome).collect()
+        let outcomes = clients.iter_mut().enumerate().map(outcome).collect();
+        server.wait_log("Client connection closed: Credentials Revoked");
+        outcomes
     });
 }
 

@@ -180,8 +180,18 @@ fn users_are_refused_for_what_their_claims_say() {
                 "Signature not valid base64",
             ),
             ("wrong signature", signed(unsigned, KeyPair::new_user()), VIOLATION, "Signature not verified"),
-            ("expired", of(json!({ "exp": PAST }), json!({})), VIOLATION, "User JWT no longer valid: "),
-            ("not yet", of(json!({ "nbf": FUTURE }), json!({})), VIOLATION, "User JWT no longer valid: "),
+            (
+                "expired",
+                of(json!({ "exp": PAST }), json!({})),
+                VIOLATION,
+                "User JWT no longer valid: &{Issues:[claim is expired]}",
+            ),
+            (
+                "not yet",
+                of(json!({ "nbf": FUTURE }), json!({})),
+                VIOLATION,
+                "User JWT no longer valid: &{Issues:[claim is not yet valid]}",
+            ),
             (
                 "no network",
                 of(json!({}), json!({ "src": ["1.2.3.4"] })),
@@ -518,6 +528,7 @@ fn users_and_accounts_expire_while_connected() {
         let answer = asker.message();
         assert!(answer.text().contains("\"code\":200"), "{}", answer.text());
         let closed = [of_user.closed(), of_account.closed()];
+        server.wait_log("Client connection closed: Authentication Expired");
         // The resolver has the preloaded claims still, and they are looked up again.
         creds.log_in(server).expect_silence();
         let lines = ends(server);

@@ -28,6 +28,7 @@ trials! { Nothing => [
     an_unknown_command_is_refused,
     flags_win_over_the_configuration_file,
     the_address_that_clients_are_told_is_a_flag_too,
+    an_address_to_be_told_that_is_none_is_fatal_once_it_listens,
     warnings_alone_do_not_stop_a_start,
     keys_are_taken_in_any_case,
     flags_may_have_one_dash_or_two,
@@ -249,6 +250,13 @@ fn the_address_that_clients_are_told_is_a_flag_too() {
         Start::config("client_advertise: \"file:1\"").args(&["--client_advertise", "a.b:99"]).start();
     let raw = Raw::greeted(&server);
     assert_eq!((raw.info_field("host"), raw.info_field("port")), (Some("a.b".into()), Some(99.into())));
+}
+
+fn an_address_to_be_told_that_is_none_is_fatal_once_it_listens() {
+    let text = "Error setting server INFO with ClientAdvertise value of a:b, err=strconv.Atoi: parsing \"b\": invalid syntax";
+    let output = expect_end(&["-a", "127.0.0.1", "-p", "-1", "--client_advertise", "a:b"], 1, text);
+    let listening = output.stderr.find("Listening for client connections on 127.0.0.1:");
+    assert!(listening.is_some_and(|at| Some(at) < output.stderr.find(text)), "{output:?}");
 }
 
 /// Only `-t` takes a warning for a mistake.

@@ -34,10 +34,12 @@ trials! {
         cache_forgets_after_its_ttl,
         memory_updates_accounts_in_use,
         url_fetches_accounts_and_must_be_there_at_start,
+        what_keeps_a_resolver_from_being_opened_is_told_before_there_is_a_log,
         operators_need_their_system_account_for_a_directory,
         resolver_tls_says_which_web_server_is_believed,
         a_fetch_ends_with_its_timeout,
         a_reload_brings_other_preloads,
+        a_reload_judges_by_what_claims_have_become,
         a_reload_does_not_switch_to_another_kind_of_accounts,
         a_directory_that_is_none_is_refused,
         without_a_resolver_nobody_answers,
@@ -522,6 +524,35 @@ fn url_fetches_accounts_and_must_be_there_at_start() {
     assert!(log.contains(&want), "{log}");
 }
 
+fn what_keeps_a_resolver_from_being_opened_is_told_before_there_is_a_log() {
+    let operator = Operator::new();
+    let system = operator.system.public_key();
+    let tokens = format!("operator: {}\nsystem_account: {system}", operator.jwt());
+    let preload =
+        format!("resolver_preload {{ {system}: {} }}", operator.account(&operator.system, "S", 1, json!({})));
+    for (resolver, want) in [
+        (
+            "URL(\"ftp://x/\")",
+            "could not fetch <\"ftp://x/\">: Get \"ftp://x/\": unsupported protocol scheme \"ftp\"",
+        ),
+        ("URL(x)", "could not fetch <\"x/\">: Get \"x/\": unsupported protocol scheme \"\""),
+        ("URL(\"http:x\")", "could not fetch <\"http:x/\">: Get \"http:x/\": http: no Host in request URL"),
+        (
+            "URL(\"http://127.0.0.1:99999\")",
+            "could not fetch <\"http://127.0.0.1:99999/\">: Get \"http://127.0.0.1:99999/\": dial tcp: address 99999: invalid port",
+        ),
+        ("MEMORY", "error resolving system account: account missing"),
+        (
+            &format!("URL(\"http://127.0.0.1:1/\")\n{preload}"),
+            "resolver preloads only available for writeable resolver types MEM/DIR/CACHE_DIR",
+        ),
+    ] {
+        let log = Start::config(&format!("{tokens}\nresolver: {resolver}\n")).refused().unwrap().join("\n");
+        assert!(log.contains(want), "{log}");
+        assert!(!log.contains("[FTL]") && !log.contains("[INF]"), "{log}");
+    }
+}
+
 /// A web server behind TLS that knows one document, with the certificate that it shows.
 fn tls_web_server(documents: Vec<(String, String)>) -> (u16, String) {
     use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -629,6 +660,28 @@ fn a_reload_brings_other_preloads() {
     server
         .wait_log_after(mark, &format!("[INF] Reloaded: deleting account [removed]: \"{}\"", a.public_key()));
     assert_eq!(user(&a, json!({})).try_connect(&server).closed(), ["-ERR 'Authorization Violation'"]);
+}
+
+fn a_reload_judges_by_what_claims_have_become() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let config = |issued, revocations: Value| {
+        let claims = json!({ "revocations": revocations });
+        operator.config("MEMORY", &[(&account, &operator.account(&account, "A", issued, claims))])
+    };
+    let server = Server::start(&config(1, json!({})));
+    let mut user_of_a = user(&account, json!({})).log_in(&server);
+    let pinned = format!("resolver_pinned_accounts: [{}]\n", operator.system.public_key());
+    server.reload(&format!("{}\n{pinned}", config(1, json!({}))));
+    assert_eq!(user_of_a.closed(), ["-ERR 'Authorization Violation'"]);
+    server.wait_log("authentication error - JWT User \"U");
+    server.reload(&config(1, json!({})));
+    let mut of_nobody = user(&account, json!({})).log_in(&server);
+    server.reload(&operator.config("MEMORY", &[]));
+    assert_eq!(of_nobody.closed(), ["-ERR 'Authorization Violation'"]);
+    server.reload(&config(1, json!({})));
+    let mut revoked = user(&account, json!({})).log_in(&server);
+    server.reload(&config(2, json!({ "*": 4_000_000_000_u64 })));
+    assert_eq!(revoked.closed(), ["-ERR 'User Authentication Revoked'"]);
 }
 
 fn a_reload_does_not_switch_to_another_kind_of_accounts() {

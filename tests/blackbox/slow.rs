@@ -140,11 +140,11 @@ fn a_producer_waits_ten_milliseconds_a_read_however_many_messages_it_held() {
     let server = Server::start("max_pending: 16mb\nwrite_deadline: 60s");
     let _stalled = stalled(&server);
     let line = server.wait_log("Producer was stalled for a total of ");
-    // The reference names the account behind it.
     let total = line.split("total of ").nth(1).and_then(|total| total.split(' ').next()).unwrap();
     let millis = total.strip_suffix("ms").and_then(|millis| millis.parse::<u64>().ok());
     // A second, were each message waited for; a busy machine wakes late.
     assert!(millis.is_some_and(|millis| (5..500).contains(&millis)), "{line}");
+    assert!(line.ends_with("ms - Account:$G"), "{line}");
 }
 
 fn a_stalled_producer_is_told_of_once_a_second() {

@@ -40,7 +40,8 @@ trials! {
         a_reload_changes_certificates_for_those_who_come_later,
         a_reload_turns_tls_off_and_on,
         a_reload_changes_when_tls_begins,
-        a_reload_of_pinned_keys_is_for_those_who_come_later,
+        a_reload_closes_clients_whose_key_is_not_pinned,
+        a_reload_behind_handshakes_says_that_tls_is_enabled,
         the_ports_file_says_that_clients_need_tls,
         a_slow_reader_gets_everything_encrypted,
         a_stopping_server_says_goodbye,
@@ -171,6 +172,10 @@ fn clients_may_stay_without_tls_where_they_are_allowed_to() {
     let mut client = Secure::connect_first(server.addr(), Offer::new()).expect("a handshake");
     let first = info(&client.line());
     assert_eq!((&first["tls_required"], &first["tls_available"]), (&true.into(), &true.into()));
+    // What it is told later is what everybody is told.
+    client.send("CONNECT {\"verbose\":false,\"protocol\":1}\r\nPING\r\n");
+    assert_eq!(client.line(), "PONG");
+    assert_eq!(info(&client.line()).get("tls_required"), None);
     let mut raw = Raw::greeted(&server);
     assert_eq!(raw.info_field("tls_required"), None);
     raw.send("CONNECT {\"verbose\":false}\r\n");
@@ -453,7 +458,21 @@ fn a_reload_changes_when_tls_begins() {
 }
 
 /// The reference holds those who are connected against the keys that were pinned before.
-fn a_reload_of_pinned_keys_is_for_those_who_come_later() {
+fn a_reload_behind_handshakes_says_that_tls_is_enabled() {
+    let (server, _authority) = server("", "");
+    let reload = |payload: u32| {
+        let mark = server.log_mark();
+        server.reload(&config("", &format!("max_payload: {payload}")));
+        server.wait_log_after(mark, "Reloaded server configuration");
+        server.log().iter().skip(mark).any(|line| line.contains("Reloaded: tls = enabled"))
+    };
+    assert!(!reload(100));
+    assert!(is_let_in(&server, Offer::new()));
+    assert!(reload(101));
+    assert!(!reload(102));
+}
+
+fn a_reload_closes_clients_whose_key_is_not_pinned() {
     let (dir, authority) = directory();
     let (ann, bob) = (authority.client("ann"), authority.client("bob"));
     let pinned = |certified: &Certified| {
@@ -462,19 +481,22 @@ fn a_reload_of_pinned_keys_is_for_those_who_come_later() {
     let tls = config("ca_file: '$DIR/ca.pem', verify: true", "");
     let server = Start::config(&tls).dir(dir).args(&["-D"]).start();
     let connect = |certified| Secure::connect(server.addr(), Offer::new().certificate(certified));
-    let mut before_any = connect(&bob).expect("a handshake");
-    server.reload(&pinned(&ann));
-    server.wait_log("Reloaded: 1 pinned_certs");
-    before_any.sync();
-    let mut was_pinned = connect(&ann).expect("a handshake");
-    was_pinned.sync();
+    let (mut as_ann, mut as_bob) = (connect(&ann).expect("a handshake"), connect(&bob).expect("a handshake"));
+    as_ann.sync();
+    as_bob.sync();
     let mark = server.log_mark();
-    server.reload(&pinned(&bob));
-    was_pinned.sync();
-    assert!(!is_let_in(&server, Offer::new().certificate(&ann)));
-    assert!(is_let_in(&server, Offer::new().certificate(&bob)));
-    assert!(before_any.ended().is_ok(), "it was not among those pinned before");
+    server.reload(&pinned(&ann));
+    server.wait_log_after(mark, "Reloaded: 1 pinned_certs");
     server.wait_log_after(mark, "Failed pinned cert test for key id: ");
+    server.wait_log_after(mark, "Disconnect 1 clients due to pinned certs reload");
+    assert!(as_bob.ended().is_ok());
+    as_ann.sync();
+    assert!(!is_let_in(&server, Offer::new().certificate(&bob)));
+    let mark = server.log_mark();
+    server.reload(&tls);
+    server.wait_log_after(mark, "Reloaded: 0 pinned_certs");
+    as_ann.sync();
+    assert!(is_let_in(&server, Offer::new().certificate(&bob)));
 }
 
 fn the_ports_file_says_that_clients_need_tls() {
@@ -554,6 +576,7 @@ fn the_rust_client_connects_in_every_way() {
     block_on(async {
         let (dir, authority) = directory();
         authority.client("ann").write(dir.path(), "ann");
+        Authority::new("stranger").client("eve").write(dir.path(), "eve");
         let tls = "ca_file: '$DIR/ca.pem', verify: true, handshake_first: auto";
         let server = Start::config(&config(tls, "")).dir(dir).start();
         let file = |name: &str| server.dir().join(name);
@@ -565,12 +588,20 @@ fn the_rust_client_connects_in_every_way() {
             let options = if first { options.tls_first() } else { options };
             Nats::connect_with(options, &[&server]).await.flush().await;
         }
+        // Without a certificate, and with a stranger's.
+        let plain =
+            || async_nats::ConnectOptions::new().require_tls(true).add_root_certificates(file("ca.pem"));
+        let stranger = plain().add_client_certificate(file("eve.pem"), file("eve.key"));
+        for options in [plain(), stranger] {
+            assert!(options.connect(server.url()).await.is_err());
+        }
     });
 }
 
 fn the_python_client_connects_in_every_way() {
     let (dir, authority) = directory();
     authority.client("ann").write(dir.path(), "ann");
+    Authority::new("stranger").client("eve").write(dir.path(), "eve");
     let tls = "ca_file: '$DIR/ca.pem', verify: true, handshake_first: auto";
     let server = Start::config(&config(tls, "")).dir(dir).start();
     script("tls", &[&server]);

@@ -43,6 +43,17 @@ async def connect(urls, **options):
     return client
 
 
+async def refused(url, **options):
+    """The server turns these credentials away."""
+    try:
+        client = await connect(url, allow_reconnect=False, max_reconnect_attempts=0, **options)
+    except Exception as error:
+        assert "authorization violation" in str(error).lower(), error
+    else:
+        await client.close()
+        raise AssertionError("let in")
+
+
 async def settled(client):
     """Waits until the server has taken everything. The client's first PING may overtake what it has
     not written yet; by the second one that is out."""

@@ -1,23 +1,18 @@
-"""A password and a token open the door; others do not."""
+"""A password, a token and an nkey open the door; others do not. The seeds lie in the server's directory."""
 
-from common import connect, run, settled, targets
+import os
 
-
-async def refused(url, **options):
-    try:
-        client = await connect(url, allow_reconnect=False, max_reconnect_attempts=0, **options)
-    except Exception as error:
-        assert "authorization violation" in str(error).lower(), error
-    else:
-        await client.close()
-        raise AssertionError("let in")
+from common import connect, refused, run, settled, targets
 
 
 async def test():
-    users, token = (target.url for target in targets())
+    servers = targets()
+    users, token, nkey = (target.url for target in servers)
+    seeds = os.readlink(f"/proc/{servers[2].pid}/cwd")
     for url, good, bad in [
         (users, {"user": "bob", "password": "hush"}, {"user": "bob", "password": "loud"}),
         (token, {"token": "secret"}, {"token": "other"}),
+        (nkey, {"nkeys_seed": f"{seeds}/known.nk"}, {"nkeys_seed": f"{seeds}/unknown.nk"}),
     ]:
         client = await connect(url, **good)
         await settled(client)

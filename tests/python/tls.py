@@ -1,4 +1,5 @@
-"""TLS after INFO and before it, with a client certificate. The certificates lie in the server's directory."""
+"""TLS after INFO and before it, with a client certificate; without one, and with a stranger's, nobody comes in.
+The certificates lie in the server's directory."""
 
 import os
 import ssl
@@ -20,6 +21,22 @@ async def test():
         assert (await subscription.next_msg(timeout=10)).data == b"hello"
         await settled(client)
         await client.close()
+    for certificate in (None, "eve"):
+        context = ssl.create_default_context(cafile=f"{directory}/ca.pem")
+        if certificate:
+            context.load_cert_chain(f"{directory}/{certificate}.pem", f"{directory}/{certificate}.key")
+        try:
+            client = await connect(
+                server.url.replace("nats:", "tls:"),
+                tls=context,
+                tls_hostname="localhost",
+                allow_reconnect=False,
+                max_reconnect_attempts=0,
+            )
+            await settled(client)
+        except Exception:
+            continue
+        raise AssertionError(f"let in with {certificate}")
 
 
 run(test)

@@ -5,12 +5,14 @@
 //! when it is answered, when nobody awaits it any more, when it is overdue, or when its account awaits
 //! too many.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use hashbrown::HashTable;
 use parking_lot::Mutex;
 
 use super::services::ServiceExport;
@@ -61,6 +63,8 @@ pub struct Measured {
     pub round_trip: Duration,
     /// The headers that asked for it, as a document; empty where chance did.
     pub header: Vec<u8>,
+    /// All about the requestor may be said.
+    pub shares: bool,
 }
 
 impl Awaited {
@@ -153,7 +157,9 @@ pub(super) struct Answers {
 /// As the exporter. A leaf lock, held for an insertion, a look-up, a removal.
 #[derive(Debug, Default)]
 struct Expected {
-    by_subject: HashMap<Box<[u8]>, Arc<Awaited>, foldhash::fast::RandomState>,
+    /// By [`Awaited::subject`].
+    by_subject: HashTable<Arc<Awaited>>,
+    hasher: foldhash::fast::RandomState,
     /// When each is overdue, unless it was touched since.
     by_due: BTreeMap<(Timestamp, u64), Arc<Awaited>>,
 }
@@ -188,7 +194,7 @@ pub(super) fn expect(
 ) -> Result<Noted, Option<Box<Measured>>> {
     let Expectation { exporter, importer, reply, export, measured } = expectation;
     let mut expected = exporter.answers().expected.lock();
-    if expected.by_subject.contains_key(subject) {
+    if expected.find(subject).is_some() {
         return Err(measured);
     }
     let awaited = Arc::new(Awaited {
@@ -202,8 +208,7 @@ pub(super) fn expect(
         stands_at: AtomicU64::default(),
         measured,
     });
-    expected.by_subject.insert(subject.into(), Arc::clone(&awaited));
-    expected.stand(&awaited);
+    expected.insert(Arc::clone(&awaited));
     drop(expected);
     let given_up = importer.answers().await_answer(Arc::clone(&awaited));
     given_up.iter().for_each(|oldest| {
@@ -213,6 +218,25 @@ pub(super) fn expect(
 }
 
 impl Expected {
+    fn find(&self, subject: &[u8]) -> Option<&Arc<Awaited>> {
+        let hash = self.hasher.hash_one(subject);
+        self.by_subject.find(hash, |awaited| *awaited.subject == *subject)
+    }
+
+    fn insert(&mut self, awaited: Arc<Awaited>) {
+        self.stand(&awaited);
+        let Self { by_subject, hasher, .. } = self;
+        let hash = |awaited: &Arc<Awaited>| hasher.hash_one(awaited.subject());
+        by_subject.insert_unique(hash(&awaited), awaited, hash);
+    }
+
+    /// Says whether it was there.
+    fn remove(&mut self, awaited: &Awaited) -> bool {
+        let hash = self.hasher.hash_one(awaited.subject());
+        let entry = self.by_subject.find_entry(hash, |other| other.number == awaited.number);
+        entry.map(|entry| drop(entry.remove())).is_ok()
+    }
+
     /// Notes when `awaited` is to be looked at.
     fn stand(&mut self, awaited: &Arc<Awaited>) {
         let due = awaited.due();
@@ -224,7 +248,7 @@ impl Expected {
 impl Answers {
     /// The request that is answered on `subject`.
     pub(super) fn find(&self, subject: &[u8]) -> Option<Arc<Awaited>> {
-        self.expected.lock().by_subject.get(subject).cloned()
+        self.expected.lock().find(subject).cloned()
     }
 
     /// How many requests it is to answer, and how many answers it awaits.
@@ -260,11 +284,9 @@ impl Answers {
 
     fn forget_expected(&self, awaited: &Awaited) -> bool {
         let mut expected = self.expected.lock();
-        let same = |other: &Arc<Awaited>| other.number == awaited.number;
-        if !expected.by_subject.get(&awaited.subject).is_some_and(same) {
+        if !expected.remove(awaited) {
             return false;
         }
-        expected.by_subject.remove(&awaited.subject);
         let stands_at = Timestamp::from_nanos(awaited.stands_at.load(Ordering::Relaxed));
         expected.by_due.remove(&(stands_at, awaited.number));
         true
@@ -289,14 +311,9 @@ impl Answers {
             && entry.key().0 <= now
         {
             let awaited = entry.remove();
-            let same = |other: &Arc<Awaited>| other.number == awaited.number;
-            if !expected.by_subject.get(&awaited.subject).is_some_and(same) {
-                continue;
-            }
             if awaited.due() > now {
                 expected.stand(&awaited);
-            } else {
-                expected.by_subject.remove(&awaited.subject);
+            } else if expected.remove(&awaited) {
                 overdue.push(awaited);
             }
         }
@@ -323,7 +340,7 @@ impl Answers {
 
     /// Forgets everything, for an account that is no more.
     pub(super) fn end_all(&self) {
-        let expected: Vec<_> = self.expected.lock().by_subject.values().cloned().collect();
+        let expected: Vec<_> = self.expected.lock().by_subject.iter().cloned().collect();
         let awaited: Vec<_> = self.awaited.lock().by_age.values().cloned().collect();
         for request in expected.iter().chain(&awaited) {
             request.end();

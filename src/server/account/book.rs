@@ -48,12 +48,23 @@ pub(super) struct Book {
     ends: BTreeSet<(Timestamp, Box<str>)>,
 }
 
+/// What happens at once to several accounts.
+struct Round<'a> {
+    /// Those that are not described yet by the claims they got.
+    new: BTreeSet<Box<str>>,
+    /// Why exporters are not there.
+    absent: &'a HashMap<String, String>,
+    now: Timestamp,
+    /// Accounts that are described otherwise now.
+    described: Vec<options::Account>,
+}
+
 #[derive(Debug)]
 struct Entry {
     claimed: Claimed,
     described: options::Account,
-    /// Something that it imports is not there.
-    is_incomplete: bool,
+    /// Accounts of which it could not import all that it claims, when that was last told.
+    lacks: BTreeSet<Box<str>>,
     updated: Timestamp,
     /// When the first of its activations is over.
     activation_ends: Option<Timestamp>,
@@ -83,13 +94,15 @@ impl Book {
     /// Whether nothing would come of these claims: the account has them, and all that it imports.
     #[must_use]
     pub(super) fn has(&self, name: &str, token: &str) -> bool {
-        self.entries.get(name).is_some_and(|entry| !entry.is_incomplete && entry.claimed.token() == token)
+        self.entries.get(name).is_some_and(|entry| {
+            entry.lacks.is_empty() && !entry.claimed.is_deleted() && entry.claimed.token() == token
+        })
     }
 
     /// Whether an account was updated so shortly ago that it is not looked up again.
     #[must_use]
     pub(super) fn is_fresh(&self, name: &str, now: Timestamp) -> bool {
-        let fresh = |entry: &Entry| !entry.is_incomplete && now.since(entry.updated) < UPDATE_INTERVAL;
+        let fresh = |entry: &Entry| entry.lacks.is_empty() && now.since(entry.updated) < UPDATE_INTERVAL;
         self.entries.get(name).is_some_and(fresh)
     }
 
@@ -101,7 +114,8 @@ impl Book {
         missing.into_iter().map(str::to_owned).collect()
     }
 
-    /// Takes claims that were verified. `absent` says why an account that they import from is not there.
+    /// Takes claims that were verified, in the order in which they were wanted. `absent` says why an account
+    /// that they import from is not there.
     pub(super) fn put(
         &mut self,
         claims: Vec<(AccountClaims, String)>,
@@ -109,36 +123,93 @@ impl Book {
         trust: &Trust,
         now: Timestamp,
     ) -> Change {
-        let mut change = Change::default();
-        let mut changed = BTreeSet::new();
+        let mut wanted = Vec::with_capacity(claims.len());
         for (claims, token) in claims {
-            let (key, name) = (&claims.envelope.subject, &claims.envelope.name);
-            change.notes.push(Note(Level::Debug, format!("Updating account claims: {key}/{name}")));
-            changed.insert(Box::from(key.as_str()));
+            wanted.push(Box::from(claims.envelope.subject.as_str()));
             let entry = Entry {
                 described: claimed::described(&claims),
                 claimed: Claimed::new(claims, &token, trust),
-                is_incomplete: false,
+                lacks: BTreeSet::new(),
                 updated: now,
                 activation_ends: None,
                 is_expired: false,
             };
             self.insert(entry);
         }
-        let importers = self.importers_of(&changed);
-        self.describe(changed.into_iter().chain(importers), absent, now, &mut change);
-        change
+        let changed: BTreeSet<Box<str>> = wanted.iter().cloned().collect();
+        let mut round = Round { new: changed.clone(), absent, now, described: Vec::new() };
+        let mut notes = Vec::new();
+        for name in &wanted {
+            notes.append(&mut self.take_up(name, &mut round));
+        }
+        for importer in self.importers_of(&changed) {
+            notes.append(&mut self.follow(&importer, &changed, &mut round));
+        }
+        Change { described: round.described, notes }
+    }
+
+    /// Describes an account that is new in this round, after those of its exporters that are new as well;
+    /// gives what the log is told of them.
+    fn take_up(&mut self, name: &str, round: &mut Round<'_>) -> Vec<Note> {
+        let Some(entry) = self.entries.get(name).filter(|_| round.new.remove(name)) else {
+            return Vec::new();
+        };
+        let exporters: Vec<Box<str>> = exporters(entry).map(Box::from).collect();
+        let told: HashMap<Box<str>, Vec<Note>> = exporters
+            .into_iter()
+            .map(|exporter| (exporter.clone(), self.take_up(&exporter, round)))
+            .filter(|(_, notes)| !notes.is_empty())
+            .collect();
+        self.describe(name, told, round)
+    }
+
+    /// Describes an account anew that imports from one that changed. The log is told where it had waited for
+    /// that one.
+    fn follow(&mut self, name: &str, changed: &BTreeSet<Box<str>>, round: &mut Round<'_>) -> Vec<Note> {
+        let Some(entry) = self.entries.get(name) else { return Vec::new() };
+        let lacked: Vec<Box<str>> = entry.lacks.intersection(changed).cloned().collect();
+        let before = entry.lacks.clone();
+        let mut notes = self.describe(name, HashMap::new(), round);
+        if lacked.is_empty() {
+            self.change(name, |entry| entry.lacks = before);
+            return Vec::new();
+        }
+        if let Some(entry) = self.entries.get(name) {
+            let label = entry.claimed.label();
+            notes.extend(lacked.iter().filter(|exporter| entry.lacks.contains(*exporter)).map(|exporter| {
+                Note(Level::Error, format!("Account {label} has issues importing account {exporter}"))
+            }));
+        }
+        notes
     }
 
     /// Forgets an account. Those that import from it lose that.
     pub(super) fn remove(&mut self, name: &str, now: Timestamp) -> Change {
-        let mut change = Change::default();
-        if let Some(old) = self.entries.remove(name) {
-            self.unlist(name, &old);
-            let importers = self.importers_of(&BTreeSet::from([Box::from(name)]));
-            self.describe(importers.into_iter(), &HashMap::new(), now, &mut change);
-        }
-        change
+        let Some(old) = self.entries.remove(name) else { return Change::default() };
+        self.unlist(name, &old);
+        let gone = BTreeSet::from([Box::from(name)]);
+        self.describe_quietly(self.importers_of(&gone), now)
+    }
+
+    /// Closes an account whose claims were deleted where they are kept: until it gets others nobody can be in
+    /// it, and it takes nothing of others. What it exports stays, for those who import it.
+    pub(super) fn close(&mut self, name: &str, now: Timestamp) -> Change {
+        let Some(mut entry) = self.entries.remove(name) else { return Change::default() };
+        self.unlist(name, &entry);
+        entry.claimed = entry.claimed.deleted();
+        entry.updated = now;
+        (entry.is_expired, entry.activation_ends) = (true, None);
+        entry.described.imports.clear();
+        let nothing = Some(0);
+        entry.described.limits = options::AccountLimits {
+            max_connections: nothing,
+            max_subscriptions: nothing,
+            max_payload: nothing,
+            max_leafnodes: nothing,
+        };
+        let described = vec![entry.described.clone()];
+        self.entries.insert(name.into(), entry);
+        Change { described, notes: Vec::new() }
     }
 
     /// When the first activation or account is over, and [`Self::expire`] wants to be called.
@@ -195,9 +266,7 @@ impl Book {
             });
             expired.extend(is_over.then_some(name));
         }
-        let mut change = Change::default();
-        self.describe(names.into_iter(), &HashMap::new(), now, &mut change);
-        (change, expired)
+        (self.describe_quietly(names, now), expired)
     }
 
     fn importers_of(&self, exporters: &BTreeSet<Box<str>>) -> Vec<Box<str>> {
@@ -220,42 +289,48 @@ impl Book {
         }
     }
 
-    /// Describes these accounts by what all claims say now.
-    fn describe(
-        &mut self,
-        names: impl Iterator<Item = Box<str>>,
-        absent: &HashMap<String, String>,
-        now: Timestamp,
-        change: &mut Change,
-    ) {
+    /// Describes accounts anew without a word, as the reference ends and begins imports that were told of.
+    fn describe_quietly(&mut self, names: Vec<Box<str>>, now: Timestamp) -> Change {
+        let absent = HashMap::new();
+        let mut round = Round { new: BTreeSet::new(), absent: &absent, now, described: Vec::new() };
         for name in names {
-            let Some(entry) = self.entries.get(&name) else { continue };
-            let outcome = self.outcome(entry, absent, now);
-            change.notes.extend(outcome.notes);
-            change.described.push(outcome.described.clone());
-            self.change(&name, |entry| {
-                entry.is_incomplete = outcome.is_incomplete;
-                entry.activation_ends = outcome.activation_ends;
-                entry.described = outcome.described;
-            });
+            self.follow(&name, &BTreeSet::new(), &mut round);
         }
+        Change { described: round.described, notes: Vec::new() }
     }
 
-    fn outcome(&self, entry: &Entry, absent: &HashMap<String, String>, now: Timestamp) -> Outcome {
+    /// Describes an account by what all claims say now; gives what the log is told. `told` is what it is told
+    /// of exporters, before the first import of each.
+    fn describe(
+        &mut self,
+        name: &str,
+        told: HashMap<Box<str>, Vec<Note>>,
+        round: &mut Round<'_>,
+    ) -> Vec<Note> {
+        let open = self.entries.get(name).filter(|entry| !entry.claimed.is_deleted());
+        let Some(entry) = open else { return Vec::new() };
+        let outcome = self.outcome(entry, told, round.absent, round.now);
+        round.described.push(outcome.described.clone());
+        self.change(name, |entry| {
+            entry.lacks = outcome.lacks;
+            entry.activation_ends = outcome.activation_ends;
+            entry.described = outcome.described;
+        });
+        outcome.notes
+    }
+
+    fn outcome(
+        &self,
+        entry: &Entry,
+        mut told: HashMap<Box<str>, Vec<Note>>,
+        absent: &HashMap<String, String>,
+        now: Timestamp,
+    ) -> Outcome {
         let claims = entry.claimed.claims();
-        let mut outcome = Outcome {
-            described: claimed::described(claims),
-            notes: Vec::new(),
-            is_incomplete: false,
-            activation_ends: None,
-        };
-        // A mapping that is none does not keep the others from being in force.
-        outcome
-            .described
-            .mappings
-            .retain(|mapping| Mappings::new(std::slice::from_ref(mapping), None).is_ok());
         let label = entry.claimed.label();
+        let mut outcome = Outcome::begin(claims, &label);
         for import in claims.nats.imports.iter().flatten() {
+            outcome.notes.extend(told.remove(import.account.as_str()).unwrap_or_default());
             let Some(exporter) = self.entries.get(import.account.as_str()) else {
                 let Import { account, subject, kind, .. } = import;
                 let reason = absent.get(account).map_or("account missing", String::as_str);
@@ -263,7 +338,7 @@ impl Book {
                 let text = format!(
                     "Can't locate account [{account}] for import of [{subject}] {kind} (err={reason})"
                 );
-                outcome.fails(Level::Error, text);
+                outcome.fails(account, Level::Error, text);
                 continue;
             };
             let adding = adding(import, &exporter.claimed.label(), &label);
@@ -276,7 +351,7 @@ impl Book {
                 Activation::Bad => {
                     let kind = import.kind.as_str();
                     let reason = format!("{kind} import not authorized");
-                    outcome.fails(Level::Debug, error_adding(import, &label, &reason));
+                    outcome.fails(&import.account, Level::Debug, error_adding(import, &label, &reason));
                     continue;
                 }
             }
@@ -290,7 +365,8 @@ impl Book {
                 options::ImportKind::Stream { .. } => "stream",
                 options::ImportKind::Service { .. } => "service",
             };
-            outcome.fails(Level::Debug, format!("Error adding {kind} import to account [{label}]: {reason}"));
+            let text = format!("Error adding {kind} import to account [{label}]: {reason}");
+            outcome.fails(&import.account, Level::Debug, text);
         }
         outcome
     }
@@ -329,13 +405,35 @@ fn exporters(entry: &Entry) -> impl Iterator<Item = &str> {
 struct Outcome {
     described: options::Account,
     notes: Vec<Note>,
-    is_incomplete: bool,
+    lacks: BTreeSet<Box<str>>,
     activation_ends: Option<Timestamp>,
 }
 
 impl Outcome {
-    fn fails(&mut self, level: Level, text: String) {
-        self.is_incomplete = true;
+    /// What claims say of the account alone: all but its imports.
+    fn begin(claims: &AccountClaims, label: &str) -> Self {
+        let mut described = claimed::described(claims);
+        let (key, name) = (&claims.envelope.subject, &claims.envelope.name);
+        let mut notes = vec![Note(Level::Debug, format!("Updating account claims: {key}/{name}"))];
+        // A mapping that is none does not keep the others from being in force.
+        described.mappings.retain(|mapping| match Mappings::new(std::slice::from_ref(mapping), None) {
+            Ok(_) => true,
+            Err(error) => {
+                let source = quote(&mapping.source);
+                let text = format!("Error adding subject mapping {source} for account [{label}]: {error}");
+                notes.push(Note(Level::Error, text));
+                false
+            }
+        });
+        notes.extend(claims.nats.exports.iter().flatten().map(|export| {
+            let (kind, subject) = (export.kind.as_str(), quote(export.subject.as_str()));
+            Note(Level::Debug, format!("Adding {kind} export {subject} for {label}"))
+        }));
+        Self { described, notes, lacks: BTreeSet::new(), activation_ends: None }
+    }
+
+    fn fails(&mut self, exporter: &str, level: Level, text: String) {
+        self.lacks.insert(exporter.into());
         self.notes.push(Note(level, text));
     }
 }

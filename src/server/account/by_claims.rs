@@ -64,6 +64,17 @@ impl Registry {
         notes
     }
 
+    /// Closes an account whose claims were deleted where they are kept; it comes back with others.
+    pub fn close_claims(&self, account: &str, now: Timestamp, cluster: Option<&str>) -> Vec<Note> {
+        let mut book = self.book.lock();
+        let change = book.close(account, now);
+        let notes = self.carry_out_claims(change, cluster);
+        if let (Some(account), Some(claimed)) = (self.find(account), book.get(account)) {
+            account.set_claimed(claimed.clone());
+        }
+        notes
+    }
+
     /// Takes out an account whose claims are gone.
     pub fn remove_claims(&self, account: &str, now: Timestamp, cluster: Option<&str>) -> Vec<Note> {
         let mut book = self.book.lock();

@@ -17,6 +17,8 @@ pub struct Claimed {
     claims: AccountClaims,
     token: Box<str>,
     is_strict: bool,
+    /// They were deleted where they are kept: nobody can be in the account any more.
+    is_deleted: bool,
 }
 
 impl Claimed {
@@ -24,7 +26,19 @@ impl Claimed {
     #[must_use]
     pub fn new(claims: AccountClaims, token: &str, trust: &Trust) -> Self {
         let is_strict = trust.is_strict(&claims.envelope.issuer);
-        Self { claims, token: token.into(), is_strict }
+        Self { claims, token: token.into(), is_strict, is_deleted: false }
+    }
+
+    /// The same, once they were deleted where they are kept.
+    #[must_use]
+    pub(super) fn deleted(&self) -> Self {
+        Self { is_deleted: true, ..self.clone() }
+    }
+
+    /// Whether they were deleted where they are kept.
+    #[must_use]
+    pub const fn is_deleted(&self) -> bool {
+        self.is_deleted
     }
 
     /// What was claimed.
@@ -62,10 +76,10 @@ impl Claimed {
         self.claims.envelope.ends()
     }
 
-    /// Whether it is over.
+    /// Whether it is over, by its time or because its claims were deleted.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.expires().is_some_and(|until| until <= now)
+        self.is_deleted || self.expires().is_some_and(|until| until <= now)
     }
 
     /// What users may do whose claims say nothing about it.
@@ -115,8 +129,7 @@ fn limit(claimed: i64) -> Option<i32> {
 /// The account that claims describe, but for what it imports.
 #[must_use]
 pub(super) fn described(claims: &AccountClaims) -> options::Account {
-    let jwt::Account { limits, exports, mappings, default_permissions, trace, cluster_traffic, .. } =
-        &claims.nats;
+    let jwt::Account { limits, exports, default_permissions, trace, cluster_traffic, .. } = &claims.nats;
     options::Account {
         name: claims.envelope.subject.clone(),
         nkey: Some(claims.envelope.subject.clone()),
@@ -133,7 +146,7 @@ pub(super) fn described(claims: &AccountClaims) -> options::Account {
         },
         exports: exports.iter().flatten().map(export).collect(),
         imports: Vec::new(),
-        mappings: mappings.iter().map(|(from, to)| mapping(from, to)).collect(),
+        mappings: described_mappings(claims),
         default_permissions: permissions(default_permissions),
         msg_trace: trace.as_ref().and_then(message_trace),
     }
@@ -210,6 +223,12 @@ pub(super) fn import(claimed: &jwt::Import) -> options::Import {
         }
     };
     options::Import { account: account.clone(), subject, kind }
+}
+
+/// The mappings that claims describe; whether they are any is not looked at.
+#[must_use]
+pub fn described_mappings(claims: &AccountClaims) -> Vec<options::Mapping> {
+    claims.nats.mappings.iter().map(|(from, to)| mapping(from, to)).collect()
 }
 
 fn mapping(from: &str, to: &[jwt::WeightedMapping]) -> options::Mapping {
@@ -299,7 +318,7 @@ mod tests {
         let mut claims = AccountClaims::unlimited(account.public_key());
         claims.nats.signing_keys.add(signer.public_key());
         for is_strict in [false, true] {
-            let claimed = Claimed { claims: claims.clone(), token: "".into(), is_strict };
+            let claimed = Claimed { claims: claims.clone(), token: "".into(), is_strict, is_deleted: false };
             for (key, want) in [(&account, !is_strict), (&signer, true), (&other, false)] {
                 assert_eq!(claimed.signer(&key.public_key()).is_some(), want, "{is_strict}");
             }

@@ -29,6 +29,11 @@ impl Connections {
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Whether one more would be admitted now.
+    pub fn has_room(&self) -> bool {
+        self.count() < self.max.load(Ordering::Relaxed)
+    }
+
     /// Those that are there.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)

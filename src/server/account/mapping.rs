@@ -1,5 +1,6 @@
 //! Subject mappings of one account: what its clients publish to one subject goes to another.
 
+use crate::server::base::quote::quote;
 use crate::server::base::rng::Rng;
 use crate::server::config::options;
 use crate::server::protocol::mapping::{Mapped, Mapping, MappingDestination};
@@ -40,6 +41,25 @@ impl Mappings {
     }
 }
 
+/// Says which of an account's mappings is none, and why, in the reference's words.
+///
+/// # Errors
+/// One of them is none.
+pub fn check_mappings(described: &[options::Mapping]) -> Result<(), String> {
+    described.iter().try_for_each(|mapping| {
+        let Err(error) = build(mapping) else { return Ok(()) };
+        let source = quote(&mapping.source);
+        let is_wrong_alone = |destination: &&options::MappingDestination| {
+            let destinations = vec![(*destination).clone()];
+            build(&options::Mapping { source: mapping.source.clone(), destinations }).is_err()
+        };
+        Err(match mapping.destinations.iter().find(is_wrong_alone) {
+            Some(wrong) => format!("mapping {source} -> {}: {error}", quote(&wrong.subject)),
+            None => format!("mapping {source}: {error}"),
+        })
+    })
+}
+
 fn build(configured: &options::Mapping) -> Result<Mapping, TransformError> {
     let destinations: Vec<_> = configured
         .destinations
@@ -73,6 +93,28 @@ mod tests {
             })
             .collect();
         Mappings::new(&configured, None).unwrap()
+    }
+
+    #[test]
+    fn a_mapping_that_is_none_is_named_with_what_is_wrong_in_it() {
+        let check = |source: &str, destinations: &[&str]| {
+            let destinations = destinations.iter().map(|subject| options::MappingDestination {
+                subject: (*subject).to_owned(),
+                weight: 10,
+                cluster: None,
+            });
+            let good = options::Mapping { source: "ok".to_owned(), destinations: Vec::new() };
+            let mapping =
+                options::Mapping { source: source.to_owned(), destinations: destinations.collect() };
+            check_mappings(&[good, mapping])
+        };
+        assert_eq!(check("a.*", &["b.$1"]), Ok(()));
+        let refused = |text: &str| Err(text.to_owned());
+        let index = "invalid mapping destination: wildcard index out of range in $2: [2]";
+        let want = format!("mapping \"a.*\" -> \"c.$2\": {index}");
+        assert_eq!(check("a.*", &["b.$1", "c.$2"]), refused(&want));
+        assert_eq!(check("a", &["b.>"]), refused("mapping \"a\" -> \"b.>\": invalid subject"));
+        assert_eq!(check("a", &["b", "b"]), refused("mapping \"a\": duplicate entry for \"b\""));
     }
 
     #[test]

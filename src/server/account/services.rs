@@ -96,9 +96,12 @@ impl ServiceImport {
         }
         // Written so that only the local subject refers to wildcards; used the other way.
         let back = Transform::new(&with_wildcards(remote), &with_references(local), Use::Import)?;
-        let transform = back.and_then(|back| back.reverse()).ok_or(TransformError::InvalidSubject)?;
-        let local = with_wildcards(local).into();
-        Ok(Self { exporter, export, local, remote: Remote::Transform(transform), shares })
+        let back = back.ok_or(TransformError::InvalidSubject)?;
+        // One that uses a wildcard twice doesn't lead back. The reference starts all the same, and asks
+        // for the pattern itself, which only its subscribers hear.
+        let way = back.reverse_as_written();
+        let remote = way.map_or_else(|| Remote::Literal(remote.into()), Remote::Transform);
+        Ok(Self { exporter, export, local: with_wildcards(local).into(), remote, shares })
     }
 
     /// The account that serves.
@@ -201,9 +204,12 @@ impl ServiceTable {
             present.entry(entry.import.local()).or_default().push(entry);
         }
         for import in imports {
-            let alike = present.get(import.local()).into_iter().flatten();
-            let present = alike.copied().find(|entry| entry.import.same_way(&import));
-            let (number, subscription) = match present {
+            // Each of those present is one of the new ones at most: two may be alike.
+            let stays = present.get_mut(import.local()).and_then(|alike| {
+                let at = alike.iter().position(|entry| entry.import.same_way(&import))?;
+                Some(alike.swap_remove(at))
+            });
+            let (number, subscription) = match stays {
                 Some(entry) => (entry.number, entry.subscription.clone()),
                 None => {
                     table.next += 1;

@@ -164,7 +164,11 @@ impl<'a> Inquiry<'a> {
 
     /// Who the applicant says to be.
     pub(super) fn said(&self) -> Identity {
-        Identity::said(self.applicant.said)
+        match self.applicant.held.map(|held| &held.identity) {
+            // Who was let in by claims keeps the name that they gave it.
+            Some(identity @ Identity::Jwt(_)) => identity.clone(),
+            _ => Identity::said(self.applicant.said),
+        }
     }
 
     pub(super) fn refused(&self) -> Refusal {
@@ -195,6 +199,17 @@ impl<'a> Inquiry<'a> {
         Ok(())
     }
 
+    /// As [`Self::check_proxy`], once it is known who the user is.
+    fn check_proxy_of(
+        &mut self,
+        user: &User,
+        identity: &Identity,
+        proxy: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let refused = |refusal| Refusal { identity: identity.clone(), ..refusal };
+        self.check_proxy(user.is_proxy_required(), proxy).map_err(refused)
+    }
+
     fn gives_no_password(&self) -> bool {
         let said = self.applicant.said;
         said.user.is_empty() && said.pass.is_empty() && said.auth_token.is_empty()
@@ -205,7 +220,11 @@ impl<'a> Inquiry<'a> {
         if !self.policy.has_nkeys() {
             return Ok(None);
         }
-        let key = &*self.applicant.said.nkey;
+        let key = match self.applicant.held.map(|held| &held.identity) {
+            // Who was let in as the user for everybody goes by its key from then on.
+            Some(Identity::Nkey(key)) => &**key,
+            _ => &*self.applicant.said.nkey,
+        };
         if key.is_empty() {
             let default = self.policy.no_auth_user().filter(|_| self.gives_no_password());
             let Some(user) = default.and_then(|name| self.policy.nkey(name)) else { return Ok(None) };
@@ -217,19 +236,20 @@ impl<'a> Inquiry<'a> {
             };
         }
         let user = self.policy.nkey(key).filter(|user| user.may_use(self.applicant.connection));
-        user.cloned().map(Some).ok_or_else(|| self.refused())
+        user.cloned().map(Some).ok_or_else(|| Refusal::violation(Identity::Nkey(key.into())))
     }
 
     fn by_signature(&mut self, user: &Arc<User>, proxy: Option<&str>) -> Result<Decision, Refusal> {
-        self.check_proxy(user.is_proxy_required(), proxy)?;
+        let identity = Identity::Nkey(user.name().into());
+        self.check_proxy_of(user, &identity, proxy)?;
         let Applicant { said, nonce, .. } = *self.applicant;
         if self.policy.no_auth_user() != Some(user.name()) {
             nkey::verify(user.name(), nonce, &said.sig).map_err(|detail| {
                 self.note(detail);
-                self.refused()
+                Refusal::violation(identity.clone())
             })?;
         }
-        Ok(accepted(Grant::of_user(user, Identity::Nkey(user.name().into()), proxy)))
+        Ok(accepted(Grant::of_user(user, identity, proxy)))
     }
 
     /// The user with a password who was named, by whatever.
@@ -276,8 +296,8 @@ impl<'a> Inquiry<'a> {
         named: Named,
         proxy: Option<&str>,
     ) -> Result<Decision, Refusal> {
-        self.check_proxy(user.is_proxy_required(), proxy)?;
         let identity = self.identity_of(user, named);
+        self.check_proxy_of(user, &identity, proxy)?;
         let is_default = self.policy.no_auth_user() == Some(user.name());
         if named != Named::Certificate && !is_default && self.policy.needs_certificate(user) {
             self.note(format!("User {} requires a client certificate", quote(user.name())));

@@ -1,6 +1,7 @@
 //! Proof by nkey: a signature of the nonce that the server gave out.
 
 use nkeys::KeyPair;
+use nkeys::error::ErrorKind;
 
 use crate::server::base::base64::Base64;
 
@@ -20,7 +21,14 @@ pub(super) fn verify(key: &str, nonce: &str, signature: &str) -> Result<(), Stri
         .decode(signature.as_bytes())
         .or_else(|_| Base64::Standard.decode(signature.as_bytes()))
         .map_err(|_| "Signature not valid base64".to_owned())?;
-    let key = KeyPair::from_public_key(key).map_err(|error| format!("User nkey not valid: {error}"))?;
+    let key = KeyPair::from_public_key(key).map_err(|error| {
+        let reason = match error.kind() {
+            ErrorKind::ChecksumFailure => "invalid checksum",
+            ErrorKind::InvalidPrefix => "invalid public key",
+            _ => "invalid encoded key",
+        };
+        format!("User nkey not valid: nkeys: {reason}")
+    })?;
     key.verify(nonce.as_bytes(), &signature).map_err(|_| "Signature not verified".to_owned())
 }
 

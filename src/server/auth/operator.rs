@@ -13,7 +13,7 @@ use super::permission::Permissions;
 use super::rights::{OutsideTimes, connection_types, ends, take_scope};
 use crate::server::account::{Account, Claimed, Trust, permissions};
 use crate::server::base::quote::quote;
-use crate::server::jwt::UserClaims;
+use crate::server::jwt::{NO_LIMIT, UserClaims};
 
 /// What ends a decision early.
 enum Stop {
@@ -45,7 +45,7 @@ impl Inquiry<'_> {
         let now = self.applicant.now;
         let findings = user.validate(now);
         if findings.is_blocking(true) {
-            return Err(self.stop(format!("User JWT no longer valid: {findings}")));
+            return Err(self.stop(format!("User JWT no longer valid: {}", findings.issues())));
         }
         let (account, claimed) = self.account_of(&user, trust)?;
         let issuer = &claimed.claims().envelope.issuer;
@@ -77,7 +77,10 @@ impl Inquiry<'_> {
         }
         let expires = ends(&user, now)
             .map_err(|OutsideTimes| self.stop_with(Note::Error("Outside connect times".into())))?;
-        self.note(authenticated(&user, &account, &claimed));
+        // Who finds no room is not called let in.
+        if self.applicant.held.is_some() || account.connections().has_room() {
+            self.note(authenticated(&user, &account, &claimed));
+        }
         let identity = match self.said() {
             said @ (Identity::Nkey(_) | Identity::User(_)) => said,
             Identity::Jwt(_) | Identity::Token | Identity::Nobody => Identity::Jwt(key.as_str().into()),
@@ -166,9 +169,10 @@ fn granted(
     }
 }
 
-/// A limit of a connection; -1 is none.
+/// A limit of a connection; -1 is none, less is nothing at all.
 fn limit(claimed: i64) -> Option<u32> {
-    u32::try_from(claimed).ok().or((claimed > 0).then_some(u32::MAX))
+    let least = u32::try_from(claimed.max(0)).unwrap_or(u32::MAX);
+    (claimed != NO_LIMIT).then_some(least)
 }
 
 fn authenticated(user: &UserClaims, account: &Account, claimed: &Claimed) -> String {
@@ -179,7 +183,7 @@ fn authenticated(user: &UserClaims, account: &Account, claimed: &Claimed) -> Str
     };
     format!(
         "Authenticated JWT: Client {} (claim-name: {}, claim-tags: {}) signed with {} by Account {} \
-         (claim-name: {}, claim-tags: {}) signed with {} has mappings {}",
+         (claim-name: {}, claim-tags: {}) signed with {} has mappings {} accused {:p}",
         quote(&envelope.subject),
         quote(&envelope.name),
         list(&user.nats.about.tags),
@@ -189,6 +193,8 @@ fn authenticated(user: &UserClaims, account: &Account, claimed: &Claimed) -> Str
         list(&claimed.claims().nats.about.tags),
         quote(&of_account.issuer),
         account.is_mapped(),
+        // Tells accounts of one key apart, as the reference does.
+        account,
     )
 }
 

@@ -340,6 +340,11 @@ impl Policy {
         self.no_auth_user.as_deref()
     }
 
+    /// The name of the user for everybody where the server made it up.
+    pub fn made_up_user(&self) -> Option<&str> {
+        self.no_auth_user().filter(|_| self.made_up)
+    }
+
     /// The user for those who send no CONNECT at all, if this kind of connection may.
     pub fn user_without_connect(&self, connection: ConnectionType) -> Option<&Arc<User>> {
         let user = self.user(self.no_auth_user()?)?;

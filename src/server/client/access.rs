@@ -193,15 +193,18 @@ impl ClientSession {
             Decision::LookedUp(result) => self.judge_with(now, why, Some(&result), courier),
             Decision::Answered(answered) => self.weigh(now, why, answered, None, courier),
             Decision::Accepted(grant) => {
-                self.enter(now, *grant, courier)?;
+                self.enter(now, why, *grant, courier)?;
                 self.phase = Phase::Active;
                 self.limits.awaits_connect = false;
                 if why != Why::Reload {
                     self.tell_connected(now, courier);
                 }
                 match why {
-                    Why::Connect { first } => self.finish_connect(now, first, courier),
-                    Why::Skipped => Ok(()),
+                    Why::Connect { first } => {
+                        self.finish_connect(now, first, courier)?;
+                        self.keep_to_limits(now, courier)
+                    }
+                    Why::Skipped => self.keep_to_limits(now, courier),
                     Why::Reload => self.keep_to_permissions(now, courier),
                 }
             }
@@ -303,7 +306,8 @@ impl ClientSession {
 
     pub(super) fn expired(&self, error: WireError<'_>, courier: &mut Courier) -> CloseReason {
         self.say(error, courier);
-        self.log_for_many(Level::Debug, error);
+        let text = error.to_string();
+        self.log_for_many(Level::Debug, &text, &text);
         error.closes().unwrap_or(CloseReason::AuthenticationExpired)
     }
 
@@ -317,6 +321,7 @@ impl ClientSession {
     pub(super) fn enter(
         &mut self,
         now: Timestamp,
+        why: Why,
         grant: Grant,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
@@ -327,12 +332,18 @@ impl ClientSession {
         }
         self.count_received();
         if self.account.move_to(&grant.account).is_err() {
-            // It goes as one of the account that has no room for it; the reference's log has it twice.
+            // It goes as one of the account that has no room for it.
             self.account = Membership::uncounted(&grant.account);
             let error = WireError::AccountConnectionsExceeded;
-            self.error(format_args!("{error}"));
-            self.error(format_args!("{error}"));
+            let text = error.to_string();
+            self.log_for_many(Level::Error, &text, &text);
             self.say(error, courier);
+            if why == Why::Reload {
+                self.error(format_args!("authentication error - {}", self.identity().text()));
+                self.tell_refused(now, CloseReason::AuthenticationViolation, courier);
+            } else {
+                self.error(format_args!("{error}"));
+            }
             return Err(CloseReason::MaxAccountConnectionsExceeded);
         }
         if !Arc::ptr_eq(&left, &grant.account) {
@@ -516,6 +527,8 @@ impl ClientSession {
     ) -> Result<(), CloseReason> {
         self.forget_exhausted();
         let Some(permissions) = self.permissions.clone() else { return self.keep_to_limits(now, courier) };
+        // As in the reference what ends now has counted.
+        let is_over = self.has_too_many_subscriptions();
         let rules = permissions.subscribe();
         for subscription in self.sids.all() {
             if rules.allow_subscribe(subscription.subject(), subscription.queue()) {
@@ -524,7 +537,7 @@ impl ClientSession {
                 self.remove_denied(&subscription, courier);
             }
         }
-        self.keep_to_limits(now, courier)
+        if is_over { Err(self.too_many_subscriptions(now, courier)) } else { Ok(()) }
     }
 
     fn remove_denied(&mut self, subscription: &Subscription, courier: &mut Courier) {
@@ -542,13 +555,21 @@ impl ClientSession {
         ));
     }
 
-    /// A client with more subscriptions than it may have from now on is closed.
+    /// A client with as many subscriptions as it may have from now on is closed: one that may have none, at once.
     pub(super) fn keep_to_limits(&self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
-        if self.sids.len() == 0 || self.subscriptions_max.is_none_or(|max| self.sids.len() < max) {
-            return Ok(());
+        if self.has_too_many_subscriptions() {
+            return Err(self.too_many_subscriptions(now, courier));
         }
+        Ok(())
+    }
+
+    fn has_too_many_subscriptions(&self) -> bool {
+        self.subscriptions_max.is_some_and(|max| self.sids.len() >= max)
+    }
+
+    fn too_many_subscriptions(&self, now: Timestamp, courier: &mut Courier) -> CloseReason {
         self.log_too_many_subscriptions(now);
         self.say(WireError::SubscriptionsExceeded, courier);
-        Err(CloseReason::MaxSubscriptionsExceeded)
+        CloseReason::MaxSubscriptionsExceeded
     }
 }

@@ -1,7 +1,6 @@
 //! CONNECT of a client: what it switches, and which INFO a client is sent when.
 
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 
 use super::access::Why;
 use super::profile::Names;
@@ -54,14 +53,10 @@ impl ClientSession {
             self.relabel();
         }
         if !(0..=CLIENT_PROTOCOL_MAX).contains(&self.profile.protocol) {
-            let reason = self.refuse(WireError::InvalidProtocol, courier);
-            self.error(format_args!("{}", WireError::InvalidProtocol));
-            return Err(reason);
+            return Err(self.refuse(WireError::InvalidProtocol, courier));
         }
         if self.profile.no_responders && !self.limits.headers {
-            let reason = self.refuse(WireError::NoRespondersNeedHeaders, courier);
-            self.error(format_args!("{}", WireError::NoRespondersNeedHeaders));
-            return Err(reason);
+            return Err(self.refuse(WireError::NoRespondersNeedHeaders, courier));
         }
         if self.profile.verbose {
             self.say_ok(courier);
@@ -96,10 +91,12 @@ impl ClientSession {
         if let Some(access) = &self.access {
             info.nonce = access.nonce.to_string();
         }
+        // Later INFO says what the listener asks of everybody.
+        info.tls_required |= self.greeted == Greeted::BehindHandshake;
         if !self.context.policy.load().tells_required() {
             info.auth_required = false;
         }
-        if matches!(self.phase, Phase::AwaitPreamble(_)) {
+        if self.phase == Phase::AwaitPreamble {
             info.client_ip = String::new();
         }
         info.write_line(courier.stage(&self.outbound).own());
@@ -114,10 +111,10 @@ impl ClientSession {
         info.write_line(courier.stage(&self.outbound).own());
     }
 
-    /// Stages an INFO because something in it has changed.
-    pub(super) fn send_async_info(&self, courier: &mut Courier) {
+    /// Stages an INFO because something in it has changed, or is to be said of this `lame_duck` again.
+    pub(super) fn send_async_info(&self, lame_duck: bool, courier: &mut Courier) {
         let mut info = self.info();
-        if self.context.lame_duck.load(Ordering::Relaxed) {
+        if lame_duck {
             info.ldm = true;
             info.connect_urls.clear();
         }
@@ -129,18 +126,11 @@ impl ClientSession {
         info.client_id = self.outbound.id();
         info.client_ip = self.address().unwrap_or_default();
         info.max_payload = i32::try_from(self.limits.payload).unwrap_or(-1);
-        if self.greeted == Greeted::BehindHandshake {
-            info.tls_required = true;
-        } else if self.peer.is_none() && info.tls_required {
+        if self.peer.is_none() && info.tls_required {
             // Inside this process nobody has to use TLS.
             (info.tls_required, info.tls_available) = (false, true);
         }
         info
-    }
-
-    /// No preamble, and no client, came in time.
-    pub(super) fn preamble_timed_out(&self) -> CloseReason {
-        self.say_preamble_failed("failed to read protocol version: i/o timeout")
     }
 
     pub(super) fn say_preamble_failed(&self, error: &str) -> CloseReason {

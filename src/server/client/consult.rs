@@ -64,7 +64,7 @@ impl ClientSession {
                 let (identity, proxy) = (grant.identity.clone(), grant.proxy.clone());
                 // Who is in already keeps what it has until the last word.
                 if why != Why::Reload {
-                    self.enter(now, *grant, courier)?;
+                    self.enter(now, why, *grant, courier)?;
                 }
                 (identity, proxy, false)
             }

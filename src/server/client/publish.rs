@@ -24,6 +24,9 @@ impl ClientSession {
         if let Some(mapped) = &mapped {
             self.trace_mapping(publish.subject, mapped);
         }
+        if self.trace.is_some() {
+            self.trace_payload(publish);
+        }
         let (subject, reply) = (mapped.as_deref().unwrap_or(publish.subject), publish.reply);
         if let Some(permissions) = &self.permissions {
             // The same line as before, and nothing maps it: what was allowed then is.

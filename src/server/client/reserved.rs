@@ -4,6 +4,8 @@ use crate::server::protocol::error::WireError;
 
 /// Subjects of replies that find their way back over gateways: only servers publish to them.
 const GATEWAY_REPLY_PREFIX: &[u8] = b"_GR_.";
+/// As they began before.
+const OLD_GATEWAY_REPLY_PREFIX: &[u8] = b"$GR.";
 /// Subjects of consensus groups: only the system account publishes to them.
 const RAFT_PREFIX: &[u8] = b"$NRG.";
 /// Replies of service imports.
@@ -23,11 +25,12 @@ pub fn refusal<'a>(
     // Nearly no subject begins like the reserved ones.
     if matches!(subject.first(), Some(b'_' | b'$'))
         && (goes_beyond(subject, GATEWAY_REPLY_PREFIX)
+            || goes_beyond(subject, OLD_GATEWAY_REPLY_PREFIX)
             || (subject.starts_with(RAFT_PREFIX) && !is_in_system()))
     {
         return Some(WireError::PublishDenied { subject });
     }
-    let reserved = [SERVICE_REPLY_PREFIX, ACK_PREFIX, GATEWAY_REPLY_PREFIX];
+    let reserved = [SERVICE_REPLY_PREFIX, ACK_PREFIX, GATEWAY_REPLY_PREFIX, OLD_GATEWAY_REPLY_PREFIX];
     if matches!(reply.first(), Some(b'_' | b'$'))
         && (reply.starts_with(SERVICE_REPLY_PREFIX)
             || reserved.iter().any(|prefix| goes_beyond(reply, prefix)))

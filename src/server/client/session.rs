@@ -12,6 +12,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::access::Access;
@@ -22,6 +23,7 @@ use super::stats::ClientStats;
 use crate::server::account::Membership;
 use crate::server::auth::{Errand, Permissions};
 use crate::server::base::clock::Timestamp;
+use crate::server::base::duration::go_duration;
 use crate::server::config::options::Options;
 use crate::server::conn::opening_task::{Greeting, Opens};
 use crate::server::conn::{Consumed, Ping, PingAction, PingRules, Session};
@@ -35,14 +37,11 @@ use crate::server::protocol::info::Info;
 use crate::server::protocol::op::{Kind, Op};
 use crate::server::protocol::parser::{Limits, Parser, Step};
 
-/// How long a client behind a proxy may take to send its preamble. Reference: 5 s.
-const PREAMBLE_TIME_MAX: Duration = Duration::from_secs(5);
-
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The PROXY preamble may come, until then: it is read before the session reads.
-    AwaitPreamble(Timestamp),
+    /// The PROXY preamble may come: it is read before the session reads.
+    AwaitPreamble,
     /// CONNECT has to come, until then.
     AwaitConnect(Timestamp),
     /// It is being decided whether the client is let in: nothing is read.
@@ -99,6 +98,8 @@ pub struct ClientSession {
     refused: bool,
     pub(super) greeted: Greeted,
     pub(super) stats: ClientStats,
+    /// The line of the publish that has begun was traced.
+    pub(super) traced_line: bool,
     /// Where this batch is traced, if it is.
     pub(super) trace: Option<Box<DeliveryLog>>,
 }
@@ -115,7 +116,7 @@ impl ClientSession {
         let ping_rules = ping_rules(&options);
         let policy = context.policy.load();
         let phase = match peer {
-            Some(_) if options.proxy_protocol => Phase::AwaitPreamble(now + PREAMBLE_TIME_MAX),
+            Some(_) if options.proxy_protocol => Phase::AwaitPreamble,
             _ => Phase::Active,
         };
         let session = Self {
@@ -147,6 +148,7 @@ impl ClientSession {
             refused: false,
             greeted: Greeted::default(),
             stats: ClientStats::default(),
+            traced_line: false,
             trace: None,
             context,
         };
@@ -166,22 +168,23 @@ impl ClientSession {
 
     fn say_too_many_connections(&self, courier: &mut Courier) {
         self.say(WireError::ConnectionsExceeded, courier);
-        self.log_for_many(Level::Error, WireError::ConnectionsExceeded);
+        let text = WireError::ConnectionsExceeded.to_string();
+        self.log_for_many(Level::Error, &text, &text);
     }
 
-    /// Logs what many clients of an account may meet at once: once a second for all of them, with the
-    /// account and the client behind it once these are known.
-    pub(super) fn log_for_many(&self, level: Level, error: WireError<'_>) {
+    /// Logs what many clients of an account may meet at once: once a second for all whose text is of that
+    /// `kind`, with the account and the client behind it once these are known.
+    pub(super) fn log_for_many(&self, level: Level, kind: &str, text: &str) {
         let is_known = self.connected && self.phase == Phase::Active;
         let (mut account, mut who) = (String::new(), String::new());
         if is_known {
             account = format!(" - Account:{}", self.account.label());
             who = self.identity().label().map(|who| format!(" - {who}")).unwrap_or_default();
         }
-        let statement = format!("{error}{account}");
         let label = self.outbound.label();
         let logger = &self.context.conn.logger;
-        logger.log_limited_by(level, &statement, format_args!("{label} - {statement}{who}"));
+        let line = format_args!("{label} - {text}{account}{who}");
+        logger.log_limited_by(level, &format!("{kind}{account}"), line);
     }
 
     /// Handles one operation; says whether what is staged should be sent before the next.
@@ -199,10 +202,12 @@ impl ClientSession {
                 self.error(format_args!("Client Error {}", String::from_utf8_lossy(text)));
                 return Err(CloseReason::ParseError);
             }
+            // HMSG: an empty message to nobody.
+            Op::LinkMessage(_) if self.profile.verbose => self.say_ok(courier),
+            Op::LinkMessage(_) => {}
             // The parser refuses what only servers say.
             Op::LinkSubscribe(_)
             | Op::LinkUnsubscribe(_)
-            | Op::LinkMessage(_)
             | Op::AccountInterest(_)
             | Op::AccountNoInterest(_) => return Err(CloseReason::ProtocolViolation),
         }
@@ -235,7 +240,13 @@ impl ClientSession {
                         break Consumed { bytes, need: 0 };
                     }
                 }
-                Ok(Step::More { need }) => break Consumed { bytes, need },
+                Ok(Step::Passed { len }) => bytes += len,
+                Ok(Step::More { need }) => {
+                    if self.trace.is_some() {
+                        self.trace_publish_line(rest);
+                    }
+                    break Consumed { bytes, need };
+                }
                 Err(ParseError::AwaitsConnect) if self.skips_connect(now, courier)? => {
                     if self.phase == Phase::AwaitAuth {
                         break Consumed { bytes, need: 0 };
@@ -274,10 +285,21 @@ impl ClientSession {
         if let ParseError::UnknownOperation { offset, .. } = &mut error {
             *offset += consumed;
         }
+        let says_first = match error {
+            // Logged once it is closed.
+            ParseError::ControlLineTooLong { .. } => true,
+            ParseError::AwaitsConnect | ParseError::PayloadTooLarge { .. } => {
+                self.error(format_args!("{error}"));
+                true
+            }
+            _ => false,
+        };
         if let Some(wire) = error.wire() {
             self.say(wire, courier);
         }
-        self.error(format_args!("{error}"));
+        if !says_first {
+            self.error(format_args!("{error}"));
+        }
         error.reason()
     }
 
@@ -288,6 +310,7 @@ impl ClientSession {
             && !std::mem::replace(&mut self.first_ping_answered, true)
             && self.takes_async_info()
         {
+            self.outbound.set_takes_info(true);
             self.send_connect_info(courier);
         }
     }
@@ -342,6 +365,7 @@ impl ClientSession {
         if logger.is_trace() == self.trace.is_some() {
             return;
         }
+        self.traced_line = false;
         let options = self.context.conn.options();
         let view = PayloadView {
             max_len: usize::try_from(options.max_traced_msg_len).unwrap_or_default(),
@@ -380,14 +404,14 @@ impl Session for ClientSession {
         let consumed = match self.phase {
             Phase::Active | Phase::AwaitConnect(_) => self.operations(now, input, courier),
             // Nothing is shown to a session that does not read.
-            Phase::AwaitPreamble(_) | Phase::AwaitAuth => Ok(Consumed { bytes: 0, need: 0 }),
+            Phase::AwaitPreamble | Phase::AwaitAuth => Ok(Consumed { bytes: 0, need: 0 }),
         };
         self.count_received();
         consumed
     }
 
     fn reads(&self) -> bool {
-        !matches!(self.phase, Phase::AwaitPreamble(_) | Phase::AwaitAuth)
+        !matches!(self.phase, Phase::AwaitPreamble | Phase::AwaitAuth)
     }
 
     fn take_errand(&mut self) -> Option<Box<Errand>> {
@@ -405,16 +429,26 @@ impl Session for ClientSession {
         }
         if notices.contains(Notices::OPTIONS) {
             self.take_options(now);
-            if self.account.is_removed() {
+            let has_claims = self.claimed_user().is_some();
+            if self.account.is_removed() && !has_claims {
                 return Err(CloseReason::ClientClosed);
+            }
+            if has_claims && !self.account.is_removed() {
+                // What has become of the account's claims is told first, also where that is on its way still.
+                self.keep_to_claims(now, courier)?;
             }
             self.judge_again(now, courier)?;
         }
         if notices.contains(Notices::CLAIMS) {
             self.keep_to_claims(now, courier)?;
         }
-        if notices.contains(Notices::INFO) && self.takes_async_info() && self.first_ping_answered {
-            self.send_async_info(courier);
+        let takes_info = self.takes_async_info() && self.first_ping_answered;
+        if notices.contains(Notices::INFO) && takes_info {
+            self.send_async_info(self.context.lame_duck.load(Ordering::Relaxed), courier);
+        }
+        if notices.contains(Notices::LAME_DUCK) && takes_info {
+            self.debug(format_args!("Sending Lame Duck Mode info to client"));
+            self.send_async_info(true, courier);
         }
         Ok(())
     }
@@ -424,15 +458,21 @@ impl Session for ClientSession {
             CloseReason::MaxConnectionsExceeded => self.say_too_many_connections(courier),
             CloseReason::MaxAccountConnectionsExceeded => {
                 self.say(WireError::AccountConnectionsExceeded, courier);
-                self.log_for_many(Level::Error, WireError::AccountConnectionsExceeded);
+                let text = WireError::AccountConnectionsExceeded.to_string();
+                self.log_for_many(Level::Error, &text, &text);
             }
             _ => {}
         }
     }
 
+    fn stalled(&self, span: Duration) {
+        let kind = "Producer was stalled for a total of ";
+        let span = go_duration(Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)));
+        self.log_for_many(Level::Warn, kind, &format!("{kind}{span}"));
+    }
+
     fn due(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         match self.phase {
-            Phase::AwaitPreamble(until) if until <= now => return Err(self.preamble_timed_out()),
             Phase::AwaitConnect(until) if until <= now => {
                 return Err(self.authentication_timed_out(courier));
             }
@@ -467,9 +507,9 @@ impl Session for ClientSession {
 
     fn deadline(&self) -> Option<Timestamp> {
         let until = match self.phase {
-            Phase::AwaitPreamble(until) | Phase::AwaitConnect(until) => Some(until),
+            Phase::AwaitConnect(until) => Some(until),
             Phase::AwaitAuth => return self.expires(),
-            Phase::Active => self.expires(),
+            Phase::AwaitPreamble | Phase::Active => self.expires(),
         };
         let ping = self.ping.deadline();
         Some(until.map_or(ping, |until| until.min(ping)))
@@ -483,6 +523,14 @@ impl Session for ClientSession {
             self.tell_connections(now, courier);
         }
         self.tell_disconnected(now, reason, courier);
+        // The reference closes first where it gives up on one of these.
+        let error = match reason {
+            CloseReason::MaxControlLineExceeded => WireError::ControlLineTooLong,
+            CloseReason::BadClientProtocolVersion => WireError::InvalidProtocol,
+            CloseReason::NoRespondersRequiresHeaders => WireError::NoRespondersNeedHeaders,
+            _ => return,
+        };
+        self.error(format_args!("{error}"));
     }
 }
 
@@ -571,29 +619,6 @@ mod tests {
         let outbound = Arc::new(Outbound::detached(1));
         let peer = "192.0.2.1:7".parse().ok();
         (ClientSession::new(Arc::new(context), outbound, peer, now), now, log)
-    }
-
-    #[test]
-    fn preamble_is_waited_for_five_seconds() {
-        let (mut session, accepted, log) = client(Options { proxy_protocol: true, ..Options::default() });
-        let mut courier = Courier::new(Rng::seeded(1));
-        let due = accepted + Duration::from_secs(5);
-        assert_eq!(session.deadline(), Some(due));
-        assert_eq!(session.due(accepted + Duration::from_millis(4999), &mut courier), Ok(()));
-        assert_eq!(session.due(due, &mut courier), Err(CloseReason::ProtocolViolation));
-        let lines = log.lines();
-        let want = "Error reading PROXY protocol header from 192.0.2.1:7: failed to read protocol version: i/o timeout";
-        assert!(lines.iter().any(|line| line.ends_with(want)), "{lines:?}");
-    }
-
-    #[test]
-    fn five_seconds_do_not_matter_once_the_preamble_is_there() {
-        let (mut session, accepted, _) = client(Options { proxy_protocol: true, ..Options::default() });
-        let mut courier = Courier::new(Rng::seeded(1));
-        session.preamble_read("192.0.2.7:1".parse().ok());
-        assert_eq!(session.opened(accepted, &mut courier), Ok(()));
-        assert_eq!(session.due(accepted + Duration::from_secs(5), &mut courier), Ok(()));
-        assert_eq!(session.peer, "192.0.2.7:1".parse().ok());
     }
 
     #[test]

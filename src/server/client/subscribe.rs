@@ -70,15 +70,8 @@ impl ClientSession {
         self.forget_exhausted();
         if let Some(subscription) = self.sids.get(unsubscribe.sid) {
             subscription.set_max(unsubscribe.max.unwrap_or(0));
-            let later = subscription.max() > subscription.delivered();
-            if later {
-                self.debug(format_args!(
-                    "Deferring actual UNSUB({}): {} max, {} received",
-                    String::from_utf8_lossy(subscription.subject()),
-                    subscription.max(),
-                    subscription.delivered()
-                ));
-            } else if let Some(ended) = self.sids.remove(unsubscribe.sid) {
+            let is_over = subscription.max() <= subscription.delivered();
+            if is_over && let Some(ended) = self.sids.remove(unsubscribe.sid) {
                 self.end_subscription(&ended);
             }
         }

@@ -8,19 +8,17 @@ use crate::server::protocol::op::{Op, Publish, Subscribe};
 
 impl ClientSession {
     /// Traces an operation; `input` begins with it.
-    pub(super) fn trace_inbound(&self, op: &Op<'_>, input: &[u8]) {
-        let Some(trace) = &self.trace else { return };
-        let args = arguments(input);
-        let text = match op {
-            Op::Connect(json) => trace_line::connect(json),
-            Op::Ping => trace_line::operation(Direction::In, "PING", None),
-            Op::Pong => trace_line::operation(Direction::In, "PONG", None),
-            Op::Subscribe(_) => trace_line::operation(Direction::In, "SUB", Some(args)),
-            Op::Unsubscribe(_) => trace_line::operation(Direction::In, "UNSUB", Some(args)),
-            Op::Publish(Publish { header_len: None, .. }) => {
-                trace_line::operation(Direction::In, "PUB", Some(args))
+    pub(super) fn trace_inbound(&mut self, op: &Op<'_>, input: &[u8]) {
+        match op {
+            Op::Connect(json) => self.trace_text(&trace_line::connect(json)),
+            Op::Ping => self.trace_text(&trace_line::operation(Direction::In, "PING", None)),
+            Op::Pong => self.trace_text(&trace_line::operation(Direction::In, "PONG", None)),
+            Op::Subscribe(_) | Op::Unsubscribe(_) => self.trace_line(input),
+            // Its payload follows once it is known where it goes.
+            Op::Publish(_) => {
+                self.trace_publish_line(input);
+                self.traced_line = false;
             }
-            Op::Publish(_) => trace_line::operation(Direction::In, "HPUB", Some(args)),
             // Not shown by the reference, or not said by clients.
             Op::Ok
             | Op::Err(_)
@@ -29,29 +27,47 @@ impl ClientSession {
             | Op::LinkUnsubscribe(_)
             | Op::LinkMessage(_)
             | Op::AccountInterest(_)
-            | Op::AccountNoInterest(_) => return,
-        };
-        self.trace_text(&text);
-        if let Op::Publish(publish) = op {
-            let header_bytes = publish.header_len.unwrap_or(0);
-            if let Some(text) = trace_line::payload(Direction::In, publish.payload, header_bytes, trace.view)
-            {
-                self.trace_text(&text);
-            }
+            | Op::AccountNoInterest(_) => {}
+        }
+    }
+
+    /// Traces the line of a publish whose payload is still to come; `input` begins with it.
+    pub(super) fn trace_publish_line(&mut self, input: &[u8]) {
+        let is_publish = |(word, _): (&[u8], _)| matches!(word, b"pub" | b"hpub");
+        if !self.traced_line && self.parser.line(input).is_some_and(is_publish) {
+            self.trace_line(input);
+            self.traced_line = true;
+        }
+    }
+
+    /// Traces what a publish carries.
+    #[cold]
+    pub(super) fn trace_payload(&self, publish: &Publish<'_>) {
+        let Some(trace) = &self.trace else { return };
+        let header_bytes = publish.header_len.unwrap_or(0);
+        let text = trace_line::payload(Direction::In, publish.payload, header_bytes, trace.view);
+        if let Some(text) = text {
+            self.trace_text(&text);
         }
     }
 
     /// Traces an operation whose line was read, and then refused; `input` begins with it.
-    pub(super) fn trace_refused(&self, error: &ParseError, input: &[u8]) {
-        let is_whole_line = matches!(
-            error,
-            ParseError::Arguments(_) | ParseError::HeadersNotSupported | ParseError::PayloadTooLarge { .. }
-        );
-        if is_whole_line {
-            let word = input.split(|byte| matches!(byte, b' ' | b'\t')).next().unwrap_or_default();
-            let word = String::from_utf8_lossy(word).to_uppercase();
-            self.trace_text(&trace_line::operation(Direction::In, &word, Some(arguments(input))));
+    pub(super) fn trace_refused(&mut self, error: &ParseError, input: &[u8]) {
+        match error {
+            ParseError::Arguments(_)
+            | ParseError::HeadersNotSupported
+            | ParseError::PayloadTooLarge { .. } => self.trace_line(input),
+            // The line may be right, and the end of the payload wrong.
+            ParseError::UnknownOperation { .. } => self.trace_publish_line(input),
+            ParseError::AwaitsConnect | ParseError::ControlLineTooLong { .. } => {}
         }
+    }
+
+    /// Traces the line that `input` begins with.
+    fn trace_line(&self, input: &[u8]) {
+        let Some((word, args)) = self.parser.line(input) else { return };
+        let word = String::from_utf8_lossy(word).to_uppercase();
+        self.trace_text(&trace_line::operation(Direction::In, &word, Some(args)));
     }
 
     pub(super) fn trace_mapping(&self, from: &[u8], to: &[u8]) {
@@ -83,12 +99,4 @@ impl ClientSession {
             None => self.error(format_args!("Subscription Violation - Subject {subject}, SID {sid}")),
         }
     }
-}
-
-/// The arguments of the control line at the start of `input`.
-fn arguments(input: &[u8]) -> &[u8] {
-    let line = input.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let word = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
-    line.get(word..).unwrap_or_default().trim_ascii_start()
 }

@@ -7,7 +7,6 @@
 //! The order of changes, the first refusal and all texts are the reference's: it compares its
 //! options one by one in a fixed order. They were compared with its log over some 400 reloads.
 
-mod advertise;
 mod general;
 mod jetstream;
 mod leafnodes;
@@ -34,7 +33,7 @@ use crate::server::base::url::Url;
 use shown::{Seconds, Shown, quoted_list};
 
 /// What is running, as far as the options do not say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Running {
     /// JetStream is up.
     pub jetstream: bool,
@@ -43,6 +42,11 @@ pub struct Running {
     /// A file that a `tls` block names (certificate, key, roots) has another content than when it
     /// was last read.
     pub tls_files_changed: bool,
+    /// A client began a handshake since the `tls` block was last taken: for the reference the block has
+    /// changed, because its library keeps what it needs for that in it.
+    pub tls_used: bool,
+    /// The user that was made up for those who give no name.
+    pub made_up_user: Option<String>,
 }
 
 /// Bound ports. A file that asks for any port (-1) keeps them over a reload.

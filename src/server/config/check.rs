@@ -26,14 +26,32 @@ pub enum Refusal {
     Monitoring(String),
 }
 
-/// Whether a server may start, or go on, with these settled options: the one place that says so. `version`
-/// is the reference's version that this server stands for: an operator may ask for a newer one.
+/// Whether a server may start with these settled options: the one place that says so. `version` is the
+/// reference's version that this server stands for: an operator may ask for a newer one.
 ///
 /// # Errors
 /// The reference's text for the first rule that is broken; then what natsx cannot do yet.
 pub fn may_start(options: &Options, version: &str) -> Result<(), Refusal> {
-    check(options, version).map_err(Refusal::Options)?;
+    are_sound(options, version)?;
+    check_system_account(options).map_err(Refusal::Options)?;
     check_monitoring(options).map_err(Refusal::Monitoring)?;
+    are_built(options)
+}
+
+/// Whether these settled options contradict each other: what a running server asks of new ones. Its system
+/// account stays, whatever they say of it, and monitoring it cannot change.
+///
+/// # Errors
+/// As [`may_start`].
+pub fn are_sound(options: &Options, version: &str) -> Result<(), Refusal> {
+    check(options, version).map_err(Refusal::Options)
+}
+
+/// Whether natsx can do all that these options ask for.
+///
+/// # Errors
+/// The first that it cannot do yet.
+pub fn are_built(options: &Options) -> Result<(), Refusal> {
     unbuilt(options).map_or(Ok(()), |text| Err(Refusal::Options(text)))
 }
 
@@ -52,8 +70,7 @@ fn check(options: &Options, version: &str) -> Result<(), String> {
     links::check_cluster(options)?;
     listeners::check_mqtt(options)?;
     check_jetstream(options)?;
-    listeners::check_websocket(options)?;
-    check_system_account(options)
+    listeners::check_websocket(options)
 }
 
 /// A named system account must exist; a resolver is asked for it later.

@@ -1,7 +1,7 @@
 //! Rules between keys as a table: a configuration, and what the reference says when it is started.
 //! The table lies in `tests/fixtures/config/keys/start.txt`; `FTL` marks what only its log says.
 
-use super::{Refusal, check, check_jetstream_accounts, check_monitoring, may_start};
+use super::{Refusal, check, check_jetstream_accounts, check_monitoring, check_system_account, may_start};
 use crate::server::config::options::{Operator, Options, Resolver};
 use crate::server::config::parse::{Loader, parse};
 use crate::server::config::read::{DirectoryState, Files, read};
@@ -42,7 +42,7 @@ fn verdict(text: &str) -> Option<String> {
         return Some(finding.line());
     }
     options.settle();
-    if let Err(text) = check(&options, VERSION) {
+    if let Err(text) = check(&options, VERSION).and_then(|()| check_system_account(&options)) {
         return Some(text);
     }
     if let Err(text) = check_monitoring(&options) {

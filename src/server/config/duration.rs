@@ -1,7 +1,8 @@
 //! Durations as configuration files spell them (`1h2m3.5s`).
 
+use std::fmt::Write as _;
+
 use crate::server::base::duration::go_duration;
-use crate::server::base::quote::quote;
 
 /// Nanoseconds of one second.
 pub const SECOND: i64 = 1_000_000_000;
@@ -68,6 +69,22 @@ pub fn parse_duration(text: &str) -> Result<i64, String> {
     i64::try_from(sum).map_err(|_| invalid())
 }
 
+/// A text in quotes as Go's library of times has it: byte by byte what is not ASCII.
+fn quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b' '..=0x7f => out.push(char::from(byte)),
+            _ => {
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+        }
+    }
+    out.push('"');
+    out
+}
+
 fn split_digits(text: &str) -> (&str, &str) {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
@@ -120,6 +137,7 @@ mod tests {
         check("", Err("time: invalid duration \"\""));
         check("-", Err("time: invalid duration \"-\""));
         check("x", Err("time: invalid duration \"x\""));
+        check("\u{e9}\"\\", Err(r#"time: invalid duration "\xc3\xa9\"\\""#));
         check(".s", Err("time: invalid duration \".s\""));
         check("5", Err("time: missing unit in duration \"5\""));
         check("5q", Err("time: unknown unit \"q\" in duration \"5q\""));

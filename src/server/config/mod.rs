@@ -20,6 +20,7 @@ pub mod duration;
 pub mod key_pair;
 mod version;
 pub mod options;
+pub mod advertise;
 pub mod read;
 pub mod unbuilt;
 pub mod check;

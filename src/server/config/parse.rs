@@ -93,6 +93,10 @@ impl From<Finding> for Diagnostic {
     }
 }
 
+fn too_deep() -> String {
+    format!("files include each other deeper than {INCLUDE_DEPTH_MAX} levels")
+}
+
 impl<'l> Session<'l> {
     fn new(loader: &'l dyn Loader) -> Self {
         Self { loader, sources: Sources::default(), files: 1, depth: 0, copied_bytes: 0 }
@@ -127,9 +131,6 @@ impl<'l> Session<'l> {
     /// Parses an included file; the findings come without who included it.
     fn include(&mut self, path: &str, origin: &Origin) -> Result<(Map, Vec<Finding>), String> {
         self.files += 1;
-        if self.depth >= INCLUDE_DEPTH_MAX {
-            return Err(format!("files include each other deeper than {INCLUDE_DEPTH_MAX} levels"));
-        }
         if self.files > FILES_MAX {
             return Err(format!("more than {FILES_MAX} files included"));
         }
@@ -333,12 +334,19 @@ impl Parser<'_, '_, '_> {
             Origin::File => Origin::File,
             Origin::Environment { at, .. } => Origin::Environment { at: at.clone(), names: Vec::new() },
         };
+        if self.session.depth >= INCLUDE_DEPTH_MAX {
+            return Err(too_deep());
+        }
         let (map, findings) = self
             .session
             .include(&path, &origin)
             .map_err(|error| format!("error parsing include file '{file}', {error}"))?;
         for finding in findings {
-            let message = format!("error parsing include file '{file}', {}", finding.message);
+            // What is wrong with all of them is not told of each.
+            let message = match finding.message {
+                message if message == too_deep() => message,
+                message => format!("error parsing include file '{file}', {message}"),
+            };
             self.findings.push(Finding { message, ..finding });
         }
         let Some(target) = self.innermost_map() else { return Ok(()) };

@@ -75,6 +75,7 @@ impl Drop for Told {
 async fn consult(mut consultation: Consultation, context: &Arc<Context>) -> Decision {
     let logger = &context.logger;
     let time_max = consultation.delegation().time_max();
+    let started = context.clock.now();
     let Some(account) = consultation.delegation().account().cloned() else {
         return consultation.unanswered("");
     };
@@ -103,7 +104,9 @@ async fn consult(mut consultation: Consultation, context: &Arc<Context>) -> Deci
     };
     let place = AnswerPlace::new(&account);
     send(context, &account, &question, place.subscription.subject());
-    let Ok(answer) = timeout(time_max, place.inbox.pop()).await else { return late(consultation) };
+    // The turn and the answer have this time together: whoever asks has no more, and may have hung up.
+    let left = time_max.saturating_sub(context.clock.now().since(started));
+    let Ok(answer) = timeout(left, place.inbox.pop()).await else { return late(consultation) };
     let (opening, at) = (Arc::clone(context), context.clock.now());
     let opened = context
         .verifiers

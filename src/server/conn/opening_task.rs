@@ -28,18 +28,21 @@ use super::session::Session;
 use super::tls_gate::TlsGate;
 use super::worker::{self, lend_courier};
 use crate::server::base::base64::Base64;
-use crate::server::base::clock::Clock;
+use crate::server::base::clock::{Clock, Timestamp};
 use crate::server::config::options::HandshakeFirst;
 use crate::server::delivery::{Courier, Occasion};
 use crate::server::events::{
     CertificateInfo, ocsp_link_subject, ocsp_reject_subject, write_ocsp_link, write_ocsp_reject,
 };
-use crate::server::net::proxy::{self, Preamble};
+use crate::server::net::proxy::{self, Missing, Preamble};
 use crate::server::net::tls_error::HandshakeError;
 use crate::server::net::tls_stream::{Handshake, TlsStream};
 use crate::server::net::{PeerCertificate, Transport};
 use crate::server::outbound::Outbound;
 use crate::server::protocol::error::{CloseReason, WireError};
+
+/// Time for a PROXY preamble. Reference: 5 s.
+const PREAMBLE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long a client inside this process has to begin with TLS, where TLS comes first. Reference: 50 ms.
 const IN_PROCESS_FALLBACK: Duration = Duration::from_millis(50);
@@ -53,7 +56,7 @@ const READ_BYTES: usize = 512;
 /// How a connection begins.
 #[derive(Debug, Clone)]
 pub struct Opening {
-    /// A PROXY preamble may come, until the session's deadline.
+    /// A PROXY preamble may come.
     pub preamble: bool,
     /// The listener's TLS, if it has some.
     pub tls: Option<OpeningTls>,
@@ -103,15 +106,35 @@ pub enum Greeting {
     BehindHandshake,
 }
 
-/// What came of waiting for bytes.
+/// How waiting for bytes ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Came {
-    /// As many as were waited for.
+enum Arrival {
+    /// They are there.
     Enough,
-    /// The peer has closed before.
+    /// The peer has closed its side before.
     Ended,
-    /// The time is over.
-    TooLate,
+    /// They did not come in time.
+    Late,
+}
+
+/// How long a PROXY preamble may take.
+struct Patience {
+    until: Timestamp,
+    /// It is known that one comes.
+    is_one: bool,
+}
+
+impl Patience {
+    fn new(now: Timestamp) -> Self {
+        Self { until: now + PREAMBLE_TIME_MAX, is_one: false }
+    }
+
+    /// Some of it has come, this has not. Once it is known to be one, it has its time anew.
+    fn go_on(&mut self, now: Timestamp, missing: Missing) {
+        if missing.is_behind_version() && !std::mem::replace(&mut self.is_one, true) {
+            self.until = now + PREAMBLE_TIME_MAX;
+        }
+    }
 }
 
 /// Starts the task. The caller has put `outbound` into the table.
@@ -233,23 +256,23 @@ impl<S: Opens> OpeningTask<S> {
     }
 
     /// Reads until `count` bytes are there, the peer has closed, or `deadline` has come.
-    async fn read_until(&mut self, count: usize, deadline: Instant) -> Result<Came, CloseReason> {
+    async fn read_until(&mut self, count: usize, deadline: Instant) -> Result<Arrival, CloseReason> {
         let transport = Arc::clone(&self.connection.transport);
         while self.early.len() < count {
             let mut buffer = [0; READ_BYTES];
             match transport.read(&mut buffer) {
-                Ok(0) => return Ok(Came::Ended),
+                Ok(0) => return Ok(Arrival::Ended),
                 Ok(read) => self.early.extend_from_slice(buffer.get(..read).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if timeout_at(deadline, readable(&transport)).await.is_err() {
-                        return Ok(Came::TooLate);
+                        return Ok(Arrival::Late);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return Err(CloseReason::ReadError),
             }
         }
-        Ok(Came::Enough)
+        Ok(Arrival::Enough)
     }
 
     /// Takes the PROXY preamble, if one may come, off what comes; says whether there was one.
@@ -257,35 +280,36 @@ impl<S: Opens> OpeningTask<S> {
         if !self.opening.preamble {
             return Ok(false);
         }
-        let (source, length) = loop {
-            match proxy::parse(&self.early) {
-                Ok(Preamble::More(need)) => self.read_preamble(need).await?,
-                Ok(Preamble::Absent) => break (None, 0),
-                Ok(Preamble::Present { source, length }) => break (source, length),
-                Err(error) => return Err(self.connection.session.preamble_failed(&error.to_string())),
-            }
-        };
-        self.early.drain(..length.min(self.early.len()));
-        self.connection.session.preamble_read(source);
-        Ok(length > 0)
+        let mut patience = Patience::new(self.connection.context.clock.now());
+        let mut need = SNIFFED_BYTES;
+        loop {
+            let left = patience.until.since(self.connection.context.clock.now());
+            let arrival = self.read_until(need, Instant::now() + left).await?;
+            let failure = match (proxy::parse(&self.early), arrival) {
+                (Ok(Preamble::More { need: more, missing }), Arrival::Enough) => {
+                    need = more;
+                    patience.go_on(self.connection.context.clock.now(), missing);
+                    continue;
+                }
+                (Ok(Preamble::More { missing, .. }), Arrival::Ended) => missing.ended(),
+                (Ok(Preamble::More { missing, .. }), Arrival::Late) => {
+                    missing.late(&self.connection.transport.link())
+                }
+                (Ok(Preamble::Absent), _) => return Ok(self.preamble_read(None, 0)),
+                (Ok(Preamble::Present { source, length }), _) => {
+                    return Ok(self.preamble_read(source, length));
+                }
+                (Err(error), _) => error.to_string(),
+            };
+            return Err(self.connection.session.preamble_failed(&failure));
+        }
     }
 
-    /// Reads until `need` bytes of a preamble are there. How long that may take the session knows.
-    async fn read_preamble(&mut self, need: usize) -> Result<(), CloseReason> {
-        let clock = &self.connection.context.clock;
-        let left = self.connection.session.deadline().map_or(Duration::ZERO, |at| at.since(clock.now()));
-        match self.read_until(need, Instant::now() + left).await? {
-            Came::Enough => Ok(()),
-            Came::Ended => {
-                let what = if self.early.is_empty() { "EOF" } else { "unexpected EOF" };
-                let text = format!("failed to read protocol version: {what}");
-                Err(self.connection.session.preamble_failed(&text))
-            }
-            Came::TooLate => {
-                let now = self.connection.context.clock.now();
-                self.stage(|session, courier| session.due(now, courier))
-            }
-        }
+    /// The first `length` bytes are the preamble; says whether that is any.
+    fn preamble_read(&mut self, source: Option<SocketAddr>, length: usize) -> bool {
+        self.early.drain(..length.min(self.early.len()));
+        self.connection.session.preamble_read(source);
+        length > 0
     }
 
     /// Makes the handshake and tells the log how it went.
@@ -325,12 +349,16 @@ impl<S: Opens> OpeningTask<S> {
                 let _computing = opening.gate.computing.acquire().await;
                 tls.handshake()
             };
+            if step.as_ref().err().is_some_and(|error| !error.is_probe()) {
+                opening.gate.note_use();
+            }
             match step? {
                 Handshake::Done => break,
                 Handshake::WaitsForPeer => readable(transport).await.map_err(HandshakeError::Socket)?,
                 Handshake::WaitsForSocket => transport.writable().await.map_err(HandshakeError::Socket)?,
             }
         }
+        opening.gate.note_use();
         self.check_ocsp(&opening.gate, tls).await?;
         self.check_pinned(opening.pinned.as_ref(), tls)
     }
@@ -415,4 +443,25 @@ fn certificate_info(der: &[u8]) -> CertificateInfo {
 
 async fn readable(transport: &Transport) -> io::Result<()> {
     poll_fn(|context| transport.poll_read_ready(context)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(patience: &mut Patience, at_ms: u64, bytes: &[u8], want_ms: u64) {
+        let at = |ms: u64| Timestamp::from_nanos(ms * 1_000_000);
+        let Ok(Preamble::More { missing, .. }) = proxy::parse(bytes) else { panic!("{bytes:?} is whole") };
+        patience.go_on(at(at_ms), missing);
+        assert_eq!(patience.until, at(want_ms), "{bytes:?}");
+    }
+
+    #[test]
+    fn preamble_has_five_seconds_and_five_more_once_it_is_known_to_be_one() {
+        let mut patience = Patience::new(Timestamp::default());
+        check(&mut patience, 1000, b"PRO", 5000);
+        check(&mut patience, 3000, b"PROXY TCP4", 8000);
+        check(&mut patience, 4000, b"PROXY TCP4 192.0.2.7", 8000);
+    }
 }

@@ -21,10 +21,8 @@ use super::worker::{self, Worker};
 use super::write_task;
 use crate::server::auth::{Errand, Work};
 use crate::server::base::clock::{Clock, Timestamp};
-use crate::server::base::duration::go_duration;
 use crate::server::base::timers::TimerKey;
 use crate::server::delivery::Courier;
-use crate::server::log::Logger;
 use crate::server::net::Transport;
 use crate::server::outbound::{Behind, Notices, Outbound};
 use crate::server::protocol::error::CloseReason;
@@ -104,8 +102,10 @@ impl<S: Session> Connection<S> {
             let reason = loop {
                 match poll_fn(|task| self.poll(task)).await {
                     Pause::Stall(receivers) => {
-                        let producer = Arc::clone(&self.outbound);
-                        Box::pin(stall(producer, receivers, self.context.logger.clone())).await;
+                        let span = Box::pin(stall(receivers)).await;
+                        if span >= STALL_AT_LIMIT_MAX {
+                            self.session.stalled(span);
+                        }
                     }
                     Pause::Close(reason) => break reason,
                 }
@@ -256,7 +256,11 @@ impl<S: Session> Connection<S> {
     /// Sends what is staged; returns the receivers that are behind.
     pub(super) fn flush(&self, courier: &mut Courier) -> Vec<Behind> {
         let mut stalling = Vec::new();
-        courier.flush(&mut |blocked| write_task::start(blocked, &self.context), &mut stalling);
+        courier.flush_of(
+            &self.outbound,
+            &mut |blocked| write_task::start(blocked, &self.context),
+            &mut stalling,
+        );
         stalling
     }
 
@@ -381,19 +385,14 @@ impl<S: Session> Connection<S> {
 }
 
 /// Lets a producer wait a moment for receivers that are behind.
-async fn stall(producer: Arc<Outbound>, receivers: Box<[Behind]>, logger: Logger) {
+async fn stall(receivers: Box<[Behind]>) -> Duration {
     let start = Instant::now();
     for Behind { receiver, messages } in receivers {
         let each = if receiver.is_over_limit() { STALL_AT_LIMIT_MAX } else { STALL_MAX };
         let span = each.saturating_mul(u32::try_from(messages).unwrap_or(u32::MAX));
         let _ = timeout_at(start + STALL_TOTAL_MAX, timeout(span, receiver.released())).await;
     }
-    let stalled = Duration::from_millis(u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
-    if stalled >= STALL_AT_LIMIT_MAX {
-        let (label, stalled) = (producer.label(), go_duration(stalled));
-        let text = format_args!("{label} - Producer was stalled for a total of {stalled}");
-        logger.warn_limited_by("stalled producer", text);
-    }
+    start.elapsed()
 }
 
 /// Waits for what still waits to be sent, while the peer takes some of it.

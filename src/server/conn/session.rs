@@ -1,5 +1,7 @@
 //! What a kind of connection must answer; the read task asks.
 
+use std::time::Duration;
+
 use crate::server::auth::Errand;
 use crate::server::base::clock::Timestamp;
 use crate::server::delivery::Courier;
@@ -47,6 +49,9 @@ pub trait Session: Send + 'static {
         notices: Notices,
         courier: &mut Courier,
     ) -> Result<(), CloseReason>;
+
+    /// It was not read from for so long, because receivers of its messages were behind.
+    fn stalled(&self, _span: Duration) {}
 
     /// Somebody asked for the connection to be closed: what is staged now still reaches the peer.
     fn last_words(&mut self, reason: CloseReason, courier: &mut Courier);

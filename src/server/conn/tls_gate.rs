@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, Semaphore};
@@ -17,6 +18,8 @@ pub struct TlsGate {
     setup: ArcSwapOption<TlsSetup>,
     /// What is asked about clients' certificates.
     peer_check: ArcSwapOption<PeerCheck>,
+    /// A handshake was begun with the setup.
+    used: AtomicBool,
     /// Wakes whoever looks after what handshakes are made with.
     changed: Notify,
     /// How many may begin within a second.
@@ -33,6 +36,7 @@ impl TlsGate {
         Self {
             setup: ArcSwapOption::empty(),
             peer_check: ArcSwapOption::empty(),
+            used: AtomicBool::new(false),
             changed: Notify::new(),
             rate: HandshakeRate::new(rate_limit),
             computing: Semaphore::new((cores / 2).max(1)),
@@ -53,7 +57,18 @@ impl TlsGate {
     pub fn install(&self, setup: Option<Arc<TlsSetup>>, peer_check: Option<Arc<PeerCheck>>) {
         self.peer_check.store(peer_check);
         self.setup.store(setup);
+        self.used.store(false, Ordering::Relaxed);
         self.changed.notify_one();
+    }
+
+    /// Notes that a peer has begun a handshake.
+    pub(super) fn note_use(&self) {
+        self.used.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anybody has begun a handshake since the setup came into force.
+    pub fn was_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// Completes when another setup has come into force.

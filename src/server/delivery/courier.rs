@@ -58,8 +58,22 @@ impl Courier {
     /// Sends what is staged. `blocked` gets each destination whose socket is full: it needs a write
     /// task. `stalling` gets those for which so much waits that their producer should pause.
     pub fn flush(&mut self, blocked: &mut impl FnMut(&Arc<Outbound>), stalling: &mut Vec<Behind>) {
-        let mut aftermath = Aftermath { blocked, stalling };
-        self.run.send(&mut self.stage, &mut aftermath);
-        self.stage.flush(&mut aftermath);
+        self.send(None, &mut Aftermath { blocked, stalling });
+    }
+
+    /// As [`Self::flush`], at the end of what was read of `producer`: what it gets itself, the answer to
+    /// a PING above all, goes behind its messages to others.
+    pub fn flush_of(
+        &mut self,
+        producer: &Arc<Outbound>,
+        blocked: &mut impl FnMut(&Arc<Outbound>),
+        stalling: &mut Vec<Behind>,
+    ) {
+        self.send(Some(producer), &mut Aftermath { blocked, stalling });
+    }
+
+    fn send(&mut self, last: Option<&Arc<Outbound>>, aftermath: &mut Aftermath<'_>) {
+        self.run.send(&mut self.stage, aftermath);
+        self.stage.flush(last, aftermath);
     }
 }

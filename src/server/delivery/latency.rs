@@ -15,7 +15,7 @@ use crate::server::protocol::encode;
 pub(super) fn measure(peer: Option<&dyn Peer>, shares: bool, header: Vec<u8>, now: Timestamp) -> Measured {
     let detail = if shares { Detail::All } else { Detail::Account };
     let (requestor, round_trip) = described(peer, detail);
-    Measured { started: now, requestor, round_trip, header }
+    Measured { started: now, requestor, round_trip, header, shares }
 }
 
 /// Who somebody is, as a document, and its round trip.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::apart::Visit;
 use super::courier::Courier;
 use super::latency::measure;
-use super::message::{Detail, Message};
+use super::message::{Detail, Message, Origin};
 use super::sampling::sample;
 use crate::server::account::{Account, Awaited, Expectation, Measured, Noted, ServiceExport, ServiceImport};
 use crate::server::config::options::ResponseType;
@@ -58,7 +58,7 @@ impl Courier {
         if !Hop::leads_on(visit.hop, import.export()) || !self.may_cross() {
             return false;
         }
-        let mut measured = self.sampled(&import, visit);
+        let mut measured = self.sampled(import.export(), import.shares(), visit);
         let message = visit.message;
         let mut awaited = None;
         if !message.reply.is_empty() {
@@ -111,9 +111,12 @@ impl Courier {
         if is_only {
             self.tell_answered(&awaited, visit.origin.peer, visit.manner);
         }
-        // An answer may await an answer.
-        let next = (!message.reply.is_empty() && !message.reply.starts_with(ACK_PREFIX))
-            .then(|| self.expect(awaited.importer(), visit.account, awaited.export(), None, visit));
+        // An answer may await an answer, and is measured if the request was.
+        let next = (!message.reply.is_empty() && !message.reply.starts_with(ACK_PREFIX)).then(|| {
+            let shares = awaited.measured().map(|request| request.shares);
+            let measured = shares.and_then(|shares| self.sampled(awaited.export(), shares, visit));
+            self.expect(awaited.importer(), visit.account, awaited.export(), measured, visit)
+        });
         let reply = next.as_ref().map_or(message.reply, |next| next.subject());
         let hop = Hop {
             export: awaited.export(),
@@ -163,12 +166,12 @@ impl Courier {
 
     /// What will be told of the request, if it is measured. The server's own messages are not: what is
     /// told may itself be a request to a service that is measured, and so on in a circle.
-    fn sampled(&mut self, import: &ServiceImport, visit: &Visit<'_>) -> Option<Box<Measured>> {
-        let latency = import.export().latency.as_ref()?;
+    fn sampled(&mut self, export: &ServiceExport, shares: bool, visit: &Visit<'_>) -> Option<Box<Measured>> {
+        let latency = export.latency.as_ref()?;
         visit.origin.peer?;
         let header = sample(latency.sampling, visit.message.header(), &mut self.rng)?;
         let now = visit.account.common().now();
-        Some(Box::new(measure(visit.origin.peer, import.shares(), header, now)))
+        Some(Box::new(measure(visit.origin.peer, shares, header, now)))
     }
 
     fn expect(
@@ -207,11 +210,17 @@ fn next_hop<'a>(import: &'a ServiceImport, before: Option<&'a Hop<'a>>) -> Hop<'
 /// The message's payload with a header that says who asks, and how long the header block is; `None`
 /// where nobody in particular asks.
 fn stamp(hop: &Hop<'_>, visit: &Visit<'_>) -> Option<(Vec<u8>, usize)> {
-    let peer = visit.origin.peer?;
+    let Origin { peer, account, .. } = *visit.origin;
     let mut info = Vec::new();
     // A request that came through a service already says through which account.
     let service = visit.hop.map_or("", |_| &**visit.account.name());
-    ClientInfo { service: service.into(), ..peer.describe(hop.detail) }.write(&mut info);
+    let client = match peer {
+        Some(peer) => peer.describe(hop.detail),
+        None if account.is_system() => return None,
+        // The server speaks for the account: it tells of a measured request.
+        None => ClientInfo { account: (&**account.name()).into(), ..ClientInfo::default() },
+    };
+    ClientInfo { service: service.into(), ..client }.write(&mut info);
     let message = visit.message;
     let mut block = without_info(message.header());
     header::add(&mut block, INFO_HEADER, &info);

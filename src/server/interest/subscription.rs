@@ -170,7 +170,7 @@ impl Subscription {
 
     /// Messages counted by [`Self::deliver_one`] and [`Self::deliver_many`].
     pub fn delivered(&self) -> u64 {
-        self.head().delivered.load(Ordering::Relaxed)
+        self.head().delivered.load(Ordering::SeqCst)
     }
 
     /// Messages until it is removed by itself; 0 for never.
@@ -178,12 +178,13 @@ impl Subscription {
         self.head().limit.load(Ordering::Relaxed) & !CLOSED
     }
 
-    /// Sets [`Self::max`]. Whether it is reached already is for the caller to compare.
+    /// Sets [`Self::max`]. Whether it is reached already is for the caller to compare with
+    /// [`Self::delivered`]; deliveries beside it either count there or see the maximum.
     pub fn set_max(&self, max: u64) {
         let limit = &self.head().limit;
         // Both orders of a concurrent close keep the mark.
         let _ = limit
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| Some((old & CLOSED) | (max & !CLOSED)));
+            .fetch_update(Ordering::SeqCst, Ordering::Relaxed, |old| Some((old & CLOSED) | (max & !CLOSED)));
     }
 
     /// Counts one message, and says whether to deliver it.
@@ -191,8 +192,10 @@ impl Subscription {
     pub fn deliver_one(&self) -> Delivery {
         let head = self.head();
         if head.limit.load(Ordering::Relaxed) == 0 {
-            head.delivered.fetch_add(1, Ordering::Relaxed);
-            return Delivery::Deliver;
+            return match self.deliver_unlimited(1) {
+                (_, true) => Delivery::DeliverLast,
+                (_, false) => Delivery::Deliver,
+            };
         }
         match self.deliver_limited(1) {
             (0, _) => Delivery::Exhausted,
@@ -207,10 +210,19 @@ impl Subscription {
     pub fn deliver_many(&self, wanted: u64) -> (u64, bool) {
         let head = self.head();
         if head.limit.load(Ordering::Relaxed) == 0 {
-            head.delivered.fetch_add(wanted, Ordering::Relaxed);
-            return (wanted, false);
+            return self.deliver_unlimited(wanted);
         }
         self.deliver_limited(wanted)
+    }
+
+    /// Counts messages while there is no maximum. One that was set since is looked at once they count: whoever
+    /// set it may not have seen them.
+    #[inline]
+    fn deliver_unlimited(&self, wanted: u64) -> (u64, bool) {
+        let head = self.head();
+        let before = head.delivered.fetch_add(wanted, Ordering::SeqCst);
+        let limit = head.limit.load(Ordering::SeqCst);
+        (wanted, limit != 0 && (before + 1..=before + wanted).contains(&limit))
     }
 
     #[cold]
@@ -221,7 +233,7 @@ impl Subscription {
         let (delivered, max) = (&self.head().delivered, self.max());
         let room = |count: u64| if max == 0 { wanted } else { wanted.min(max.saturating_sub(count)) };
         let before =
-            delivered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(count + room(count)));
+            delivered.fetch_update(Ordering::SeqCst, Ordering::Relaxed, |count| Some(count + room(count)));
         let (Ok(before) | Err(before)) = before;
         let granted = room(before);
         (granted, max != 0 && granted > 0 && before + granted == max)
@@ -353,6 +365,28 @@ mod tests {
         assert_eq!((remote.is_remote(), remote.weight()), (true, 3));
         remote.set_weight(4);
         assert_eq!(remote.weight(), 4);
+    }
+
+    /// Whoever counts the last message ends the subscription, or whoever sets the maximum does.
+    #[test]
+    fn maximum_set_beside_a_delivery_is_noticed_by_one_of_them() {
+        for round in 0..5_000 {
+            let sub = subscription(None);
+            let start = std::sync::Barrier::new(2);
+            let (ended_by_delivery, ended_by_setter) = std::thread::scope(|scope| {
+                let delivery = scope.spawn(|| {
+                    start.wait();
+                    (0..4).any(|_| sub.deliver_one() == Delivery::DeliverLast)
+                });
+                let setter = scope.spawn(|| {
+                    start.wait();
+                    sub.set_max(2);
+                    sub.max() <= sub.delivered()
+                });
+                (delivery.join().unwrap(), setter.join().unwrap())
+            });
+            assert!(ended_by_delivery || ended_by_setter, "round {round}");
+        }
     }
 
     #[test]

@@ -48,6 +48,13 @@ impl Findings {
         })
     }
 
+    /// All of them as the reference's log has them.
+    #[must_use]
+    pub fn issues(&self) -> String {
+        let texts: Vec<&str> = self.iter().map(|finding| finding.text.as_str()).collect();
+        format!("&{{Issues:[{}]}}", texts.join(" "))
+    }
+
     pub(super) fn error(&mut self, text: impl Into<String>) {
         self.0.push(Finding { text: text.into(), severity: Severity::Blocking });
     }
@@ -61,7 +68,7 @@ impl Findings {
     }
 }
 
-/// The texts, one after the other: for the log.
+/// The texts, one after the other.
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut separator = "";
@@ -70,5 +77,19 @@ impl fmt::Display for Findings {
             separator = "; ";
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_shown_as_the_reference_shows_them() {
+        let mut findings = Findings::default();
+        assert_eq!(findings.issues(), "&{Issues:[]}");
+        findings.error("a b");
+        findings.warning("c");
+        assert_eq!(findings.issues(), "&{Issues:[a b c]}");
     }
 }

@@ -21,7 +21,6 @@ pub mod tls_dial;
 pub mod tls_stream;
 pub mod proxy;
 pub mod listen_task;
-pub mod advertise;
 
 pub use client_hello::fuzz_client_hello;
 pub use distinguished_name::DistinguishedName;

@@ -30,8 +30,13 @@ const FAMILY_INET6: u8 = 0x20;
 /// What the bytes so far are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preamble {
-    /// Not enough to tell: show at least this many bytes.
-    More(usize),
+    /// Not enough to tell.
+    More {
+        /// Bytes to be shown at least.
+        need: usize,
+        /// What has not come.
+        missing: Missing,
+    },
     /// No preamble: the bytes belong to a direct client.
     Absent,
     /// A preamble of `length` bytes; `source` is absent where the proxy speaks for itself.
@@ -41,6 +46,67 @@ pub enum Preamble {
         /// Bytes of the preamble.
         length: usize,
     },
+}
+
+/// A part of a preamble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Version,
+    Line,
+    Signature,
+    Header,
+    Ipv4,
+    Ipv6,
+    LocalAddresses,
+    UnspecifiedAddresses,
+}
+
+/// What has not come of a preamble; says so in the reference's words should the peer not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    part: Part,
+    /// Some of it has come.
+    begun: bool,
+}
+
+impl Missing {
+    /// Nothing has come yet.
+    pub const ALL: Self = Self { part: Part::Version, begun: false };
+
+    /// Whether it is known whether a preamble comes.
+    pub fn is_behind_version(self) -> bool {
+        self.part != Part::Version
+    }
+
+    /// The peer has closed its side.
+    pub fn ended(self) -> String {
+        // What is taken as it comes, or skipped, ends as any stream does.
+        let is_whole = !matches!(self.part, Part::Line | Part::LocalAddresses | Part::UnspecifiedAddresses);
+        let end = if is_whole && self.begun { "unexpected EOF" } else { "EOF" };
+        format!("{}: {end}", self.failure())
+    }
+
+    /// The peer's time is over; `link` is its connection as the system's errors name it.
+    pub fn late(self, link: &str) -> String {
+        if self == Self::ALL {
+            // The reference reads once more, from what it has.
+            return self.ended();
+        }
+        format!("{}: read tcp {link}: i/o timeout", self.failure())
+    }
+
+    const fn failure(self) -> &'static str {
+        match self.part {
+            Part::Version => "failed to read protocol version",
+            Part::Line => "failed to read v1 line",
+            Part::Signature => "failed to read v2 signature",
+            Part::Header => "failed to read v2 header",
+            Part::Ipv4 => "failed to read IPv4 address data",
+            Part::Ipv6 => "failed to read IPv6 address data",
+            Part::LocalAddresses => "failed to discard LOCAL command address data",
+            Part::UnspecifiedAddresses => "failed to discard UNSPEC address address data",
+        }
+    }
 }
 
 /// A preamble that is none. The text is the reference's.
@@ -103,7 +169,9 @@ pub enum PreambleError {
 
 /// Reads the preamble at the start of `bytes`.
 pub fn parse(bytes: &[u8]) -> Result<Preamble, PreambleError> {
-    let Some(first) = bytes.first_chunk::<DETECT_BYTES>() else { return Ok(Preamble::More(DETECT_BYTES)) };
+    let Some(first) = bytes.first_chunk::<DETECT_BYTES>() else {
+        return Ok(more(DETECT_BYTES, Part::Version, !bytes.is_empty()));
+    };
     if first == LINE_PREFIX {
         return line(bytes);
     }
@@ -113,11 +181,15 @@ pub fn parse(bytes: &[u8]) -> Result<Preamble, PreambleError> {
     Ok(Preamble::Absent)
 }
 
+const fn more(need: usize, part: Part, begun: bool) -> Preamble {
+    Preamble::More { need, missing: Missing { part, begun } }
+}
+
 fn line(bytes: &[u8]) -> Result<Preamble, PreambleError> {
     let window = bytes.get(..bytes.len().min(LINE_BYTES_MAX)).unwrap_or_default();
     let Some(end) = window.windows(2).position(|pair| pair == b"\r\n") else {
         return if bytes.len() < LINE_BYTES_MAX {
-            Ok(Preamble::More(bytes.len() + 1))
+            Ok(more(bytes.len() + 1, Part::Line, true))
         } else {
             Err(PreambleError::LineTooLong)
         };
@@ -159,21 +231,21 @@ fn check_family(protocol: &str, addresses: [&str; 2]) -> Result<(), PreambleErro
 
 fn binary(bytes: &[u8]) -> Result<Preamble, PreambleError> {
     let Some(signature) = bytes.first_chunk::<{ SIGNATURE.len() }>() else {
-        return Ok(Preamble::More(SIGNATURE.len()));
+        return Ok(more(SIGNATURE.len(), Part::Signature, bytes.len() > DETECT_BYTES));
     };
     if signature != SIGNATURE {
         return Err(PreambleError::Signature);
     }
     let Some(&[version, family, high, low]) = bytes.get(SIGNATURE.len()..HEADER_BYTES) else {
-        return Ok(Preamble::More(HEADER_BYTES));
+        return Ok(more(HEADER_BYTES, Part::Header, bytes.len() > SIGNATURE.len()));
     };
     if version & 0xf0 != 0x20 {
         return Err(PreambleError::Version(version & 0xf0));
     }
     let announced = usize::from(u16::from_be_bytes([high, low]));
     let length = HEADER_BYTES + announced;
-    let source = match version & 0x0f {
-        COMMAND_LOCAL => None,
+    let (source, part) = match version & 0x0f {
+        COMMAND_LOCAL => (None, Part::LocalAddresses),
         COMMAND_PROXY if family & 0x0f != TRANSPORT_STREAM => return Err(PreambleError::NotStream),
         COMMAND_PROXY => match family & 0xf0 {
             FAMILY_INET if announced < 12 => {
@@ -182,13 +254,16 @@ fn binary(bytes: &[u8]) -> Result<Preamble, PreambleError> {
             FAMILY_INET6 if announced < 36 => {
                 return Err(PreambleError::AddressTooShort { family: "IPv6", length: announced });
             }
-            known @ (FAMILY_INET | FAMILY_INET6) => Some(known),
-            FAMILY_UNSPECIFIED => None,
+            FAMILY_INET => (Some(FAMILY_INET), Part::Ipv4),
+            FAMILY_INET6 => (Some(FAMILY_INET6), Part::Ipv6),
+            FAMILY_UNSPECIFIED => (None, Part::UnspecifiedAddresses),
             other => return Err(PreambleError::Family(other)),
         },
         command => return Err(PreambleError::Command(command)),
     };
-    let Some(addresses) = bytes.get(HEADER_BYTES..length) else { return Ok(Preamble::More(length)) };
+    let Some(addresses) = bytes.get(HEADER_BYTES..length) else {
+        return Ok(more(length, part, bytes.len() > HEADER_BYTES));
+    };
     let source = source.and_then(|family| source_address(family, addresses));
     Ok(Preamble::Present { source, length })
 }
@@ -270,7 +345,7 @@ mod tests {
     #[test]
     fn other_first_bytes_are_a_direct_client() {
         assert_eq!(parse(b"CONNECT {}"), Ok(Preamble::Absent));
-        assert_eq!(parse(b"PING\r"), Ok(Preamble::More(6)));
+        assert_eq!(parse(b"PING\r"), Ok(more(6, Part::Version, true)));
     }
 
     #[test]
@@ -301,6 +376,47 @@ mod tests {
         refused(&v2(1, 0x11, &[0; 4]), "IPv4 address data too short: 4 bytes");
     }
 
+    #[test]
+    fn what_has_not_come_is_named_by_its_part() {
+        let v2 = |bytes: &[u8]| [&SIGNATURE[..], bytes].concat();
+        let cases = [
+            (vec![], "protocol version: EOF", "protocol version: EOF"),
+            (
+                b"PROX".to_vec(),
+                "protocol version: unexpected EOF",
+                "protocol version: read tcp a->b: i/o timeout",
+            ),
+            (b"PROXY TCP4".to_vec(), "v1 line: EOF", "v1 line: read tcp a->b: i/o timeout"),
+            (SIGNATURE[..6].to_vec(), "v2 signature: EOF", "v2 signature: read tcp a->b: i/o timeout"),
+            (
+                SIGNATURE[..7].to_vec(),
+                "v2 signature: unexpected EOF",
+                "v2 signature: read tcp a->b: i/o timeout",
+            ),
+            (v2(b""), "v2 header: EOF", "v2 header: read tcp a->b: i/o timeout"),
+            (v2(b"\x21"), "v2 header: unexpected EOF", "v2 header: read tcp a->b: i/o timeout"),
+            (
+                v2(b"\x21\x11\0\x0c"),
+                "IPv4 address data: EOF",
+                "IPv4 address data: read tcp a->b: i/o timeout",
+            ),
+            (
+                v2(b"\x21\x21\0\x24a"),
+                "IPv6 address data: unexpected EOF",
+                "IPv6 address data: read tcp a->b: i/o timeout",
+            ),
+        ];
+        for (bytes, ended, late) in cases {
+            let Ok(Preamble::More { missing, .. }) = parse(&bytes) else { panic!("{bytes:?}") };
+            let read = |text: &str| format!("failed to read {text}");
+            assert_eq!((missing.ended(), missing.late("a->b")), (read(ended), read(late)));
+        }
+        for (bytes, kind) in [(b"\x20\x11\0\x0ca", "LOCAL command"), (b"\x21\x01\0\x0ca", "UNSPEC address")] {
+            let Ok(Preamble::More { missing, .. }) = parse(&v2(bytes)) else { panic!("{bytes:?}") };
+            assert_eq!(missing.ended(), format!("failed to discard {kind} address data: EOF"));
+        }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(data in prop::collection::vec(any::<u8>(), 0..200), version in 0..3_u8) {
@@ -316,7 +432,8 @@ mod tests {
         #[test]
         fn any_prefix_asks_for_more_or_decides_alike(cut in 0_usize..45) {
             let whole = b"PROXY TCP4 192.0.2.1 198.51.100.2 5000 4222\r\n";
-            prop_assert!(matches!(parse(&whole[..cut]), Ok(Preamble::More(need)) if need > cut));
+            let wants_more = matches!(parse(&whole[..cut]), Ok(Preamble::More { need, .. }) if need > cut);
+            prop_assert!(wants_more);
         }
     }
 }

@@ -46,6 +46,12 @@ impl Transport {
         }
     }
 
+    /// Both addresses, as errors of the system name a connection.
+    pub fn link(&self) -> String {
+        let text = |address: Option<SocketAddr>| address.map(|it| it.to_string()).unwrap_or_default();
+        format!("{}->{}", text(self.local()), text(self.peer()))
+    }
+
     /// The TLS session that this is or may become.
     pub const fn tls(&self) -> Option<&TlsStream> {
         match self {

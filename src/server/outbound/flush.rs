@@ -216,6 +216,7 @@ fn write(transport: &Transport, slices: &[IoSlice<'_>]) -> io::Result<Sent> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stage::{Aftermath, Stage};
     use std::io::Read;
     use std::os::unix::net::UnixStream as StdStream;
     use std::time::Duration;
@@ -292,6 +293,22 @@ mod tests {
         assert!(received == [first.as_slice(), b"later"].concat());
         assert_eq!(outbound.flush(&mut staged(b"x")), Flushed::Done);
         assert_eq!(read(&mut peer, 1), b"x");
+    }
+
+    #[tokio::test]
+    async fn what_a_producer_gets_itself_goes_behind_what_others_get() {
+        let all = [pair(), pair(), pair()].map(|(outbound, peer)| (Arc::new(outbound), peer));
+        let mut stage = Stage::default();
+        for (target, _) in &all {
+            stage.slot(target).own().extend(vec![b'a'; 512 << 10]);
+        }
+        let mut order = Vec::new();
+        // More than a socket takes, so that each tells of its turn.
+        let mut blocked = |target: &Arc<Outbound>| order.push(Arc::clone(target));
+        let mut aftermath = Aftermath { blocked: &mut blocked, stalling: &mut Vec::new() };
+        stage.flush(Some(&all[0].0), &mut aftermath);
+        assert_eq!(order.len(), 3);
+        assert!(Arc::ptr_eq(&order[2], &all[0].0));
     }
 
     /// A parcel of which the socket takes only a part, and during whose write another thread sends `other`.

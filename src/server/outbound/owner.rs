@@ -25,6 +25,8 @@ impl Notices {
     pub const DECISION: Self = Self(1 << 3);
     /// The claims of its account have changed.
     pub const CLAIMS: Self = Self(1 << 4);
+    /// The peer is to be told that the server is a lame duck.
+    pub const LAME_DUCK: Self = Self(1 << 5);
 
     /// Whether all of `notice` is in the set.
     pub const fn contains(self, notice: Self) -> bool {

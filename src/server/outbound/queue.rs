@@ -26,6 +26,7 @@ const HEADERS: u32 = 1 << 1;
 const STALLING: u32 = 1 << 2;
 const EXHAUSTED: u32 = 1 << 3;
 const GUARDED: u32 = 1 << 4;
+const TAKES_INFO: u32 = 1 << 5;
 
 /// What is known of a destination at one moment, without its lock.
 #[derive(Debug, Clone, Copy)]
@@ -241,6 +242,16 @@ impl Outbound {
         self.set_flag(HEADERS, takes);
     }
 
+    /// Whether the receiver may be sent INFO at any time.
+    pub fn takes_info(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & TAKES_INFO != 0
+    }
+
+    /// Sets [`Self::takes_info`].
+    pub fn set_takes_info(&self, takes: bool) {
+        self.set_flag(TAKES_INFO, takes);
+    }
+
     /// Sets whether there is a guard.
     pub(super) fn set_guarded(&self, guarded: bool) {
         self.set_flag(GUARDED, guarded);
@@ -284,6 +295,12 @@ impl Outbound {
         }
         self.set_flag(EXHAUSTED, false);
         std::mem::take(&mut self.pending.lock().exhausted)
+    }
+
+    /// The connection's addresses, as errors of the system name it.
+    pub fn link(&self) -> String {
+        let transport = self.pending.lock().transport.clone();
+        transport.map(|transport| transport.link()).unwrap_or_default()
     }
 
     /// Asks the owner to close the connection; the first reason stands.

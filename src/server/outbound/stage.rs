@@ -94,8 +94,15 @@ impl Stage {
 
     /// Whether something is staged for `target`.
     fn holds(&self, target: &Arc<Outbound>) -> bool {
-        let listed = || self.index.contains_key(&Arc::as_ptr(target).addr());
-        !self.slots.is_empty() && (self.at_hint(target).is_some() || listed())
+        self.find(target).is_some()
+    }
+
+    fn find(&self, target: &Arc<Outbound>) -> Option<usize> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let listed = || self.index.get(&Arc::as_ptr(target).addr()).copied();
+        self.at_hint(target).or_else(listed)
     }
 
     #[inline]
@@ -116,8 +123,13 @@ impl Stage {
         self.staged_bytes > STAGED_BYTES_MAX
     }
 
-    /// Sends everything.
-    pub fn flush(&mut self, aftermath: &mut Aftermath<'_>) {
+    /// Sends everything, what goes to `last` behind all else: who reads that its messages were taken may
+    /// rely on their being on their way.
+    pub fn flush(&mut self, last: Option<&Arc<Outbound>>, aftermath: &mut Aftermath<'_>) {
+        if let Some(at) = last.and_then(|last| self.find(last)) {
+            let end = self.slots.len() - 1;
+            self.slots.swap(at, end);
+        }
         self.index.clear();
         self.staged_bytes = 0;
         for Slot { target, mut staged } in self.slots.drain(..) {
@@ -178,7 +190,7 @@ mod tests {
             (Stage::default(), Arc::new(Outbound::detached(1)), Arc::new(Outbound::detached(2)));
         stage.slot(&one).own().push(b'1');
         stage.slot(&two).own().push(b'2');
-        stage.flush(&mut Aftermath { blocked: &mut |_| (), stalling: &mut Vec::new() });
+        stage.flush(None, &mut Aftermath { blocked: &mut |_| (), stalling: &mut Vec::new() });
         stage.slot(&two).own().push(b'2');
         assert_eq!(stage.slot(&one).len(), 0);
         assert_eq!(stage.slot(&two).len(), 1);

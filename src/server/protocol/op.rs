@@ -176,7 +176,7 @@ pub struct LinkUnsubscribe<'a> {
 
 /// `RMSG`, `LMSG`, `HMSG`: `[origin] [account] <subject> [reply, or + reply queues.., or | queues..]
 /// [header size] <size>`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkMessage<'a> {
     /// The leaf node's cluster the message came from (`LMSG` between cluster peers); else empty.
     pub origin: &'a [u8],

@@ -11,6 +11,8 @@
 //!     '-----------'--------'------------'---------------------'--> ParseError
 //! ```
 
+use std::ops::ControlFlow;
+
 use memchr::memchr;
 
 use super::args::{self, LinkForm, LinkMessageLine, MessageForm, Speaker};
@@ -26,6 +28,8 @@ const SNIPPET_BYTES: usize = 32;
 const LINK_CONTROL_LINE_FACTOR: usize = 16;
 /// CR and LF behind a payload.
 const CRLF_BYTES: usize = 2;
+/// Bytes that say nothing are passed once there are so many; fewer are cheaper shown again.
+const PASSED_BYTES_MIN: usize = 256;
 
 /// What a peer may send at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +55,12 @@ pub enum Step<'a> {
         /// Its bytes, all of its line and payload.
         len: usize,
     },
+    /// The first `len` bytes have said all that they can: the word that the parser keeps in mind, and what
+    /// does not count behind it. The operation goes on with the bytes after them.
+    Passed {
+        /// Bytes not to be shown again.
+        len: usize,
+    },
     /// The operation is not complete.
     More {
         /// Bytes from the start of the operation that it has at least; once the line before a payload
@@ -68,6 +78,8 @@ pub struct Parser {
     searched: u32,
     kind: Kind,
     form: LinkForm,
+    /// The word of an operation whose beginning was passed.
+    within: Option<Code>,
 }
 
 /// A complete line: where its arguments are and where it ends, from the start of the operation.
@@ -86,7 +98,7 @@ impl Parser {
             leaf_origin: matches!(kind, Kind::Router),
             unsub_origin: matches!(kind, Kind::Router),
         };
-        Self { last: None, searched: 0, kind, form }
+        Self { last: None, searched: 0, kind, form, within: None }
     }
 
     /// The kind of peer.
@@ -127,8 +139,26 @@ impl Parser {
         let step = self.read(input, limits)?;
         if matches!(step, Step::Op { .. }) {
             self.searched = 0;
+            self.within = None;
         }
         Ok(step)
+    }
+
+    /// The word, in lower case, and the arguments of the line that `input` begins with, once it is complete.
+    pub fn line<'a>(&self, input: &'a [u8]) -> Option<(&'static [u8], &'a [u8])> {
+        let (word, from) = match self.within {
+            Some(code) => (words::of(code)?, 0),
+            None => match words::find(self.kind, input) {
+                Found::Word(word) => (word, word.text.len()),
+                Found::Partly | Found::Nothing { .. } => return None,
+            },
+        };
+        let rest = input.get(from..)?;
+        let is_separated = word.rest != Rest::Arguments || rest.first().is_some_and(is_blank);
+        let args = rest.get(rest.iter().position(|byte| !is_blank(byte))?..)?;
+        let first = usize::from(word.rest != Rest::Ignored);
+        let end = first + memchr(b'\n', args.get(first..)?)?;
+        is_separated.then(|| (word.text, without_carriage_return(args.get(..end).unwrap_or_default())))
     }
 
     /// The complete control line of a publish of the usual shape; anything else is left to `read`.
@@ -155,11 +185,14 @@ impl Parser {
 
     fn read<'a>(&mut self, input: &'a [u8], limits: &Limits) -> Result<Step<'a>, ParseError> {
         let Some(first) = input.first() else { return Ok(Step::More { need: 1 }) };
+        if let Some(word) = self.within.and_then(words::of) {
+            return self.after_word(input, word, 0, limits);
+        }
         if limits.awaits_connect && !first.eq_ignore_ascii_case(&b'c') {
             return Err(ParseError::AwaitsConnect);
         }
         match words::find(self.kind, input) {
-            Found::Word(word) => self.after_word(input, word, limits),
+            Found::Word(word) => self.after_word(input, word, word.text.len(), limits),
             Found::Partly => Ok(Step::More { need: input.len() + 1 }),
             Found::Nothing { state, offset } => Err(self.unknown(input, state, offset)),
         }
@@ -169,11 +202,11 @@ impl Parser {
         &mut self,
         input: &'a [u8],
         word: &'static Word,
+        from: usize,
         limits: &Limits,
     ) -> Result<Step<'a>, ParseError> {
-        let from = word.text.len();
         let line = match word.rest {
-            Rest::Ignored => self.ignored_line(input, from, word, limits)?,
+            Rest::Ignored => self.ignored_line(input, from, word),
             Rest::Arguments => match input.get(from) {
                 None => return Ok(Step::More { need: from + 1 }),
                 Some(b' ' | b'\t') => self.argument_line(input, from, word, limits)?,
@@ -183,8 +216,9 @@ impl Parser {
             },
             Rest::Attached => self.argument_line(input, from, word, limits)?,
         };
-        let Some(line) = line else {
-            return Ok(Step::More { need: input.len() + 1 });
+        let line = match line {
+            ControlFlow::Continue(line) => line,
+            ControlFlow::Break(step) => return Ok(step),
         };
         let op = match word.code {
             Code::Ping => Op::Ping,
@@ -208,6 +242,7 @@ impl Parser {
             Code::Pub => return self.publish_line(input, &line, false, limits),
             Code::Hpub if !limits.headers => return Err(ParseError::HeadersNotSupported),
             Code::Hpub => return self.publish_line(input, &line, true, limits),
+            Code::HeaderMsg if self.kind == Kind::Client => return self.message_for_nobody(input, &line),
             Code::RouteMsg | Code::LeafMsg | Code::HeaderMsg => {
                 return self.link_message(input, &line, word.code, limits);
             }
@@ -215,27 +250,24 @@ impl Parser {
         Ok(Step::Op { op, len: line.end })
     }
 
-    /// The line of an operation without arguments: all up to LF is skipped. The reference skips
-    /// without end; here as much as an argument line may have.
+    /// The line of an operation without arguments: all up to LF is skipped, however much it is.
     fn ignored_line<'a>(
         &mut self,
         input: &'a [u8],
         from: usize,
         word: &Word,
-        limits: &Limits,
-    ) -> Result<Option<Line<'a>>, ParseError> {
-        let max = self.control_line_max(limits);
-        let Some(line_feed) = self.line_feed(input, from, from.saturating_add(max)) else {
-            return self.incomplete(input, from, word, limits);
-        };
-        let skipped = input.get(from..line_feed).unwrap_or_default();
-        if skipped.strip_suffix(b"\r").unwrap_or(skipped).len() > max {
-            return Err(Self::too_long(word, skipped, limits));
+    ) -> ControlFlow<Step<'a>, Line<'a>> {
+        if let Some(line_feed) = self.line_feed(input, from, input.len()) {
+            return ControlFlow::Continue(Line { args: &[], args_at: from, end: line_feed + 1 });
         }
-        Ok(Some(Line { args: &[], args_at: from, end: line_feed + 1 }))
+        if input.len() < PASSED_BYTES_MIN {
+            return ControlFlow::Break(Step::More { need: input.len() + 1 });
+        }
+        // The last byte is shown again and was searched: no other operation begins there.
+        self.pass(word, input.len() - 1, 1)
     }
 
-    /// The line of an operation with arguments: blanks, then at least one byte of any kind (as in the
+    /// The line of an operation with arguments: any blanks, then at least one byte of any kind (as in the
     /// reference even CR or LF), then all up to LF without one CR before it.
     fn argument_line<'a>(
         &mut self,
@@ -243,26 +275,37 @@ impl Parser {
         from: usize,
         word: &Word,
         limits: &Limits,
-    ) -> Result<Option<Line<'a>>, ParseError> {
+    ) -> Result<ControlFlow<Step<'a>, Line<'a>>, ParseError> {
         let rest = input.get(from..).unwrap_or_default();
-        let blanks = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(rest.len());
-        let max = self.control_line_max(limits);
-        if blanks > max.saturating_add(1) {
-            return Err(Self::too_long(word, rest, limits));
+        let blanks = rest.iter().position(|byte| !is_blank(byte)).unwrap_or(rest.len());
+        if blanks >= PASSED_BYTES_MIN {
+            // One blank is shown again: it separates the arguments from the word.
+            return Ok(self.pass(word, from + blanks - 1, 0));
         }
+        let max = self.control_line_max(limits);
         let args_at = from + blanks;
-        let Some(line_feed) = self.line_feed(input, args_at + 1, args_at.saturating_add(max)) else {
-            return self.incomplete(input, args_at, word, limits);
-        };
-        let args = input.get(args_at..line_feed).unwrap_or_default();
-        let args = match args {
-            [kept @ .., b'\r'] if !kept.is_empty() => kept,
-            _ => args,
-        };
+        let line_feed = self.line_feed(input, args_at + 1, args_at.saturating_add(max));
+        let seen = input.get(args_at..line_feed.unwrap_or(input.len())).unwrap_or_default();
+        let args = without_carriage_return(seen);
+        // Without its end, too: an error as soon as the line can only be too long.
         if args.len() > max {
             return Err(Self::too_long(word, args, limits));
         }
-        Ok(Some(Line { args, args_at, end: line_feed + 1 }))
+        Ok(match line_feed {
+            Some(line_feed) => ControlFlow::Continue(Line { args, args_at, end: line_feed + 1 }),
+            None => ControlFlow::Break(Step::More { need: input.len() + 1 }),
+        })
+    }
+
+    /// Takes `len` bytes for granted, and keeps their word in mind; `searched` of those behind them have
+    /// been searched for the line's end.
+    #[cold]
+    fn pass<'a>(&mut self, word: &Word, len: usize, searched: u32) -> ControlFlow<Step<'a>, Line<'a>> {
+        self.within = Some(word.code);
+        self.searched = searched;
+        // What comes next may look like the last publish, and is none.
+        self.last = None;
+        ControlFlow::Break(Step::Passed { len })
     }
 
     /// Where the LF is, searched for in `from..=until + 1`: CR and LF may follow the longest line.
@@ -274,22 +317,6 @@ impl Parser {
             self.searched = u32::try_from(until).unwrap_or(0);
         }
         found
-    }
-
-    /// A line whose end has not come: an error as soon as it can only be too long.
-    fn incomplete<'a>(
-        &self,
-        input: &'a [u8],
-        args_at: usize,
-        word: &Word,
-        limits: &Limits,
-    ) -> Result<Option<Line<'a>>, ParseError> {
-        let args = input.get(args_at..).unwrap_or_default();
-        let args = args.strip_suffix(b"\r").unwrap_or(args);
-        if args.len() > self.control_line_max(limits) {
-            return Err(Self::too_long(word, args, limits));
-        }
-        Ok(None)
     }
 
     fn publish_line<'a>(
@@ -374,6 +401,15 @@ impl Parser {
         Ok(Step::Op { op, len })
     }
 
+    /// HMSG from a client: the reference does not read its arguments, and takes it for an empty message to
+    /// nobody.
+    fn message_for_nobody<'a>(&self, input: &'a [u8], line: &Line<'a>) -> Result<Step<'a>, ParseError> {
+        Ok(match self.payload(input, line.end, 0)? {
+            Some((_, len)) => Step::Op { op: Op::LinkMessage(LinkMessage::default()), len },
+            None => Step::More { need: line.end + CRLF_BYTES },
+        })
+    }
+
     /// The payload of `size` bytes at `at` and the operation's length, once its CRLF is there.
     #[inline]
     fn payload<'a>(
@@ -433,6 +469,18 @@ impl Parser {
     }
 }
 
+const fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// `line` without one CR at its end; a CR alone is an argument.
+fn without_carriage_return(line: &[u8]) -> &[u8] {
+    match line {
+        [kept @ .., b'\r'] if !kept.is_empty() => kept,
+        _ => line,
+    }
+}
+
 /// Feeds arbitrary bytes to a parser of every kind, whole and byte by byte; for fuzzing.
 #[doc(hidden)]
 pub fn fuzz_parser(data: &[u8]) {
@@ -440,7 +488,7 @@ pub fn fuzz_parser(data: &[u8]) {
     for kind in [Kind::Client, Kind::Router, Kind::Gateway, Kind::Leafnode] {
         let mut parser = Parser::new(kind);
         let mut rest = data;
-        while let Ok(Step::Op { len, .. }) = parser.step(rest, &limits) {
+        while let Ok(Step::Op { len, .. } | Step::Passed { len }) = parser.step(rest, &limits) {
             let Some((_, after)) = rest.split_at_checked(len) else { break };
             rest = after;
         }
@@ -449,7 +497,7 @@ pub fn fuzz_parser(data: &[u8]) {
         for to in 0..=data.len() {
             let Some(have) = data.get(from..to) else { break };
             match parser.step(have, &limits) {
-                Ok(Step::Op { len, .. }) => from += len,
+                Ok(Step::Op { len, .. } | Step::Passed { len }) => from += len,
                 Ok(Step::More { .. }) => {}
                 Err(_) => break,
             }

@@ -17,6 +17,7 @@ fn whole(parser: &mut Parser, input: &[u8], limits: &Limits) -> (Vec<String>, St
                 ops.push(describe(&op));
                 rest = &rest[len..];
             }
+            Ok(Step::Passed { len }) => rest = &rest[len..],
             Ok(Step::More { need }) => {
                 assert!(need > rest.len(), "asks for {need}, has {}", rest.len());
                 return (ops, format!("{} left", rest.len()));
@@ -36,6 +37,7 @@ fn pieces(parser: &mut Parser, input: &[u8], cuts: &[usize], limits: &Limits) ->
                     ops.push(describe(&op));
                     from += len;
                 }
+                Ok(Step::Passed { len }) => from += len,
                 Ok(Step::More { .. }) => break,
                 Err(error) => return (ops, brief(&error)),
             }
@@ -80,7 +82,7 @@ fn refused(kind: Kind, input: &[u8], limits: &Limits) -> ParseError {
     let mut rest = input;
     loop {
         match parser.step(rest, limits) {
-            Ok(Step::Op { len, .. }) => rest = &rest[len..],
+            Ok(Step::Op { len, .. } | Step::Passed { len }) => rest = &rest[len..],
             Ok(Step::More { .. }) => panic!("accepted {:?}", quote(input)),
             Err(error) => return error,
         }
@@ -214,7 +216,16 @@ fn words_of_servers_are_unknown_from_clients() {
         let error = refused(Kind::Client, word.as_bytes(), &LIMITS);
         assert_eq!(brief(&error), "Client unknown 0 at 0", "{word}");
     }
-    assert_eq!(brief(&refused(Kind::Client, b"HMSG a 1 2 2\r\n", &LIMITS)), "Client unknown 18 at 1");
+}
+
+/// The reference reads the line and none of its arguments.
+#[test]
+fn hmsg_of_a_client_is_an_empty_message_to_nobody() {
+    check("HMSG a 9 9\r\n\r\nPING\r\n", &[Op::LinkMessage(LinkMessage::default()), Op::Ping]);
+    assert_eq!(brief(&refused(Kind::Client, b"HMSG a 1 1\r\nx", &LIMITS)), "Client unknown 41 at 12");
+    assert_eq!(brief(&refused(Kind::Client, b"HMX", &LIMITS)), "Client unknown 24 at 2");
+    let limits = Limits { control_line: 10, ..LIMITS };
+    assert_eq!(brief(&refused(Kind::Client, b"HMSG 12345678901", &limits)), "too long in 28");
 }
 
 #[test]
@@ -390,16 +401,39 @@ fn overlong_line_is_logged_without_its_text() {
     assert_eq!(error.to_string(), "maximum control line exceeded");
 }
 
+/// Whatever does not count towards the limit is passed, so that it need not be kept either.
 #[test]
-fn line_without_end_is_refused_even_where_bytes_are_ignored() {
+fn blanks_before_arguments_and_text_behind_ping_are_passed_without_end() {
     let limits = Limits { control_line: 10, ..LIMITS };
-    for start in ["PING", "+OK", "PUB ", "CONNECT"] {
-        let input = format!("{start}{}", " ".repeat(13));
-        assert_eq!(
-            refused(Kind::Client, input.as_bytes(), &limits).reason(),
-            CloseReason::MaxControlLineExceeded
-        );
+    for (start, end, want) in [
+        ("PING", "\r\n", Op::Ping),
+        ("PONG", "\n", Op::Pong),
+        ("+OK", "\r\n", Op::Ok),
+        ("SUB", "a 1\r\n", subscribe("a", None, "1")),
+        ("UNSUB ", "1\r\n", unsubscribe("1", None)),
+        ("PUB", "a 1\r\nx\r\n", publish("a", "", "1", "x")),
+        ("CONNECT", "{}\r\n", Op::Connect(b"{}")),
+    ] {
+        for blanks in [PASSED_BYTES_MIN - 1, PASSED_BYTES_MIN, PASSED_BYTES_MIN + 1, 3000] {
+            let operation = format!("{start}{}{end}", " ".repeat(blanks));
+            // Nor is the word kept in mind for what follows.
+            let input = format!("PUB a 1\r\nx\r\n{operation}PUB a 1\r\nx\r\nPING\r\n");
+            let message = publish("a", "", "1", "x");
+            check_with(Kind::Client, &limits, input.as_bytes(), &[message, want, message, Op::Ping], 0);
+            let want = whole(&mut Parser::new(Kind::Client), input.as_bytes(), &limits);
+            let every: Vec<_> = (0..input.len()).collect();
+            let cut = pieces(&mut Parser::new(Kind::Client), input.as_bytes(), &every, &limits);
+            assert_eq!(cut, want, "{start} {blanks}");
+        }
     }
+}
+
+#[test]
+fn text_behind_ping_may_look_like_a_publish() {
+    let text = format!("PING{}PUB a 1\r\nPING\r\n", "x".repeat(1000));
+    let every: Vec<_> = (0..text.len()).collect();
+    let (ops, end) = pieces(&mut Parser::new(Kind::Client), text.as_bytes(), &every, &LIMITS);
+    assert_eq!((ops, end.as_str()), (vec![describe(&Op::Ping); 2], "0 left"));
 }
 
 #[test]
@@ -716,6 +750,8 @@ fn traffic() -> impl Strategy<Value = Vec<u8>> {
             "PUB a 2\r\nhixx", "PUB a 2\r\nhi\rx", "PUB aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 1\r\nx\r\n",
             "SUB                                       a 1\r\n", "P", "C", "\r\n", "\r", "\n",
         ]).prop_map(|text| text.as_bytes().to_vec()),
+        1 => (prop::sample::select(vec!["PING", "SUB", "CONNECT"]), 200_usize..600)
+            .prop_map(|(word, blanks)| format!("{word}{}a 1\r\n", " ".repeat(blanks)).into_bytes()),
         1 => prop::collection::vec(any::<u8>(), 0..6),
     ];
     prop::collection::vec((piece, 1_usize..4), 0..12).prop_map(|pieces| {

@@ -236,8 +236,30 @@ impl Transform {
     /// The transform back, if there is one: only wildcards, each of them once.
     #[must_use]
     pub fn reverse(&self) -> Option<Self> {
-        let mut source = Vec::new();
-        let mut places = Vec::new();
+        let wildcards = self.wildcards();
+        self.back(|referred, nth| referred.iter().position(|at| wildcards.get(nth) == Some(at)))
+    }
+
+    /// The transform back as imports of services take it, where the source's nth wildcard becomes what the
+    /// nth reference is written as: `a.*.*.*` to `b.$3.$1.$2` takes `b.x.y.z` to `a.z.x.y`. Where three or
+    /// more change places in a circle that is not [`Self::reverse`], but it is how the reference
+    /// finds the way, and configurations are written for it.
+    #[must_use]
+    pub fn reverse_as_written(&self) -> Option<Self> {
+        let wildcards = self.wildcards();
+        self.back(|referred, nth| wildcards.iter().position(|at| referred.get(nth) == Some(at)))
+    }
+
+    /// Places of the source's wildcards.
+    fn wildcards(&self) -> Vec<usize> {
+        let all = tokens(&self.source).enumerate();
+        all.filter(|(_, token)| *token == subject::ANY).map(|(at, _)| at).collect()
+    }
+
+    /// The transform from the destination to the source. `place` knows which wildcard of the destination
+    /// the source's nth is, where those of the destination refer to these tokens of the source.
+    fn back(&self, place: impl Fn(&[usize], usize) -> Option<usize>) -> Option<Self> {
+        let (mut source, mut referred) = (Vec::new(), Vec::new());
         for (at, part) in self.parts.iter().enumerate() {
             if at > 0 {
                 source.push(b'.');
@@ -246,21 +268,21 @@ impl Transform {
                 Part::Literal(word) => source.extend_from_slice(word),
                 Part::Rest => source.extend_from_slice(REST),
                 Part::Wildcard { token } => {
-                    places.push(*token);
+                    referred.push(*token);
                     source.push(b'*');
                 }
                 _ => return None,
             }
         }
-        let mut destination = Vec::new();
+        let (mut destination, mut nth) = (Vec::new(), 0);
         for (at, token) in tokens(&self.source).enumerate() {
             if at > 0 {
                 destination.push(b'.');
             }
             if token == subject::ANY {
-                let place = places.iter().position(|&from| from == at)?;
                 destination.push(b'$');
-                destination.extend_from_slice((place + 1).to_string().as_bytes());
+                destination.extend_from_slice((place(&referred, nth)? + 1).to_string().as_bytes());
+                nth += 1;
             } else {
                 destination.extend_from_slice(token);
             }

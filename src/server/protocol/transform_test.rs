@@ -346,6 +346,10 @@ fn reverse_undoes() {
         let back = transform.reverse().unwrap().map(&mapped, &mut |_| 0).unwrap();
         assert_eq!(text(&back), subject);
     }
+    let circle = transform("a.*.*.*", "b.$3.$1.$2");
+    let as_written = circle.reverse_as_written().unwrap();
+    assert_eq!(as_written.map(b"b.x.y.z", &mut |_| 0).unwrap(), b"a.z.x.y");
+    assert_eq!(transform("*", "a.$1.$1").reverse_as_written(), None);
     assert_eq!(transform("*", "{{left(1,1)}}").reverse(), None);
     assert_eq!(transform("*", "a.$1.$1").reverse(), None);
 }

@@ -55,7 +55,6 @@ use Kind::{Client, Gateway, Leafnode, Router};
 
 const ALL: &[Kind] = &[Client, Router, Gateway, Leafnode];
 const CLIENT: &[Kind] = &[Client];
-const LINKS: &[Kind] = &[Router, Gateway, Leafnode];
 const ROUTER_GATEWAY: &[Kind] = &[Router, Gateway];
 const ROUTER_LEAF: &[Kind] = &[Router, Leafnode];
 const GATEWAY: &[Kind] = &[Gateway];
@@ -80,7 +79,7 @@ static WORDS: [Word; 19] = [
     word(b"ping", Code::Ping, Rest::Ignored, ALL, &[29, 34, 35, 36], 36),
     word(b"pong", Code::Pong, Rest::Ignored, ALL, &[29, 37, 38, 39], 39),
     word(b"rmsg", Code::RouteMsg, Rest::Arguments, ROUTER_GATEWAY, &[57, 66, 67, 68], 70),
-    word(b"hmsg", Code::HeaderMsg, Rest::Arguments, LINKS, &[18, 24, 25, 26], 28),
+    word(b"hmsg", Code::HeaderMsg, Rest::Arguments, ALL, &[18, 24, 25, 26], 28),
     word(b"lmsg", Code::LeafMsg, Rest::Arguments, ROUTER_LEAF, &[55, 66, 67, 68], 70),
     word(b"rs+", Code::RouteSub, Rest::Arguments, ROUTER_GATEWAY, &[57, 58, 45], 47),
     word(b"rs-", Code::RouteUnsub, Rest::Arguments, ROUTER_GATEWAY, &[57, 58, 63], 65),
@@ -108,6 +107,11 @@ pub(super) enum Found {
     Partly,
     /// The byte at `offset` fits no word.
     Nothing { state: u8, offset: usize },
+}
+
+/// The word that `code` stands for.
+pub(super) fn of(code: Code) -> Option<&'static Word> {
+    WORDS.iter().find(|word| word.code == code)
 }
 
 /// Finds the word that `input` begins with among those that a peer of this kind may say.

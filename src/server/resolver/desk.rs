@@ -34,6 +34,17 @@ pub struct Settings {
     pub timeout: Duration,
 }
 
+impl Settings {
+    /// Where claims are looked for that are not at hand.
+    const fn source(&self) -> Option<Source> {
+        match self.kind {
+            Kind::Memory => None,
+            Kind::Url => Some(Source::Web),
+            Kind::Full | Kind::Cache => Some(Source::Directory { timeout: self.timeout }),
+        }
+    }
+}
+
 /// What happens.
 #[derive(Debug)]
 pub enum Event<W> {
@@ -99,6 +110,8 @@ pub enum Action<W> {
         reply: String,
     },
     /// An account's claims were deleted: if it is in use it is to be closed.
+    Deleted(AccountKey),
+    /// The configuration brings an account no more: it is to be taken out.
     Gone(AccountKey),
     /// A line for the log.
     Log(Level, String),
@@ -134,7 +147,7 @@ pub enum Ticket {
     /// What another server had for such a look-up.
     Keep(AccountKey),
     /// A look-up of somebody else, answered there.
-    LookUp(String),
+    LookUp(AccountKey, String),
     /// An update: account, claims, and where the answer goes.
     Update(AccountKey, String, String),
     /// A list, answered there.
@@ -173,12 +186,26 @@ pub struct Desk<W> {
 impl<W> Desk<W> {
     /// Nothing is asked yet.
     pub fn new(settings: Settings) -> Self {
-        let source = match settings.kind {
-            Kind::Memory => None,
-            Kind::Url => Some(Source::Web),
-            Kind::Full | Kind::Cache => Some(Source::Directory { timeout: settings.timeout }),
+        let lookups = settings.source().map(Underway::new);
+        Self { settings, memory: Memory::default(), lookups }
+    }
+
+    /// What it is.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Goes on as something else. Look-ups that are under way go on where they can be answered still; who
+    /// waits for the others is told that they end.
+    pub fn turn_into(&mut self, settings: Settings) {
+        self.lookups = match (self.lookups.take(), settings.source()) {
+            (Some(mut lookups), Some(source)) if lookups.is_like(source) => {
+                lookups.look_in(source);
+                Some(lookups)
+            }
+            (_, source) => source.map(Underway::new),
         };
-        Self { settings, memory: Memory::default(), lookups: source.map(Underway::new) }
+        self.settings = settings;
     }
 
     /// Keeps preloaded claims, where they are kept in memory.
@@ -314,7 +341,7 @@ impl<W> Desk<W> {
             // Nobody waits for these.
             _ if reply.is_empty() => {}
             Request::Lookup(account) => match AccountKey::parse(account) {
-                Some(key) => out.push(Action::Order(Order::Load(key), Ticket::LookUp(reply))),
+                Some(key) => out.push(Action::Order(Order::Load(key), Ticket::LookUp(key, reply))),
                 None => {
                     let text =
                         format!("DirResolver - Error looking up account {account:?}: invalid public key");
@@ -391,10 +418,15 @@ impl<W> Desk<W> {
                 let kept = result.map(drop).map_err(|error| error.to_string());
                 self.look_up(now, others, key, lookups::Event::Kept(kept), out);
             }
-            (Ticket::LookUp(reply), Outcome::Loaded(result)) => match self.loaded(result, out) {
-                Ok(token) => out.push(plain(reply, token.unwrap_or_default())),
+            (Ticket::LookUp(key, reply), Outcome::Loaded(result)) => match self.loaded(result, out) {
+                Ok(Some(token)) => out.push(plain(reply, token)),
+                Ok(None) => {
+                    let text = format!("DirResolver - Could not find account \"{key}\"");
+                    out.push(Action::Log(Level::Debug, text));
+                    out.push(plain(reply, String::new()));
+                }
                 Err(error) => {
-                    let text = format!("DirResolver - Error looking up account: {error}");
+                    let text = format!("DirResolver - Error looking up account \"{key}\": {error}");
                     out.push(Action::Log(Level::Error, text));
                 }
             },
@@ -411,7 +443,7 @@ impl<W> Desk<W> {
                 out.push(Action::Reply(reply, Body::List(accounts)));
             }
             (Ticket::Delete(reply), Outcome::Deleted { gone, count, errors }) => {
-                out.extend(gone.into_iter().map(Action::Gone));
+                out.extend(gone.into_iter().map(Action::Deleted));
                 answer(requests::deleted(count, &errors), reply, out);
             }
             (Ticket::Sync, Outcome::Sum(sum)) => {

@@ -91,7 +91,7 @@ fn an_update_is_kept_told_and_then_answered() {
         claim.nats.insert("accounts", vec![key.to_string()]);
     });
     let out = office.ask("$SYS.REQ.CLAIMS.DELETE", &request);
-    assert_eq!(out[0], Action::Gone(key));
+    assert_eq!(out[0], Action::Deleted(key));
     assert_eq!(words(&out[1]), "deleted 1 accounts");
     assert_eq!(office.ask(&look_up, ""), [reply("")]);
 }
@@ -218,11 +218,13 @@ fn a_reload_tells_of_files_that_changed() {
 fn a_file_that_is_no_claims_counts_as_none() {
     let operator = KeyPair::new_operator();
     let mut office = Office::new(Kind::Full, &operator);
-    let ticket = Ticket::LookUp("r".to_owned());
+    let key = AccountKey::parse(&KeyPair::new_account().public_key()).unwrap();
+    let ticket = Ticket::LookUp(key, "r".to_owned());
     let damaged = Outcome::Loaded(Err(LoadError::Damaged("/d/a.jwt".to_owned())));
     let (out, log) = office.take(Event::Done(ticket.clone(), damaged));
     assert_eq!(out, [reply("")]);
-    assert_eq!(log, ["DirResolver - /d/a.jwt holds no claims of this account"]);
+    let not_found = format!("DirResolver - Could not find account \"{key}\"");
+    assert_eq!(log, ["DirResolver - /d/a.jwt holds no claims of this account", not_found.as_str()]);
     let broken = Outcome::Loaded(Err(LoadError::Disk("open /d/a.jwt: permission denied".to_owned())));
     let (out, log) = office.take(Event::Done(ticket, broken));
     assert_eq!((out.len(), log.len()), (0, 1));

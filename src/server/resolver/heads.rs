@@ -1,6 +1,7 @@
 //! What a resolver needs to know of claims that others bring: the one place here that reads them.
 
 use super::requests::{AccountHead, DeleteRequest};
+use crate::server::account::{check_mappings, described_mappings};
 use crate::server::base::clock::Timestamp;
 use crate::server::jwt::{AccountClaims, Severity, decode_generic};
 
@@ -11,13 +12,16 @@ use crate::server::jwt::{AccountClaims, Severity, decode_generic};
 pub fn account_head(payload: &[u8], now: Timestamp) -> Result<AccountHead, String> {
     let claims = AccountClaims::decode(&text(payload)).map_err(|error| error.to_string())?;
     let findings = claims.validate(now);
-    let blocking = findings.is_blocking(false).then(|| {
+    let broken_rules = if findings.is_blocking(false) {
         // The reference lists what the time forbids as well.
         let errors = findings.iter().filter(|finding| finding.severity != Severity::Warning);
-        format!("[{}]", errors.map(|finding| finding.text.as_str()).collect::<Vec<_>>().join(" "))
-    });
+        let texts = errors.map(|finding| finding.text.as_str()).collect::<Vec<_>>().join(" ");
+        Some(format!("validation errors: [{texts}]"))
+    } else {
+        check_mappings(&described_mappings(&claims)).err()
+    };
     let envelope = claims.envelope;
-    Ok(AccountHead { subject: envelope.subject, issuer: envelope.issuer, broken_rules: blocking })
+    Ok(AccountHead { subject: envelope.subject, issuer: envelope.issuer, broken_rules })
 }
 
 /// What a request to delete says.
@@ -61,7 +65,8 @@ mod tests {
             claim.nats.limits.jetstream_tiers.insert(String::new(), Default::default());
         });
         let broken = account_head(bad.as_bytes(), NOW).unwrap().broken_rules.unwrap();
-        assert_eq!(broken, "[Tiered JetStream Limits can not contain a blank \"\" tier name]");
+        let want = "validation errors: [Tiered JetStream Limits can not contain a blank \"\" tier name]";
+        assert_eq!(broken, want);
         assert_eq!(account_head(b"", NOW).unwrap_err(), "expected 3 chunks");
     }
 

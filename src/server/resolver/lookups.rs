@@ -123,6 +123,16 @@ impl<W> Underway<W> {
         Self { source, running: HashMap::new(), questions: 0 }
     }
 
+    /// Whether look-ups in this source are of the same kind.
+    pub fn is_like(&self, source: Source) -> bool {
+        std::mem::discriminant(&self.source) == std::mem::discriminant(&source)
+    }
+
+    /// Looks in this source from now on; what is under way keeps its time.
+    pub fn look_in(&mut self, source: Source) {
+        self.source = source;
+    }
+
     /// What happened to the look-up of `key`; `others` servers are known at present.
     pub fn handle(
         &mut self,

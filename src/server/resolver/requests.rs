@@ -166,9 +166,7 @@ impl Rules<'_> {
         };
         let subject = head.subject.as_str();
         let broken = head.broken_rules.as_deref().filter(|_| self.has_directory);
-        let invalid = |rules: &str| {
-            answered(Answer::failed(subject, words.invalid, format!("validation errors: {rules}")))
-        };
+        let invalid = |rules: &str| answered(Answer::failed(subject, words.invalid, rules));
         // The order in which a FULL resolver looks differs between the two subjects.
         if let Some(rules) = broken.filter(|_| self.keeps_all && asked.is_some()) {
             return invalid(rules);

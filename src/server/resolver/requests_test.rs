@@ -68,7 +68,7 @@ fn every_subject_of_a_kind_is_understood() {
 
 #[test]
 fn a_full_resolver_judges_in_the_references_order() {
-    let broken = Some("[a b]");
+    let broken = Some("validation errors: [a b]");
     check(Kind::Full, Some("A"), head("A", "OS", None), "keep A");
     check(Kind::Full, Some("B"), head("B", "OS", None), "keep B");
     check(Kind::Full, None, head("B", "OS", None), "keep B");
@@ -90,7 +90,7 @@ fn a_full_resolver_judges_in_the_references_order() {
 
 #[test]
 fn a_cache_keeps_what_is_in_use() {
-    let broken = Some("[a]");
+    let broken = Some("validation errors: [a]");
     check(Kind::Cache, Some("A"), head("A", "OS", None), "keep A");
     check(Kind::Cache, None, head("A", "OS", None), "keep A");
     check(Kind::Cache, Some("B"), head("B", "OS", broken), "jwt update cache skipped - B");

@@ -50,6 +50,9 @@ impl Web {
         let address = format!("{}{account}", self.base);
         let shown = redacted(&address);
         let could_not = |why: String| format!("could not fetch <{}>: {why}", quote(&shown));
+        if let Some(why) = unfit(&address) {
+            return Err(could_not(format!("Get {}: {why}", quote(&shown))));
+        }
         let answer = self.client.get(&address).send().await;
         let mut answer = answer.map_err(|error| could_not(reason(&error, &shown)))?;
         if answer.status() != StatusCode::OK {
@@ -64,6 +67,20 @@ impl Web {
         }
         String::from_utf8(body).map_err(|_| could_not("the document is no text".to_owned()))
     }
+}
+
+/// What keeps anybody from asking there.
+fn unfit(address: &str) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    if !matches!(&*url.scheme, "http" | "https") {
+        return Some(format!("unsupported protocol scheme {}", quote(&url.scheme)));
+    }
+    if url.hostname().is_empty() {
+        return Some("http: no Host in request URL".to_owned());
+    }
+    let port = url.port();
+    let is_port = port.is_empty() || port.parse::<u16>().is_ok();
+    (!is_port).then(|| format!("dial tcp: address {port}: invalid port"))
 }
 
 /// The address without a password.
@@ -84,7 +101,10 @@ fn status_text(status: StatusCode) -> String {
 
 /// Why there is no answer, as Go puts it; reqwest's own words would name the address with its password.
 fn reason(error: &reqwest::Error, shown: &str) -> String {
-    let mut why = if error.is_timeout() {
+    let scheme = Url::parse(shown).map(|url| url.scheme).unwrap_or_default();
+    let mut why = if !matches!(scheme.as_str(), "http" | "https") {
+        format!("unsupported protocol scheme {}", quote(&scheme))
+    } else if error.is_timeout() {
         "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned()
     } else {
         let mut last: &dyn std::error::Error = error;

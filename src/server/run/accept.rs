@@ -23,6 +23,8 @@ use crate::server::protocol::op::Kind;
 #[derive(Debug)]
 pub(super) struct ClientAccept {
     pub(super) context: Arc<ClientContext>,
+    /// Where it listens.
+    pub(super) address: String,
 }
 
 impl Accept for ClientAccept {
@@ -34,14 +36,20 @@ impl Accept for ClientAccept {
 
     fn failed_for_now(&mut self, error: &io::Error, pause: Duration) {
         self.context.conn.logger.error(format_args!(
-            "Temporary Client Accept Error(accept4: {}), sleeping {}ms",
-            io_text(error),
+            "Temporary Client Accept Error({}), sleeping {}ms",
+            self.failure(error),
             pause.as_millis()
         ));
     }
 
     fn failed(&mut self, error: &io::Error) {
-        self.context.conn.logger.error(format_args!("Client Accept Error: {}", io_text(error)));
+        self.context.conn.logger.error(format_args!("Client Accept error: {}", self.failure(error)));
+    }
+}
+
+impl ClientAccept {
+    fn failure(&self, error: &io::Error) -> String {
+        format!("accept tcp {}: accept4: {}", self.address, io_text(error))
     }
 }
 

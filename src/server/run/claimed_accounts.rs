@@ -14,9 +14,12 @@ use crate::server::jwt::AccountClaims;
 use crate::server::log::Level;
 use crate::server::outbound::Notices;
 use crate::server::protocol::error::CloseReason;
+use crate::server::resolver::FetchError;
 
 /// Accounts that are looked up for one: those that it imports from, directly or through others.
 const FOLLOWED_MAX: usize = 1024;
+/// Time after which accounts that an account imports from are not looked up any more.
+const FOLLOWING_MAX: Duration = Duration::from_secs(10);
 /// A look-up that takes longer is told as a warning. Reference: 1 s.
 const SLOW_FETCH: Duration = Duration::from_secs(1);
 
@@ -28,38 +31,57 @@ pub(super) fn apply(context: &Arc<ClientContext>, account: &str, token: &str) ->
     if context.accounts.find(account).is_none() {
         return Ok(());
     }
-    let logger = &context.conn.logger;
     if context.accounts.has_claims(account, token) {
-        logger.debug(format_args!("Requested account update for [{account}], same claims detected"));
+        tell(context, &[same_claims(account)]);
         return Ok(());
     }
     let now = context.conn.clock.now();
     let policy = context.policy.load();
     let trust = policy.trust().ok_or("account resolver missing")?;
     let claims = trust.verify(account, token, now).map_err(|error| error.to_string())?;
-    let mut found = Found::default();
-    found.claims.push((claims, token.to_owned()));
+    let found = Found { claims: vec![(claims, token.to_owned())], ..Found::default() };
     put(context, trust, found, now);
     Ok(())
 }
 
-/// Closes an account whose claims were deleted: nobody can be in it any more.
+/// Closes an account whose claims were deleted where they are kept: nobody can be in it until it gets others.
+pub(super) fn close(context: &Arc<ClientContext>, account: &str) {
+    let Some(closed) = context.accounts.find(account) else { return };
+    context.conn.logger.debug(format_args!("Disable account {account} due to remove"));
+    let now = context.conn.clock.now();
+    let notes = context.accounts.close_claims(account, now, cluster(&context.conn.options()));
+    tell(context, &notes);
+    for connection in clients_of(context, &closed) {
+        connection.notify(Notices::CLAIMS);
+    }
+}
+
+/// Takes out an account that the configuration brings no more: who is in it is judged anew, and finds it gone.
 pub(super) fn remove(context: &Arc<ClientContext>, account: &str) {
     let Some(removed) = context.accounts.find(account) else { return };
     let now = context.conn.clock.now();
     let notes = context.accounts.remove_claims(account, now, cluster(&context.conn.options()));
     tell(context, &notes);
     for connection in clients_of(context, &removed) {
-        connection.notify(Notices::CLAIMS);
+        connection.notify(Notices::OPTIONS);
     }
 }
 
-/// Claims that were looked up and verified.
+/// Claims that were looked up and verified, in the order in which they were wanted.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     claims: Vec<(AccountClaims, String)>,
     /// Why accounts that these import from are not there.
     absent: HashMap<String, String>,
+}
+
+/// What became of a search.
+#[derive(Debug)]
+pub(super) struct Search {
+    /// What the log is to be told of it.
+    pub(super) told: Vec<Note>,
+    /// What was found, or why the account itself is not to be had; the texts are the reference's.
+    pub(super) outcome: Result<Found, String>,
 }
 
 /// Puts verified claims into force, and has clients keep to them.
@@ -84,11 +106,15 @@ pub(super) fn expire(context: &ClientContext, now: Timestamp) {
     }
 }
 
+fn same_claims(account: &str) -> Note {
+    Note(Level::Debug, format!("Requested account update for [{account}], same claims detected"))
+}
+
 fn cluster(options: &Options) -> Option<&str> {
     options.cluster.name.as_deref()
 }
 
-fn tell(context: &ClientContext, notes: &[Note]) {
+pub(super) fn tell(context: &ClientContext, notes: &[Note]) {
     for Note(level, text) in notes {
         context.conn.logger.log(*level, format_args!("{text}"));
     }
@@ -118,15 +144,29 @@ fn clients_of(context: &ClientContext, account: &Account) -> Vec<Arc<crate::serv
 }
 
 /// Looks up an account and those that it imports from, as far as they are not in use yet.
-///
-/// # Errors
-/// The account itself is not to be had. The texts are the reference's.
-pub(super) async fn find(context: &ClientContext, name: &str) -> Result<Found, String> {
+pub(super) async fn find(context: &ClientContext, name: &str) -> Search {
+    let mut told = Vec::new();
+    let outcome = find_telling(context, name, &mut told).await;
+    Search { told, outcome }
+}
+
+async fn find_telling(context: &ClientContext, name: &str, told: &mut Vec<Note>) -> Result<Found, String> {
+    let started = context.conn.clock.now();
     let mut found = Found::default();
     let mut wanted = VecDeque::from([name.to_owned()]);
     while let Some(next) = wanted.pop_front() {
-        let fetched = fetch(context, &next).await;
+        if next != name && context.conn.clock.now().since(started) > FOLLOWING_MAX {
+            found.absent.insert(next, FetchError::TimedOut.to_string());
+            continue;
+        }
+        let fetched = fetch(context, &next, told).await;
         let now = context.conn.clock.now();
+        if let Ok(token) = &fetched
+            && context.accounts.has_claims(&next, token)
+        {
+            told.push(same_claims(&next));
+            continue;
+        }
         let verified = fetched.and_then(|token| {
             let policy = context.policy.load();
             let trust = policy.trust().ok_or("account resolver missing")?;
@@ -153,21 +193,18 @@ pub(super) async fn find(context: &ClientContext, name: &str) -> Result<Found, S
             }
         }
     }
-    // Exporters first: they are there when it is looked at who imports.
-    found.claims.reverse();
     Ok(found)
 }
 
-async fn fetch(context: &ClientContext, name: &str) -> Result<String, String> {
+async fn fetch(context: &ClientContext, name: &str, told: &mut Vec<Note>) -> Result<String, String> {
     let claim_source = context.claim_source.as_ref().ok_or("account resolver missing")?;
-    let logger = &context.conn.logger;
     let started = context.conn.clock.now();
     let fetched = claim_source.claims(name).await.map_err(|error| error.to_string());
     let taken = context.conn.clock.now().since(started);
     let level = if taken > SLOW_FETCH { Level::Warn } else { Level::Debug };
-    logger.log(level, format_args!("Account [{name}] fetch took {}", go_duration(taken)));
+    told.push(Note(level, format!("Account [{name}] fetch took {}", go_duration(taken))));
     if let Err(error) = &fetched {
-        logger.warn(format_args!("Account fetch failed: {error}"));
+        told.push(Note(Level::Warn, format!("Account fetch failed: {error}")));
     }
     fetched
 }
@@ -184,13 +221,16 @@ pub(super) async fn start_system_account(context: &ClientContext) -> Result<bool
     let (Some(trust), Some(name)) = (policy.trust(), options.system_account.as_deref()) else {
         return Ok(false);
     };
-    if options.operators.is_empty() || name == SYSTEM_ACCOUNT {
+    if name == SYSTEM_ACCOUNT {
         return Ok(false);
     }
     let may_come = options.operators.len() == 1 && !matches!(options.resolver, Some(Resolver::Mem));
     let now = context.conn.clock.now();
-    match find(context, name).await {
-        Ok(found) => put(context, trust, found, now),
+    // Nothing of this is told, as the reference does it before it has a log.
+    match find(context, name).await.outcome {
+        Ok(Found { claims, absent }) => {
+            context.accounts.put_claims(claims, &absent, trust, now, cluster(&options));
+        }
         Err(error) if !may_come => return Err(format!("error resolving system account: {error}")),
         Err(_) => {
             let Some(operator) = options.operators.first() else { return Ok(false) };

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::claimed_accounts::{self, Found};
+use super::claimed_accounts::{self, Search};
 use crate::server::auth::Wanted;
 use crate::server::base::clock::{Clock, Timestamp};
 use crate::server::client::ClientContext;
@@ -32,7 +32,7 @@ struct Task {
     awaits_system: bool,
     /// Who waits for which account.
     waiting: HashMap<Box<str>, Vec<Wanted>>,
-    searches: JoinSet<(Box<str>, Result<Found, String>)>,
+    searches: JoinSet<(Box<str>, Search)>,
 }
 
 impl Task {
@@ -53,8 +53,8 @@ impl Task {
                 },
                 Some(searched) = searches.join_next() => {
                     // A search that panicked has said so; who waits for it is refused below.
-                    if let Ok((name, result)) = searched {
-                        self.searched(&name, result);
+                    if let Ok((name, search)) = searched {
+                        self.searched(&name, search);
                     }
                 }
                 _ = timeout(wait, pending::<()>()) => claimed_accounts::expire(&self.context, self.context.conn.clock.now()),
@@ -112,11 +112,12 @@ impl Task {
         }
     }
 
-    fn searched(&mut self, name: &str, result: Result<Found, String>) {
+    fn searched(&mut self, name: &str, search: Search) {
+        claimed_accounts::tell(&self.context, &search.told);
         let waiting = self.waiting.remove(name).unwrap_or_default();
         let now = self.context.conn.clock.now();
         let policy = self.context.policy.load_full();
-        let result = match (result, policy.trust()) {
+        let result = match (search.outcome, policy.trust()) {
             (Ok(found), Some(trust)) => {
                 claimed_accounts::put(&self.context, trust, found, now);
                 if self.awaits_system && name == &**self.context.accounts.system().name() {

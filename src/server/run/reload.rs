@@ -13,8 +13,9 @@ use super::ocsp_cache_task;
 use super::ports::PortsFile;
 use super::resolver;
 use super::server::Server;
-use super::start::{self, Prepared, StartError};
+use super::start::{self, StartError};
 use super::tls::ListenerTls;
+use super::version;
 use crate::server::base::clock::Clock;
 use crate::server::config::change::{self, Change, Effects, LogLine, Ports, Refusal, Running};
 use crate::server::config::options::Options;
@@ -67,9 +68,6 @@ impl Server {
         let Plan { options, changes, address, tls, preloads, logging } = self.plan(&old, new).await?;
         let digest = options.config_digest.clone();
         self.put_in_force(options)?;
-        if let Some(place) = place {
-            place.take(preloads);
-        }
         if let Some(tls) = tls {
             self.change_tls(tls);
         }
@@ -77,28 +75,31 @@ impl Server {
             self.apply(change, &address, &mut ports_file);
             self.tell(change);
         }
-        if changes.iter().any(|change| matches!(change, Change::PinnedCerts(_))) {
-            self.close_unpinned(&old);
-        }
         let logger = &self.inner.client.conn.logger;
         if Effects::of(&changes).logging
             && let Err(error) = logger.reconfigure(&logging)
         {
             logger.error(format_args!("{error}"));
         }
+        if let Some(place) = place {
+            place.take(preloads);
+        }
         for connection in self.inner.client.conn.table.all() {
             connection.notify(Notices::OPTIONS);
         }
         let digest = if digest.is_empty() { digest } else { format!("({digest})") };
         logger.notice(format_args!("Reloaded server configuration {digest}"));
+        if changes.iter().any(|change| matches!(change, Change::PinnedCerts(_))) {
+            self.close_unpinned();
+        }
         Ok(())
     }
 
     /// What a reload from `old` to `new` does, if it can be done. Nothing is touched.
-    async fn plan(&self, old: &Options, new: Options) -> Result<Plan, ReloadError> {
-        // What a start would tell its log of, a running server refuses to change.
-        let Prepared { options, .. } = Prepared::new(new)?;
+    async fn plan(&self, old: &Options, options: Options) -> Result<Plan, ReloadError> {
+        check::are_sound(&options, version::REFERENCE)?;
         let changes = change::changes(old, &options, &self.running())?;
+        check::are_built(&options)?;
         let address = start::advertised(&options, self.port())?;
         let secures_anew =
             changes.iter().any(|change| matches!(change, Change::Tls(_) | Change::Ocsp | Change::OcspCache));
@@ -144,18 +145,22 @@ impl Server {
         Running {
             ports: Ports { client: self.port().into(), ..Ports::default() },
             tls_files_changed: setup.is_some_and(|setup| setup.files_changed(&config::read::Here)),
+            tls_used: self.inner.client.tls.was_used(),
+            made_up_user: self.inner.client.policy.load().made_up_user().map(Into::into),
             ..Running::default()
         }
     }
 
-    /// Holds those who are connected against the keys that were pinned before, as the reference does: who
-    /// was pinned stays, and who came while none was goes.
-    fn close_unpinned(&self, old: &Options) {
-        let Some(pinned) = old.tls.as_ref().map(|tls| &tls.pinned_certs).filter(|pinned| !pinned.is_empty())
+    /// Closes those who are connected and whose key is not among those pinned now, also who uses no TLS.
+    fn close_unpinned(&self) {
+        let options = self.options();
+        let Some(pinned) =
+            options.tls.as_ref().map(|tls| &tls.pinned_certs).filter(|pinned| !pinned.is_empty())
         else {
             return;
         };
         let conn = &self.inner.client.conn;
+        let mut closed = 0;
         for connection in conn.table.all() {
             let state = connection.tls_state().unwrap_or_default();
             let key = state.public_key_hex();
@@ -172,6 +177,10 @@ impl Server {
                 )),
             }
             connection.request_close(CloseReason::TlsHandshakeError);
+            closed += 1;
+        }
+        if closed > 0 {
+            conn.logger.notice(format_args!("Disconnect {closed} clients due to pinned certs reload"));
         }
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::resolver_task::Parts;
 use crate::server::account::Trust;
-use crate::server::base::clock::{Clock, SystemClock};
+use crate::server::base::clock::{Clock, SystemClock, Timestamp};
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
-use crate::server::config::options::{self, Options, Resolver};
+use crate::server::config::options::{self, Options, Resolver, SYSTEM_ACCOUNT};
 use crate::server::config::read::Here;
 use crate::server::jwt::AccountClaims;
 use crate::server::log::Logger;
@@ -157,6 +157,21 @@ pub(super) fn preloads(options: &Options) -> Result<Vec<(AccountKey, String)>, S
         all.extend(AccountKey::parse(name).map(|key| (key, token.clone())));
     }
     Ok(all)
+}
+
+/// Whether the claims of the system account are at hand and good, where they can come from nowhere else. The
+/// texts of errors are the reference's.
+pub(super) fn check_system_account(options: &Options, now: Timestamp) -> Result<(), String> {
+    let is_by_claims = !options.operators.is_empty() || !options.trusted_keys.is_empty();
+    let name = options.system_account.as_deref().filter(|name| *name != SYSTEM_ACCOUNT);
+    let (Some(name), true, Some(Resolver::Mem)) = (name, is_by_claims, &options.resolver) else {
+        return Ok(());
+    };
+    let verified = match options.resolver_preload.get(name) {
+        None => Err("account missing".to_owned()),
+        Some(token) => trust(options).verify(name, token, now).map_err(|error| error.to_string()),
+    };
+    verified.map(drop).map_err(|error| format!("error resolving system account: {error}"))
 }
 
 /// What keeps a directory from being looked after, although it is open: nobody could be trusted.

@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{self, JoinSet};
 
-use super::claimed_accounts;
+use super::{claimed_accounts, resolver};
 use crate::server::base::clock::{Clock, Timestamp};
 use crate::server::base::inbox::Inbox;
 use crate::server::base::rng::Rng;
 use crate::server::client::ClientContext;
+use crate::server::config::options::{self, Options};
 use crate::server::conn::lend_courier;
 use crate::server::delivery::{Occasion, Post, Reply};
 use crate::server::interest::{Detour, Letter, Subscription};
@@ -75,6 +76,20 @@ struct Task {
     answers_look_ups: bool,
     sync: Option<Repeated>,
     expiry: Option<Repeated>,
+    /// What it listens to in the system account.
+    subscriptions: Vec<Subscription>,
+    /// The options that it was opened by.
+    described: Described,
+}
+
+/// What the options say of a resolver.
+#[derive(PartialEq)]
+struct Described(Option<options::Resolver>, Option<options::Tls>);
+
+impl Described {
+    fn by(options: &Options) -> Self {
+        Self(options.resolver.clone(), options.resolver_tls.clone())
+    }
 }
 
 /// Something to be done again and again.
@@ -84,6 +99,14 @@ struct Repeated {
 }
 
 impl Repeated {
+    fn later(every: Option<Duration>, now: Timestamp) -> Option<Self> {
+        every.map(|every| Self { every, next: now + every })
+    }
+
+    fn at_once(every: Option<Duration>, now: Timestamp) -> Option<Self> {
+        every.map(|every| Self { every, next: now })
+    }
+
     /// Whether it is time; the next time is counted from now.
     fn is_due(&mut self, now: Timestamp) -> bool {
         let due = self.next <= now;
@@ -111,7 +134,8 @@ impl Task {
         let letters = Arc::new(Inbox::new(LETTERS_MAX));
         let mut rng = Rng::from_entropy();
         let inbox = format!("$SYS._INBOX.{}.{}.", rng.token(TOKEN_LENGTH), rng.token(TOKEN_LENGTH));
-        let task = Self {
+        let described = Described::by(&context.conn.options());
+        let mut task = Self {
             context,
             desk: parts.desk,
             calls: parts.calls,
@@ -125,31 +149,74 @@ impl Task {
             to_fetch: VecDeque::new(),
             inbox,
             answers_look_ups: parts.kind == Kind::Full,
-            sync: parts.sync_interval.map(|every| Repeated { every, next: now + every }),
-            expiry: parts.expiry_check.map(|every| Repeated { every, next: now }),
+            sync: Repeated::later(parts.sync_interval, now),
+            expiry: Repeated::at_once(parts.expiry_check, now),
+            subscriptions: Vec::new(),
+            described,
         };
-        for (subject, is_shared) in parts.kind.subjects() {
-            task.subscribe(subject, is_shared.then_some("responder"));
-        }
-        if parts.kind.has_directory() {
-            task.subscribe(&format!("{}>", task.inbox), None);
-        }
+        task.listen(parts.kind);
         task
     }
 
-    fn subscribe(&self, subject: &str, queue: Option<&str>) {
-        let system = self.context.accounts.system();
-        let detour = Detour::Inbox(Arc::clone(&self.letters));
-        let target = Arc::clone(system.outbound());
-        let queue = queue.map(str::as_bytes);
-        // A valid subject.
-        let _ = system.interest().insert(Subscription::with_detour(
-            target,
-            detour,
-            subject.as_bytes(),
-            queue,
-            b"0",
-        ));
+    /// Listens to what a resolver of this kind answers, and to nothing else.
+    fn listen(&mut self, kind: Kind) {
+        let system = Arc::clone(self.context.accounts.system());
+        for subscription in self.subscriptions.drain(..) {
+            system.interest().remove(&subscription);
+            subscription.close();
+        }
+        let inbox = format!("{}>", self.inbox);
+        let answers = kind.has_directory().then_some((inbox.as_str(), false));
+        for (subject, is_shared) in kind.subjects().iter().copied().chain(answers) {
+            let detour = Detour::Inbox(Arc::clone(&self.letters));
+            let target = Arc::clone(system.outbound());
+            let queue = is_shared.then_some(b"responder".as_slice());
+            let subscription = Subscription::with_detour(target, detour, subject.as_bytes(), queue, b"0");
+            // A valid subject.
+            let _ = system.interest().insert(subscription.clone());
+            self.subscriptions.push(subscription);
+        }
+    }
+
+    /// The configuration was loaded again.
+    async fn reload(&mut self, preloads: Vec<(AccountKey, String)>) {
+        let options = self.context.conn.options();
+        if Described::by(&options) != self.described {
+            self.turn_into(&options).await;
+        }
+        let accounts = self.context.accounts.all();
+        // Only those have keys for names whose claims come from here.
+        let in_use = accounts.iter().filter_map(|account| AccountKey::parse(account.name()));
+        self.handle(Event::Reload(preloads, in_use.collect())).await;
+    }
+
+    /// Goes on as the resolver that the options describe now; where that cannot be opened, as before. What
+    /// was ordered of the old directory is done first. (The reference looks accounts up in the new one, and
+    /// keeps updates in the old one, until it is restarted.)
+    async fn turn_into(&mut self, options: &Options) {
+        while let Some((ticket, outcome)) = self.pending.pop_front() {
+            if let Ok(outcome) = outcome.await {
+                self.handle(Event::Done(ticket, outcome)).await;
+            }
+        }
+        let logger = self.context.conn.logger.clone();
+        let opened = match resolver::open(options, &self.context.conn.clock).await {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return,
+            Err(error) => return logger.error(format_args!("The resolver stays as it was: {error}")),
+        };
+        opened.announce(&logger);
+        let Parts { kind, desk, orders, web, sync_interval, expiry_check, calls: _ } = opened.parts;
+        if kind != self.desk.settings().kind {
+            self.listen(kind);
+        }
+        self.desk.turn_into(desk.settings().clone());
+        let now = self.context.conn.clock.now();
+        self.answers_look_ups = kind == Kind::Full;
+        (self.orders, self.web) = (orders, web);
+        self.sync = Repeated::later(sync_interval, now);
+        self.expiry = Repeated::at_once(expiry_check, now);
+        self.described = Described::by(options);
     }
 
     async fn run(mut self) {
@@ -162,12 +229,7 @@ impl Task {
                 Woken::Call(Call::Claims(account, waiter)) => {
                     self.handle(Event::Asked(account, waiter)).await
                 }
-                Woken::Call(Call::Reload(preloads)) => {
-                    let accounts = self.context.accounts.all();
-                    // Only those have keys for names whose claims come from here.
-                    let in_use = accounts.iter().filter_map(|account| AccountKey::parse(account.name()));
-                    self.handle(Event::Reload(preloads, in_use.collect())).await;
-                }
+                Woken::Call(Call::Reload(preloads)) => self.reload(preloads).await,
                 Woken::Letter(letter) => {
                     if let Some(event) = self.event_of(&letter) {
                         self.handle(event).await;
@@ -317,10 +379,8 @@ impl Task {
                     self.desk.handle(now, 0, &|_| true, applied, &mut out);
                     actions.extend(out);
                 }
-                Action::Gone(key) => {
-                    self.context.conn.logger.debug(format_args!("Disable account {key} due to remove"));
-                    claimed_accounts::remove(&self.context, key.as_str());
-                }
+                Action::Deleted(key) => claimed_accounts::close(&self.context, key.as_str()),
+                Action::Gone(key) => claimed_accounts::remove(&self.context, key.as_str()),
                 Action::Log(level, text) => self.context.conn.logger.log(level, format_args!("{text}")),
             }
         }

@@ -8,10 +8,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, oneshot, watch};
 
 use super::ports::PortsFile;
 use crate::server::auth::PolicyBuilder;
+use crate::server::base::inbox::Inbox;
 use crate::server::client::ClientContext;
 use crate::server::config::options::Options;
 use crate::server::net::listen_task::Gate;
@@ -46,6 +47,25 @@ pub(super) struct Inner {
     pub(super) life: watch::Sender<Life>,
     /// The ports file there is. Held for a whole reload, so that there is one at a time.
     pub(super) ports_file: Mutex<Option<PortsFile>>,
+    /// Reloads that the system account has asked for.
+    pub(super) reloads: Arc<Inbox<ReloadOrder>>,
+}
+
+/// Reloads that may wait at once.
+pub(super) const RELOADS_MAX: usize = 16;
+
+/// Somebody in the system account wants the configuration reloaded.
+#[derive(Debug)]
+pub struct ReloadOrder {
+    pub(super) answer: oneshot::Sender<Result<(), String>>,
+}
+
+impl ReloadOrder {
+    /// Says what came of it, or why nothing did.
+    pub fn done(self, outcome: Result<(), String>) {
+        // Nobody waits where the server has stopped meanwhile.
+        let _ = self.answer.send(outcome);
+    }
 }
 
 impl Server {
@@ -67,6 +87,12 @@ impl Server {
     /// Open client connections.
     pub fn connections(&self) -> usize {
         self.inner.client.conn.table.count()
+    }
+
+    /// The next reload that the system account asks for. Who runs the server reads its configuration again,
+    /// [reloads](Self::reload) it and says what came of it; until somebody takes it, whoever asked waits.
+    pub async fn reload_order(&self) -> ReloadOrder {
+        self.inner.reloads.pop().await
     }
 
     /// How far the server's life has come.

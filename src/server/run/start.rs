@@ -17,7 +17,8 @@ use super::files;
 use super::heartbeat_task;
 use super::ocsp_cache_task;
 use super::overdue_task;
-use super::server::{Inner, Life, Server};
+use super::request_task;
+use super::server::{Inner, Life, RELOADS_MAX, Server};
 use super::staple_task;
 use super::tls::ListenerTls;
 use super::version;
@@ -26,19 +27,21 @@ use super::{resolver, resolver_task};
 use crate::server::account::Registry;
 use crate::server::auth::{PolicyBuilder, ServerKeys, WantedAccounts};
 use crate::server::base::clock::{Clock, SystemClock, Timestamp};
+use crate::server::base::inbox::Inbox;
 use crate::server::base::io_text::io_text;
 use crate::server::base::quote::quote;
 use crate::server::base::timer_task;
 use crate::server::client::ClientContext;
+use crate::server::config::advertise;
 use crate::server::config::check;
-use crate::server::config::options::{HandshakeFirst, Options, PORT_RANDOM};
+use crate::server::config::options::{HandshakeFirst, Options, PORT_RANDOM, SYSTEM_ACCOUNT};
 use crate::server::config::unbuilt;
 use crate::server::conn::{Context, handshake_rate_task};
 use crate::server::delivery::Herald;
 use crate::server::events::{ServerFacts, ServerInfo};
 use crate::server::log::Logger;
+use crate::server::net::TlsSetupError;
 use crate::server::net::listen_task::{self, Gate};
-use crate::server::net::{TlsSetupError, advertise};
 use crate::server::protocol::error::CloseReason;
 use crate::server::protocol::info::Info;
 use crate::server::protocol::transform::TransformError;
@@ -63,7 +66,11 @@ pub enum StartError {
     /// The `tls` block cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
-    /// The resolver cannot be opened.
+    /// The resolver cannot be opened, or has no claims of the system account that could be used. The log has
+    /// not begun.
+    #[error("{0}")]
+    Unopened(String),
+    /// The resolver cannot be looked after, or the system account not be found. The log has begun.
     #[error("{0}")]
     Resolver(String),
     /// A certificate cannot be shown without a responder's answer, and there is none that is good; or
@@ -92,7 +99,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Judges settled options, for a start and for a reload.
+    /// Judges settled options.
     ///
     /// # Errors
     /// What must not even begin to start.
@@ -131,7 +138,8 @@ impl Server {
     ) -> Result<Self, StartError> {
         let Prepared { options, told_by_log } = prepared;
         let clock = SystemClock::new();
-        let resolver = resolver::open(&options, &clock).await.map_err(StartError::Resolver)?;
+        let resolver = resolver::open(&options, &clock).await.map_err(StartError::Unopened)?;
+        resolver::check_system_account(&options, clock.now()).map_err(StartError::Unopened)?;
         let keys = ServerKeys::default();
         announce(&options, &keys.identity.public_key(), clock.now(), &logger);
         if let Some(path) = &options.pid_file {
@@ -149,8 +157,8 @@ impl Server {
         let listeners = listen(&options).await?;
         let addresses: Vec<_> = listeners.iter().filter_map(|it| it.local_addr().ok()).collect();
         let port = addresses.first().map_or(0, SocketAddr::port);
-        let info = greeting(&options, &keys, port)?;
         tell_listening(&options, port, &logger);
+        let info = greeting(&options, &keys, port)?;
         let (wanted, wanted_accounts) = WantedAccounts::new(claims_task::WANTED_MAX);
         let claim_source = resolver.as_ref().map(|resolver| resolver.claim_source.clone());
         let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
@@ -174,14 +182,21 @@ impl Server {
         let awaits_system =
             claimed_accounts::start_system_account(&client).await.map_err(StartError::Resolver)?;
         spawn_until_stopped(&life, claims_task::run(Arc::clone(&client), wanted_accounts, awaits_system));
+        let reloads = Arc::new(Inbox::new(RELOADS_MAX));
+        // Its subscriptions are there before the first client is.
+        if let Some(task) = request_task::Task::new(&client, &reloads) {
+            spawn_until_stopped(&life, task.run());
+        }
         for listener in listeners {
-            let accept = ClientAccept { context: Arc::clone(&client) };
+            let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+            let accept = ClientAccept { context: Arc::clone(&client), address };
             spawn_until_stopped(&life, listen_task::run(listener, gate.subscribe(), accept));
         }
         client.conn.logger.notice(format_args!("Server is ready"));
         let ports_file =
             Mutex::new(files::write_ports(&client.conn.options(), &addresses, &client.conn.logger));
-        let server = Self { inner: Arc::new(Inner { client, policies, addresses, gate, life, ports_file }) };
+        let server =
+            Self { inner: Arc::new(Inner { client, policies, addresses, gate, life, ports_file, reloads }) };
         server.keep_stapled();
         Ok(server)
     }
@@ -271,6 +286,9 @@ fn announce(options: &Options, server_id: &str, now: Timestamp, logger: &Logger)
     for (level, text) in banner::preload_warnings(options, now) {
         logger.log(level, format_args!("{text}"));
     }
+    if options.system_account.is_none() && !options.no_system_account {
+        logger.debug(format_args!("Created system account: {}", quote(SYSTEM_ACCOUNT)));
+    }
     for key in unbuilt::without_effect(options) {
         logger.warn(format_args!("`{key}` has no effect: what it is for is not built yet"));
     }
@@ -356,12 +374,10 @@ pub(super) fn description(options: &Options, info: &Info) -> ServerInfo {
 
 /// Host and port that clients are told, for a server that listens on `port`.
 pub(super) fn advertised(options: &Options, port: u16) -> Result<(String, i64), StartError> {
-    let Some(value) = &options.client_advertise else {
+    let Some(value) = options.client_advertise.as_ref().filter(|value| !value.is_empty()) else {
         return Ok((options.host.clone(), i64::from(port)));
     };
-    advertise::split(value, port)
-        .map(|(host, port)| (host, i64::from(port)))
-        .map_err(|error| StartError::Advertise { value: value.clone(), error })
+    advertise::split(value, port).map_err(|error| StartError::Advertise { value: value.clone(), error })
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::super::diagnose::Severity;
 use super::super::load::Disk;
 use super::super::options::{
-    AuthCallout, HandshakeFirst, Ocsp, OcspCache, Operator, Options, Permissions, Resolver, Tls, User,
-    UserIdentity, WriteTimeout,
+    AuthCallout, DirResolver, HandshakeFirst, Ocsp, OcspCache, Operator, Options, Permissions, Resolver, Tls,
+    User, UserIdentity, WriteTimeout,
 };
 use super::super::parse::parse;
 use super::super::read::{DirectoryState, Files, read};
@@ -251,6 +251,14 @@ fn trust_and_resolver() {
     memory.refuses_as(|new| new.resolver = None, moved);
     memory.logs(|new| new.resolver = Some(Resolver::Url("http://x".into())), &["Reloaded: accounts"]);
     memory.logs(|new| new.resolver_preload = [("A".into(), "jwt".into())].into(), &[]);
+    let preload = |options: &mut Options| options.resolver_preload = [("A".into(), "jwt".into())].into();
+    let holds_something = with(|old| {
+        old.resolver = Some(Resolver::Mem);
+        preload(old);
+    });
+    holds_something.logs(|_| {}, &["Reloaded: accounts"]);
+    let directory = with(|old| old.resolver = Some(Resolver::Full(DirResolver::default())));
+    directory.logs(|_| {}, &["Reloaded: accounts"]);
     plain().refuses(
         |new| new.default_js_domain = [("A".into(), "x".into())].into(),
         "JsAccDefaultDomain",
@@ -418,7 +426,7 @@ fn said(old: &str, new: &str) -> Vec<String> {
             websocket: bound(old.websocket.port),
             mqtt: bound(old.mqtt.port),
         };
-        let running = Running { jetstream: old.jetstream.enabled, ports, tls_files_changed: false };
+        let running = Running { jetstream: old.jetstream.enabled, ports, ..Running::default() };
         changes(&old, &new, &running).map_err(|refusal| refusal.to_string())
     });
     match found {

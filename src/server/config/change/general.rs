@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::super::advertise;
 use super::super::options::{
-    HandshakeFirst, Operator, Options, SYSTEM_ACCOUNT, TLS_TIMEOUT, Tls, User, UserIdentity,
+    HandshakeFirst, Operator, Options, Resolver, SYSTEM_ACCOUNT, TLS_TIMEOUT, Tls, User, UserIdentity,
 };
 use super::shown::Shown;
-use super::{Change, Comparison, Refusal, advertise, fixed, port};
+use super::{Change, Comparison, Refusal, fixed, port};
 
 /// The keys from `server_name` to `no_fast_producer_stall`.
 impl Comparison<'_> {
@@ -53,7 +54,7 @@ impl Comparison<'_> {
             return Ok(());
         }
         if let Some(address) = new.as_deref().filter(|address| !address.is_empty()) {
-            advertise::check(address).map_err(|error| {
+            advertise::split(address, 0).map_err(|error| {
                 Refusal::Invalid(format!("invalid ClientAdvertise value of {address}, err={error}"))
             })?;
         }
@@ -67,9 +68,10 @@ impl Comparison<'_> {
             self.changes.push(Change::NkeyUsers);
         }
         self.changes.extend([Change::Users, Change::Accounts]);
-        let users_left = old.no_auth_user.as_ref().is_none_or(|name| has_user(&new.users, name));
+        let old_default = old.no_auth_user.as_ref().or(self.running.made_up_user.as_ref()).cloned();
+        let users_left = old_default.as_ref().is_none_or(|name| has_user(&new.users, name));
         if users_left || new.no_auth_user.is_some() {
-            fixed("NoAuthUser", &old.no_auth_user, &new.no_auth_user)?;
+            fixed("NoAuthUser", &old_default, &new.no_auth_user)?;
         }
         self.changed(&old.default_sentinel, &new.default_sentinel, |jwt| {
             Change::DefaultSentinel(jwt.clone())
@@ -117,7 +119,7 @@ impl Comparison<'_> {
         self.changed(&tls_timeout(old), &tls_timeout(new), |time| Change::TlsTimeout(*time));
         let maps = |tls: Option<&Tls>| tls.is_some_and(|tls| tls.verify_and_map);
         fixed("TLSMap", maps(old), maps(new))?;
-        if tls_changed(old, new, self.running.tls_files_changed) {
+        if tls_changed(old, new, self.running.tls_files_changed || self.running.tls_used) {
             self.changes.push(Change::Tls(new.is_some()));
         }
         let pinned = |tls: Option<&Tls>| tls.map(|tls| tls.pinned_certs.clone()).unwrap_or_default();
@@ -160,7 +162,15 @@ impl Comparison<'_> {
             let text = "config reload does not support moving to or from an account resolver";
             return Err(Refusal::Invalid(text.into()));
         }
-        self.changed(&old.resolver, &new.resolver, |_| Change::Resolver);
+        // The reference takes one that holds something as another one each time.
+        let holds_something = match &old.resolver {
+            Some(Resolver::Full(_) | Resolver::Cache(_)) => true,
+            Some(Resolver::Mem) => !old.resolver_preload.is_empty(),
+            Some(Resolver::Url(_)) | None => false,
+        };
+        if holds_something || old.resolver != new.resolver {
+            self.changes.push(Change::Resolver);
+        }
         self.changed(&old.resolver_tls, &new.resolver_tls, |_| Change::Resolver);
         Ok(())
     }

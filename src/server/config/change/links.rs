@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::super::advertise;
 use super::super::options::{
     Cluster, Compression, GLOBAL_ACCOUNT, Gateway, HOST, RemoteGateway, TLS_TIMEOUT, Tls, auth_timeout,
 };
 use super::general::tls_changed;
 use super::shown::{Opaque, Seconds, Secret, Shown, fields_shown};
-use super::{Change, Comparison, LogLine, Refusal, advertise, port};
+use super::{Change, Comparison, LogLine, Refusal, port};
 use crate::server::base::url::Url;
 
 /// What of the `cluster` block changes and needs more than new options.
@@ -66,7 +67,7 @@ impl Comparison<'_> {
             return Err(unsupported("port", old_port.shown(), new_port.shown()));
         }
         if let Some(address) = new.advertise.as_deref().filter(|address| !address.is_empty()) {
-            advertise::check(address).map_err(|error| {
+            advertise::split(address, 0).map_err(|error| {
                 Refusal::Invalid(format!("invalid Cluster.Advertise value of {address}, err={error}"))
             })?;
         }

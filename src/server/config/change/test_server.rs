@@ -25,7 +25,7 @@ pub(super) fn with(edit: impl FnOnce(&mut Options)) -> Server {
     edit(&mut options);
     let ports =
         Ports { client: 4222, cluster: 6222, gateway: 7222, leafnodes: 7422, websocket: 8080, mqtt: 1883 };
-    let running = Running { jetstream: options.jetstream.enabled, ports, tls_files_changed: false };
+    let running = Running { jetstream: options.jetstream.enabled, ports, ..Running::default() };
     Server { options, running }
 }
 

@@ -118,11 +118,9 @@ fn read_top(context: &mut Context<'_>, entry: &Entry, out: &mut Options) {
 
 /// Adds users whose names nobody has yet, across the authorization block and all accounts.
 pub(super) fn add_users(context: &mut Context<'_>, pos: &Pos, users: Vec<User>, out: &mut Options) {
-    let mut names: std::collections::HashSet<String> =
-        out.users.iter().map(|user| user.identity.name().to_owned()).collect();
     for user in users {
         let name = user.identity.name();
-        if names.insert(name.to_owned()) {
+        if context.user_names.insert(name.to_owned()) {
             out.users.push(user);
             continue;
         }
@@ -147,9 +145,12 @@ const USER_KEYS: &[Key<Draft>] = &[
     Key::new(&["user", "username"], |c, e, u| plain(c, e, &mut u.username)),
     Key::new(&["pass", "password"], |c, e, u| plain(c, e, &mut u.password)),
     Key::new(&["permissions", "permission", "authorization"], |c, e, u| {
+        // A value of a wrong type in there spoils the permissions alone.
+        let wrong_types = c.wrong_types;
         if let Some(permissions) = permissions::read(c, &e.node) {
             u.permissions = Some(permissions);
         }
+        c.wrong_types = wrong_types;
     }),
     Key::new(&["allowed_connection_types", "connection_types", "clients"], |c, e, u| {
         u.connection_types = read_connection_types(c, &e.node);
@@ -164,47 +165,54 @@ pub(super) fn read_users(context: &mut Context<'_>, node: &Node) -> Option<Vec<U
         context.error(&node.pos, text);
         return None;
     };
-    Some(items.iter().filter_map(|item| read_user(context, item)).collect())
+    let entries: Vec<_> = items.iter().map(|item| read_user(context, item)).collect();
+    // All are looked at, for what is wrong with them; as in the reference nobody of such a list is a user.
+    let users: Result<Vec<_>, _> = entries.into_iter().collect();
+    users.ok().map(|users| users.into_iter().flatten().collect())
 }
 
-fn read_user(context: &mut Context<'_>, item: &Node) -> Option<User> {
+/// The list of a user that is none counts for nothing.
+struct GivenUp;
+
+/// `None` for what is no entry.
+fn read_user(context: &mut Context<'_>, item: &Node) -> Result<Option<User>, GivenUp> {
     let Value::Map(map) = &item.value else {
         let text = format!("Expected user entry to be a map/struct, got {}", shown(&item.value));
         context.error(&item.pos, text);
-        return None;
+        return Ok(None);
     };
     let mut draft = Draft::default();
-    let errors = context.errors();
+    let wrong_types = context.wrong_types;
     context.block(map, &[USER_KEYS], &mut draft);
+    if context.wrong_types > wrong_types {
+        return Err(GivenUp);
+    }
     // The reference names the place of the key that it happened to look at last.
     let pos = map.iter().last().map_or(&item.pos, |entry| &entry.node.pos);
     let identity = if draft.nkey.is_empty() {
         if draft.username.is_empty() {
-            // A name of a wrong type has been refused already.
-            if context.errors() == errors {
-                context.error(pos, "User entry requires a user");
-            }
-            return None;
+            context.error(pos, "User entry requires a user");
+            return Err(GivenUp);
         }
         UserIdentity::Password { username: draft.username, password: draft.password }
     } else {
         if !nkey::is_public(&draft.nkey, KeyKind::User) {
             context.error(pos, "Not a valid public nkey for a user");
-            return None;
+            return Err(GivenUp);
         }
         if !draft.username.is_empty() || !draft.password.is_empty() {
             context.error(pos, "Nkey users do not take usernames or passwords");
-            return None;
+            return Err(GivenUp);
         }
         UserIdentity::Nkey(draft.nkey)
     };
-    Some(User {
+    Ok(Some(User {
         identity,
         permissions: draft.permissions,
         account: None,
         allowed_connection_types: draft.connection_types,
         proxy_required: draft.proxy_required,
-    })
+    }))
 }
 
 fn plain(context: &mut Context<'_>, entry: &Entry, out: &mut String) {

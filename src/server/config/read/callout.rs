@@ -1,5 +1,7 @@
 //! `auth_callout`: a service that decides who may connect.
 
+use std::cell::Cell;
+
 use crate::server::base::quote::quote;
 use crate::server::config::diagnose::Diagnostic;
 use crate::server::config::options::{AuthCallout, GLOBAL_ACCOUNT, Options};
@@ -43,7 +45,9 @@ pub(super) fn read(context: &mut Context<'_>, node: &Node) -> Option<AuthCallout
     };
     let errors = context.errors();
     let mut callout = AuthCallout::default();
+    let unknown = Cell::new(0);
     context.block_or(map, &[KEYS], &mut callout, |context, entry, known| {
+        unknown.set(unknown.get() + 1);
         let text = format!("Unknown field {} parsing authorization callout", quote(&entry.key));
         context.push(Diagnostic::error(&entry.node.pos, text).suggest(&entry.key, known));
     });
@@ -52,7 +56,7 @@ pub(super) fn read(context: &mut Context<'_>, node: &Node) -> Option<AuthCallout
     }
     // The reference names the place of the key that it happened to look at last.
     let pos = map.iter().last().map_or(&node.pos, |entry| &entry.node.pos);
-    if context.errors() > errors {
+    if context.errors() > errors + unknown.get() {
         return None;
     }
     if callout.issuer.is_empty() {

@@ -1,5 +1,7 @@
 //! What all readers share: where findings go, and how a block's keys find their readers.
 
+use std::collections::HashSet;
+
 use crate::server::base::quote::quote;
 use crate::server::config::diagnose::Diagnostic;
 use crate::server::config::number::{self, Number};
@@ -16,6 +18,10 @@ pub(super) struct Context<'a> {
     pub(super) no_system_account: bool,
     /// Where the reference puts values of a wrong type while it reads this block: at the block.
     pub(super) wrong_types_at: Option<Pos>,
+    /// Values of a wrong type so far: the reference gives up the block that has one.
+    pub(super) wrong_types: usize,
+    /// Users so far, of the authorization block and of all accounts.
+    pub(super) user_names: HashSet<String>,
 }
 
 /// One key of a block: its names, in lower case, and what reads its value.
@@ -38,8 +44,15 @@ impl<T> Key<T> {
 }
 
 impl<'a> Context<'a> {
-    pub(super) const fn new(files: &'a dyn Files) -> Self {
-        Self { files, findings: Vec::new(), no_system_account: false, wrong_types_at: None }
+    pub(super) fn new(files: &'a dyn Files) -> Self {
+        Self {
+            files,
+            findings: Vec::new(),
+            no_system_account: false,
+            wrong_types_at: None,
+            wrong_types: 0,
+            user_names: HashSet::new(),
+        }
     }
 
     /// Keeps a finding.
@@ -89,6 +102,7 @@ impl<'a> Context<'a> {
         let text =
             format!("interface conversion: interface {{}} is {}, not {wanted}", node.value.type_name());
         let pos = self.wrong_types_at.clone().unwrap_or_else(|| node.pos.clone());
+        self.wrong_types += 1;
         self.error(&pos, text);
     }
 

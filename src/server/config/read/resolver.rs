@@ -1,5 +1,6 @@
 //! Operator mode: `operator`, `trusted_keys`, `resolver` and what belongs to it.
 
+use crate::server::base::duration::go_duration;
 use crate::server::base::quote::quote;
 use crate::server::base::url::Url;
 use crate::server::config::duration::parse_duration;
@@ -212,14 +213,14 @@ fn read_map(context: &mut Context<'_>, entry: &Entry, map: &Map) -> Option<Resol
             refuse(ttl.unwrap_or(0) != 0, "FULL does not accept ttl");
             let useless = hard_delete.is_some() && !dir.allow_delete;
             refuse(useless, "hard_delete has no effect without delete");
-            check_dir(context, entry, &dir);
+            check_dir(context, entry, &dir, timeout);
             Some(Resolver::Full(dir))
         }
         "CACHE" => {
             refuse(interval.unwrap_or(0) != 0, "CACHE does not accept sync");
             refuse(dir.allow_delete, "CACHE does not accept allow_delete");
             refuse(hard_delete.is_some(), "CACHE does not accept hard_delete");
-            check_dir(context, entry, &dir);
+            check_dir(context, entry, &dir, timeout);
             Some(Resolver::Cache(dir))
         }
         "MEM" | "MEMORY" => Some(Resolver::Mem),
@@ -227,7 +228,7 @@ fn read_map(context: &mut Context<'_>, entry: &Entry, map: &Map) -> Option<Resol
     }
 }
 
-fn check_dir(context: &mut Context<'_>, entry: &Entry, dir: &DirResolver) {
+fn check_dir(context: &mut Context<'_>, entry: &Entry, dir: &DirResolver, timeout: Option<i64>) {
     let path = dir.dir.to_string_lossy();
     let pos = &entry.node.pos;
     // The reference goes on to make the directory, and says how that failed.
@@ -242,6 +243,10 @@ fn check_dir(context: &mut Context<'_>, entry: &Entry, dir: &DirResolver) {
     }
     if state == DirectoryState::Other {
         context.error(pos, format!("mkdir {path}: not a directory"));
+        return;
+    }
+    if let Some(nanos) = timeout.filter(|nanos| *nanos <= 0) {
+        context.error(pos, format!("Fetch timeout {} is too smal", go_duration(nanos)));
     }
 }
 

@@ -1,23 +1,32 @@
-//! Whether an address to be told to others is one: `host`, `host:port`, `[v6]:port`.
+//! Addresses that others are told: host and port as text, joined and split as the reference does.
 
 use crate::server::base::quote::quote;
 
-/// Refuses what is no address, in the reference's words. A missing port is fine.
-pub(super) fn check(address: &str) -> Result<(), String> {
-    let port = match split(address) {
-        Err(Fault::MissingPort) => {
-            split(&format!("{address}:0")).map_err(|fault| fault.text(&format!("{address}:0")))?;
-            return Ok(());
-        }
+/// `host:port`, with brackets around an IPv6 address.
+pub fn join(host: &str, port: u16) -> String {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if bare.contains(':') { format!("[{bare}]:{port}") } else { format!("{bare}:{port}") }
+}
+
+/// Host and port of `address`: `host`, `host:port`, `[v6]:port`. `default_port` where it has none, 0 or
+/// -1; any other number is taken. What is no address is refused in the reference's words.
+pub fn split(address: &str, default_port: u16) -> Result<(String, i64), String> {
+    if address.is_empty() {
+        return Err("No hostport specified".to_owned());
+    }
+    let completed = format!("{address}:{default_port}");
+    let (host, port) = match halves(address) {
+        Err(Fault::MissingPort) => halves(&completed).map_err(|fault| fault.text(&completed))?,
         other => other.map_err(|fault| fault.text(address))?,
     };
-    let port = port.trim();
+    let (host, port) = (host.trim().to_owned(), port.trim());
     let digits = port.strip_prefix(['-', '+']).unwrap_or(port);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(format!("strconv.Atoi: parsing {}: invalid syntax", quote(port)));
     }
-    match port.parse::<i64>() {
-        Ok(_) => Ok(()),
+    match port.parse() {
+        Ok(0 | -1) => Ok((host, i64::from(default_port))),
+        Ok(port) => Ok((host, port)),
         Err(_) => Err(format!("strconv.Atoi: parsing {}: value out of range", quote(port))),
     }
 }
@@ -41,8 +50,8 @@ impl Fault {
     }
 }
 
-/// The port behind the last colon.
-fn split(address: &str) -> Result<&str, Fault> {
+/// What stands before the last colon, without brackets, and what stands behind it.
+fn halves(address: &str) -> Result<(&str, &str), Fault> {
     let (before, port) = address.rsplit_once(':').ok_or(Fault::MissingPort)?;
     let host = match address.strip_prefix('[') {
         Some(inner) => {
@@ -63,7 +72,7 @@ fn split(address: &str) -> Result<&str, Fault> {
     if inside(']') {
         return Err(Fault::Unexpected(']'));
     }
-    Ok(port)
+    Ok((host, port))
 }
 
 #[cfg(test)]
@@ -71,9 +80,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_accepted_with_or_without_a_port() {
-        for good in ["host", "host:1", ":4222", "[::1]:4222", "[::1]", "1.2.3.4:-1", "a: 5 "] {
-            assert_eq!(check(good), Ok(()), "{good}");
+    fn ipv6_addresses_are_bracketed() {
+        assert_eq!(join("::1", 4222), "[::1]:4222");
+        assert_eq!(join("[::1]", 4222), "[::1]:4222");
+        assert_eq!(join("0.0.0.0", 4222), "0.0.0.0:4222");
+    }
+
+    #[test]
+    fn addresses_are_taken_with_or_without_a_port() {
+        for (good, host, port) in [
+            ("host", "host", 4222),
+            ("host:1", "host", 1),
+            ("host:0", "host", 4222),
+            ("host:99999", "host", 99999),
+            (":5", "", 5),
+            ("[::1]:5", "::1", 5),
+            ("[::1]", "::1", 4222),
+            ("1.2.3.4:-1", "1.2.3.4", 4222),
+            ("a: 5 ", "a", 5),
+        ] {
+            assert_eq!(split(good, 4222), Ok((host.to_owned(), port)), "{good}");
         }
     }
 
@@ -92,7 +118,7 @@ mod tests {
                 "strconv.Atoi: parsing \"99999999999999999999\": value out of range",
             ),
         ] {
-            assert_eq!(check(bad), Err(want.into()), "{bad}");
+            assert_eq!(split(bad, 0), Err(want.into()), "{bad}");
         }
     }
 }
