@@ -113,6 +113,7 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         Registry::new(&options, Arc::new(SystemClock::new())).map_err(|error| error.to_string())?;
     let anonymous = format!("nats-{}", Rng::from_entropy().token(8));
     let policy = Arc::new(PolicyBuilder::new(&anonymous).build(&options, &accounts, None));
+    let said = policy.completed(&said).unwrap_or(said);
     let now = SystemClock::new().now();
     let applicant = Applicant {
         said: &said,

@@ -14,6 +14,7 @@ trials! { Nothing => [
     then_the_subject_in_order,
     then_the_subject_as_a_set,
     then_the_subject_with_its_domain_components,
+    then_the_subject_as_text,
     names_of_nobody_are_refused,
     users_bound_to_other_connections_are_passed_over,
     a_user_in_connect_is_ignored_with_a_warning,
@@ -138,6 +139,28 @@ fn then_the_subject_with_its_domain_components() {
     params.distinguished_name.push(DnType::CommonName, "ann");
     assert_eq!(come(&server, &authority, params, ""), [""; 0]);
     server.wait_log("Using RDNSequence for auth [\"CN=ann,O=Example,DC=example\"]");
+}
+
+/// The text has the order of Go's newer versions, whatever the certificate's.
+fn then_the_subject_as_text() {
+    let (server, authority) = start(&["user: 'CN=ann,OU=people,O=Example,L=Bonn,ST=NRW,C=DE'"]);
+    let mut params = params("", []);
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    for (kind, value) in [
+        (DnType::CommonName, "ann"),
+        (DnType::LocalityName, "Bonn"),
+        (DnType::OrganizationName, "Example"),
+        (DnType::CountryName, "DE"),
+        (DnType::OrganizationalUnitName, "people"),
+        (DnType::StateOrProvinceName, "NRW"),
+        (DnType::CustomDnType(vec![0, 9, 2342, 19_200_300, 100, 1, 25]), "example"),
+    ] {
+        params.distinguished_name.push(kind, value);
+    }
+    assert_eq!(come(&server, &authority, params, ""), [""; 0]);
+    let subject = "CN=ann,OU=people,O=Example,L=Bonn,ST=NRW,C=DE";
+    server.wait_log(&format!("RDNSequence could not be used for auth [\"{subject},DC=example\"]"));
+    server.wait_log(&format!("Using certificate subject for auth [\"{subject}\"]"));
 }
 
 fn names_of_nobody_are_refused() {

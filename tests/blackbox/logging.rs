@@ -16,6 +16,7 @@ trials! { Nothing => [
     a_configuration_file_is_named_with_its_digest,
     a_large_max_payload_is_warned_of,
     trace_shows_what_comes_and_goes,
+    the_end_of_a_subscription_is_traced_once,
     debug_tells_of_connections_with_their_reason,
     a_traced_payload_is_cut_at_its_limit,
     trace_headers_shows_headers_only,
@@ -163,6 +164,20 @@ fn trace_shows_what_comes_and_goes() {
             "->> [PONG]",
         ]
     );
+}
+
+fn the_end_of_a_subscription_is_traced_once() {
+    let server = Start::config("").args(&["-DV"]).start();
+    let mut receiver = Raw::connect(&server);
+    receiver.send("SUB foo 1\r\nUNSUB 1 1\r\nSUB foo 2\r\n");
+    receiver.sync();
+    let mut sender = Raw::connect(&server);
+    sender.send("PUB foo 0\r\n\r\n");
+    sender.sync();
+    drop(receiver);
+    server.wait_log("<-> [DELSUB 2]");
+    let ends = server.log().into_iter().filter(|line| line.contains("<-> [DELSUB 1]"));
+    assert_eq!(ends.count(), 1);
 }
 
 fn debug_tells_of_connections_with_their_reason() {

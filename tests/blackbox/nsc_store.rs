@@ -127,7 +127,7 @@ fn accounts_share_what_their_claims_say() {
 async fn complaint(server: &Server, user: &str, subscribe: Option<&str>, publish: &str) -> String {
     let mut nats = Nats::connect_with(options(user).await, &[server]).await;
     let mut subscriptions = Vec::new();
-    for subject in subscribe {
+    if let Some(subject) = subscribe {
         subscriptions.push(nats.client.subscribe(subject.to_owned()).await.unwrap());
     }
     nats.client.publish(publish.to_owned(), "x".into()).await.unwrap();

@@ -23,6 +23,10 @@ trials! { Reference => [
     a_store_of_the_nats_tools_works_unchanged,
     the_log_tells_whom_a_server_trusts_and_what_is_wrong_with_accounts,
     the_log_names_accounts_as_their_claims_do,
+    users_that_may_subscribe_to_nothing_are_closed,
+    the_log_tells_how_accounts_come_into_use,
+    trusted_keys_stand_in_for_an_operator,
+    a_system_account_that_is_none_ends_a_start_before_its_log,
 ] }
 
 pub(super) const MEMORY: &str = "MEMORY";
@@ -117,7 +121,7 @@ fn users_are_let_in_by_their_claims() {
     check_logins(
         &operator.config(MEMORY, &[(&account, &token)]),
         &[
-            ("signed", of(json!({})), LET_IN, "Authenticated JWT: Client"),
+            ("signed", of(json!({})), LET_IN, "has mappings false accused 0x"),
             ("bearer", said(json!({ "jwt": bearer, "verbose": false })), LET_IN, ""),
             ("standard base 64", standard, LET_IN, ""),
             ("own network", of(json!({ "src": ["10.0.0.0/8", "127.0.0.0/8"] })), LET_IN, ""),
@@ -455,6 +459,87 @@ fn the_log_names_accounts_as_their_claims_do() {
             .and_then(|line| line.split_once(" - ")?.1.split_once(" - "))
             .map(|(_, text)| text.to_owned())
     });
+}
+
+fn users_that_may_subscribe_to_nothing_are_closed() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let token = operator.account(&account, "A", 1, json!({}));
+    let creds = user(&account, json!({ "subs": 0 }));
+    let want = vec!["-ERR 'maximum subscriptions exceeded'".to_owned()];
+    check(&operator.config(MEMORY, &[(&account, &token)]), &want, |server| {
+        creds.try_connect(server).closed()
+    });
+}
+
+fn the_log_tells_how_accounts_come_into_use() {
+    let operator = Operator::new();
+    let [exporter, importer] = [(); 2].map(|()| KeyPair::new_account());
+    let (from, own) = (exporter.public_key(), importer.public_key());
+    let mapping = json!({ "x": [{ "subject": "y.>" }] });
+    let exports = json!([{ "subject": "a.>", "type": "stream" }, { "subject": "b", "type": "service" }]);
+    let imports = json!([
+        { "subject": "a.b", "account": from, "type": "stream" },
+        { "subject": "c", "account": from, "type": "stream" },
+    ]);
+    let tokens = [
+        operator.account(&exporter, "E", 1, json!({ "exports": exports, "mappings": mapping })),
+        operator.account(&importer, "I", 1, json!({ "imports": imports })),
+    ];
+    let config = operator.config(MEMORY, &[(&exporter, &tokens[0]), (&importer, &tokens[1])]);
+    let want = [
+        format!("Updating account claims: {own}/I"),
+        format!("Updating account claims: {from}/E"),
+        format!("Error adding subject mapping \"x\" for account [{from}/E]: invalid subject"),
+        format!("Adding stream export \"a.>\" for {from}/E"),
+        format!("Adding service export \"b\" for {from}/E"),
+        format!("Adding stream import {from}/E:\"a.b\" for {own}/I:\"\""),
+        format!("Adding stream import {from}/E:\"c\" for {own}/I:\"\""),
+        format!("Error adding stream import to account [{own}/I]: stream import not authorized"),
+    ];
+    check(&config, &want.to_vec(), |server| {
+        user(&importer, json!({})).log_in(server);
+        let lines = logged(server, &["Updating account claims", "Adding ", "Error adding "]);
+        lines.iter().map(|line| line.split_once("] ").map_or("", |(_, text)| text).to_owned()).collect()
+    });
+}
+
+fn trusted_keys_stand_in_for_an_operator() {
+    let (operator, stranger) = (Operator::new(), Operator::new());
+    let [known, unknown] = [(); 2].map(|()| KeyPair::new_account());
+    let tokens = [operator.account(&known, "A", 1, json!({})), stranger.account(&unknown, "B", 1, json!({}))];
+    let config = format!(
+        "trusted_keys: {}\nresolver: MEMORY\nresolver_preload: {{ {}: {}\n{}: {} }}\n",
+        operator.key.public_key(),
+        known.public_key(),
+        tokens[0],
+        unknown.public_key(),
+        tokens[1],
+    );
+    let creds = [&known, &unknown].map(|account| user(account, json!({})));
+    check(&config, &[LET_IN, VIOLATION].map(str::to_owned), |server| {
+        creds.each_ref().map(|creds| {
+            let mut raw = creds.try_connect(server);
+            raw.send("PING\r\n");
+            raw.line()
+        })
+    });
+}
+
+/// The reference looks at it before it has a log.
+fn a_system_account_that_is_none_ends_a_start_before_its_log() {
+    let operator = Operator::new();
+    let preloads = operator.config(MEMORY, &[]);
+    let (head, _) = preloads.split_once("resolver_preload").unwrap();
+    let other = Operator::new().account(&operator.system, "SYS", 1, json!({}));
+    let stranger = format!("{head}resolver_preload {{ {}: {other} }}\n", operator.system.public_key());
+    for (config, why) in [(head, "account missing"), (&stranger, "account validation failed")] {
+        for is_reference in [true, false] {
+            let start = Start::config(config);
+            let said = if is_reference { start.reference() } else { start }.refused().unwrap();
+            let want = format!(": error resolving system account: {why}");
+            assert!(said.len() == 1 && said[0].ends_with(&want) && !said[0].contains("[FTL]"), "{said:?}");
+        }
+    }
 }
 
 fn limits_of_claims_are_kept() {

@@ -43,8 +43,11 @@ trials! {
         a_reload_does_not_switch_to_another_kind_of_accounts,
         a_directory_that_is_none_is_refused,
         without_a_resolver_nobody_answers,
+        a_deleted_account_is_closed_until_it_gets_claims,
+        mappings_that_are_none_are_refused,
     ],
     Natsx => [
+        a_reload_moves_to_another_directory,
         what_nobody_else_can_have_is_not_waited_for,
     ],
     Reference => [
@@ -765,5 +768,66 @@ fn a_directory_moves_between_the_servers() {
         let (account, _) = kept.remove(0);
         asker.ask_json(DELETE, &deletion(&operator.key, &[&account.public_key()]));
         gone.push(account);
+    }
+}
+
+/// What a reload brings is what counts: claims are kept in the new directory, and looked up there. (The
+/// reference looks up in the new one and keeps in the old one, until it is restarted.)
+fn a_reload_moves_to_another_directory() {
+    let (operator, a, b) = (Operator::new(), KeyPair::new_account(), KeyPair::new_account());
+    let server = start(&operator, FULL, &[]);
+    let mut asker = Asker::of(&operator, &server);
+    asker.update(&operator.account(&a, "A", 1, json!({})));
+    let other = "{ type: full, dir: \"$DIR/other\", allow_delete: true }";
+    server.reload(&operator.config(other, &[]));
+    assert_eq!(asker.look_up(&a.public_key()), "");
+    assert_eq!(asker.update(&operator.account(&b, "B", 1, json!({}))), updated(&b, "jwt updated"));
+    assert!(server.dir().join(format!("other/{}.jwt", b.public_key())).exists());
+    user(&b, json!({})).log_in(&server);
+    // Options of the directory count as well: this one deletes.
+    let done = asker.ask_json("$SYS.REQ.CLAIMS.DELETE", &deletion(&operator.key, &[&b.public_key()]));
+    assert_eq!(done["data"]["message"], "deleted 1 accounts");
+    server.reload(&operator.config(FULL, &[]));
+    assert_eq!(asker.look_up(&a.public_key()), operator.account(&a, "A", 1, json!({})));
+}
+
+/// Claims that were deleted close their account until others come, in the reference's words.
+fn a_deleted_account_is_closed_until_it_gets_claims() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let deletes = "{ type: full, dir: \"$DIR/jwt\", allow_delete: true }";
+    let server = Server::start(&format!("debug: true\n{}", operator.config(deletes, &[])));
+    let mut asker = Asker::of(&operator, &server);
+    asker.update(&operator.account(&account, "A", 1, json!({})));
+    let mut client = user(&account, json!({})).log_in(&server);
+    let key = account.public_key();
+    let mark = server.log_mark();
+    asker.ask("$SYS.REQ.CLAIMS.DELETE", deletion(&operator.key, &[&key]).as_bytes());
+    assert_eq!(client.line(), "-ERR 'Account Authentication Expired'");
+    server.wait_log_after(mark, &format!("Disable account {key} due to remove"));
+    asker.look_up(&key);
+    server.wait_log_after(mark, &format!("DirResolver - Could not find account \"{key}\""));
+    let refused = user(&account, json!({})).try_connect(&server).closed();
+    assert_eq!(refused, ["-ERR 'Authorization Violation'"]);
+    server.wait_log_after(mark, &format!("Requested account [{key}] has expired"));
+    server.wait_log_after(mark, "Account JWT lookup error: account expired");
+    asker.update(&operator.account(&account, "A", 2, json!({})));
+    user(&account, json!({})).log_in(&server);
+}
+
+fn mappings_that_are_none_are_refused() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let server = start(&operator, FULL, &[]);
+    let mut asker = Asker::of(&operator, &server);
+    let index = "invalid mapping destination: wildcard index out of range in $2: [2]";
+    for (mappings, why) in [
+        (json!({ "a.*": [{ "subject": "b.$2" }] }), format!("mapping \"a.*\" -> \"b.$2\": {index}")),
+        (json!({ "a": [{ "subject": "b.>" }] }), "mapping \"a\" -> \"b.>\": invalid subject".to_owned()),
+        (
+            json!({ "a": [{ "subject": "b", "weight": 50 }, { "subject": "b", "weight": 50 }] }),
+            "mapping \"a\": duplicate entry for \"b\"".to_owned(),
+        ),
+    ] {
+        let answer = asker.update(&operator.account(&account, "A", 1, json!({ "mappings": mappings })));
+        assert_eq!(answer, refused(&account.public_key(), &format!("jwt validation failed - {why}")));
     }
 }

@@ -253,7 +253,9 @@ impl Answers {
 
     /// How many requests it is to answer, and how many answers it awaits.
     pub(super) fn counts(&self) -> (usize, usize) {
-        (self.expected.lock().by_subject.len(), self.awaited_count.load(Ordering::Relaxed))
+        let expected = self.expected.lock();
+        debug_assert_eq!(expected.by_due.len(), expected.by_subject.len());
+        (expected.by_subject.len(), self.awaited_count.load(Ordering::Relaxed))
     }
 
     fn await_answer(&self, awaited: Arc<Awaited>) -> Vec<Arc<Awaited>> {

@@ -63,8 +63,10 @@ struct Round<'a> {
 struct Entry {
     claimed: Claimed,
     described: options::Account,
-    /// Accounts of which it could not import all that it claims, when that was last told.
-    lacks: BTreeSet<Box<str>>,
+    /// It could not import all that it claims, when that was last told.
+    is_incomplete: bool,
+    /// The accounts that did not let it, and have not come again since.
+    awaits: BTreeSet<Box<str>>,
     updated: Timestamp,
     /// When the first of its activations is over.
     activation_ends: Option<Timestamp>,
@@ -95,14 +97,14 @@ impl Book {
     #[must_use]
     pub(super) fn has(&self, name: &str, token: &str) -> bool {
         self.entries.get(name).is_some_and(|entry| {
-            entry.lacks.is_empty() && !entry.claimed.is_deleted() && entry.claimed.token() == token
+            !entry.is_incomplete && !entry.claimed.is_deleted() && entry.claimed.token() == token
         })
     }
 
     /// Whether an account was updated so shortly ago that it is not looked up again.
     #[must_use]
     pub(super) fn is_fresh(&self, name: &str, now: Timestamp) -> bool {
-        let fresh = |entry: &Entry| entry.lacks.is_empty() && now.since(entry.updated) < UPDATE_INTERVAL;
+        let fresh = |entry: &Entry| !entry.is_incomplete && now.since(entry.updated) < UPDATE_INTERVAL;
         self.entries.get(name).is_some_and(fresh)
     }
 
@@ -129,7 +131,8 @@ impl Book {
             let entry = Entry {
                 described: claimed::described(&claims),
                 claimed: Claimed::new(claims, &token, trust),
-                lacks: BTreeSet::new(),
+                is_incomplete: false,
+                awaits: BTreeSet::new(),
                 updated: now,
                 activation_ends: None,
                 is_expired: false,
@@ -167,16 +170,20 @@ impl Book {
     /// that one.
     fn follow(&mut self, name: &str, changed: &BTreeSet<Box<str>>, round: &mut Round<'_>) -> Vec<Note> {
         let Some(entry) = self.entries.get(name) else { return Vec::new() };
-        let lacked: Vec<Box<str>> = entry.lacks.intersection(changed).cloned().collect();
-        let before = entry.lacks.clone();
+        let came: Vec<Box<str>> = entry.awaits.intersection(changed).cloned().collect();
+        let (was_incomplete, awaits) = (entry.is_incomplete, entry.awaits.clone());
         let mut notes = self.describe(name, HashMap::new(), round);
-        if lacked.is_empty() {
-            self.change(name, |entry| entry.lacks = before);
+        if came.is_empty() {
+            self.change(name, |entry| {
+                entry.is_incomplete &= was_incomplete;
+                entry.awaits = awaits;
+            });
             return Vec::new();
         }
-        if let Some(entry) = self.entries.get(name) {
+        if let Some(entry) = self.entries.get_mut(name) {
             let label = entry.claimed.label();
-            notes.extend(lacked.iter().filter(|exporter| entry.lacks.contains(*exporter)).map(|exporter| {
+            // As the reference: that is told once.
+            notes.extend(came.into_iter().filter(|exporter| entry.awaits.remove(exporter)).map(|exporter| {
                 Note(Level::Error, format!("Account {label} has issues importing account {exporter}"))
             }));
         }
@@ -312,7 +319,8 @@ impl Book {
         let outcome = self.outcome(entry, told, round.absent, round.now);
         round.described.push(outcome.described.clone());
         self.change(name, |entry| {
-            entry.lacks = outcome.lacks;
+            entry.is_incomplete = !outcome.lacks.is_empty();
+            entry.awaits = outcome.lacks;
             entry.activation_ends = outcome.activation_ends;
             entry.described = outcome.described;
         });

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use nkeys::{KeyPair, XKey};
 
+use super::decide::Note;
 use super::rights::{self, OutsideTimes};
 use super::server_keys::ServerKeys;
 use crate::server::account::Claimed;
@@ -230,7 +231,8 @@ pub fn ask(keys: &ServerKeys, rules: &Rules<'_>, about: About, now: Timestamp) -
 }
 
 impl Question {
-    /// Whether the user in an answer, opened, is let in, and as what.
+    /// Whether the user in an answer, opened, is let in, and as what. What the log is told of the client goes
+    /// to `notes`.
     ///
     /// # Errors
     /// The client is refused.
@@ -239,6 +241,7 @@ impl Question {
         rules: &Rules<'_>,
         mut user: UserClaims,
         circumstances: &Circumstances<'_>,
+        notes: &mut Vec<Note>,
     ) -> Result<Admitted, Rejection> {
         let now = circumstances.now;
         if (circumstances.proxy_required || user.nats.rights.proxy_required) && !circumstances.proxied {
@@ -259,10 +262,11 @@ impl Question {
         let refuse = |what: &str| {
             Rejection::new(format!("authorized user on account {} {what}", quote(rules.account)))
         };
-        let expires =
-            rights::ends(&user, now).map_err(|OutsideTimes| refuse("outside of valid connect times"))?;
-        let (known, unknown) = rights::connection_types(&user.nats.rights.connection_types);
-        if known.is_empty() && !unknown.is_empty() {
+        let expires = rights::ends(&user, now).map_err(|OutsideTimes| {
+            notes.push(Note::Error("Outside connect times".to_owned()));
+            refuse("outside of valid connect times")
+        })?;
+        if rights::connection_types(&user.nats.rights.connection_types, notes).is_none() {
             return Err(refuse("using invalid connection type"));
         }
         let account = place(rules, &mut user, circumstances.find)?;
@@ -301,8 +305,9 @@ impl Question {
             None => body,
             Some(xkey) => {
                 let open = XKey::from_public_key(xkey).and_then(|service| keys.curve.open(body, &service));
-                opened = open.map_err(|error| {
-                    format!("error decrypting auth callout response on account {account}: {error}")
+                opened = open.map_err(|_| {
+                    let reason = why_sealed(body);
+                    format!("error decrypting auth callout response on account {account}: {reason}")
                 })?;
                 &opened
             }
@@ -336,6 +341,19 @@ impl Question {
             return Err(format!("auth callout service returned an error: {}", response.error));
         }
         UserClaims::decode(&response.jwt).map_err(|error| error.to_string())
+    }
+}
+
+/// Why something sealed cannot be opened, in the words of the reference's library.
+fn why_sealed(body: &[u8]) -> &'static str {
+    const VERSION: &[u8] = b"xkv1";
+    const NONCE_BYTES: usize = 24;
+    if body.len() <= VERSION.len() + NONCE_BYTES {
+        "nkeys: encrypted input is not valid"
+    } else if !body.starts_with(VERSION) {
+        "nkeys: encrypted input wrong version"
+    } else {
+        "nkeys: could not decrypt input"
     }
 }
 

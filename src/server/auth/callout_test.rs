@@ -59,7 +59,7 @@ impl Bench {
         let find = |name: &str| if name == "A" { Target::Configured } else { Target::Missing };
         let circumstances = Circumstances { now: NOW, proxied: false, proxy_required: false, find: &find };
         let user = question.open(&self.keys, rules, answer, NOW)?;
-        question.admit(rules, user, &circumstances)
+        question.admit(rules, user, &circumstances, &mut Vec::new())
     }
 }
 
@@ -229,6 +229,49 @@ fn users_are_refused_for_what_their_claims_say() {
 }
 
 #[test]
+fn log_hears_of_times_and_unknown_connection_types() {
+    let bench = Bench::new();
+    let callout = bench.configured(false);
+    let rules = Rules::configured(&callout);
+    let question = bench.ask(&rules);
+    let notes_about = |change: fn(&mut UserClaims)| {
+        let user = bench.user(&question, change);
+        let answer = bench.answer(&question, |claims| claims.nats.jwt = user);
+        let user = question.open(&bench.keys, &rules, answer.as_bytes(), NOW).unwrap();
+        let find = |_: &str| Target::Configured;
+        let circumstances = Circumstances { now: NOW, proxied: false, proxy_required: false, find: &find };
+        let mut notes = Vec::new();
+        let _ = question.admit(&rules, user, &circumstances, &mut notes);
+        notes
+    };
+    let types = |user: &mut UserClaims| {
+        user.nats.rights.connection_types = ["new", "STANDARD", "b"].map(str::to_owned).into();
+    };
+    assert_eq!(notes_about(types), [Note::Debug("invalid connection types [\"NEW\" \"B\"]".to_owned())]);
+    let times = |user: &mut UserClaims| {
+        user.nats.rights.limits.times = vec![TimeRange { start: "01:00:00".into(), end: "02:00:00".into() }];
+    };
+    assert_eq!(notes_about(times), [Note::Error("Outside connect times".to_owned())]);
+}
+
+#[test]
+fn what_cannot_be_opened_is_told_in_the_words_of_the_references_library() {
+    let bench = Bench::new();
+    let callout = bench.configured(true);
+    let rules = Rules::configured(&callout);
+    let question = bench.ask(&rules);
+    for (body, want) in [
+        (b"short".to_vec(), "encrypted input is not valid"),
+        (vec![b'x'; 28], "encrypted input is not valid"),
+        (vec![b'x'; 29], "encrypted input wrong version"),
+        ([b"xkv1".to_vec(), vec![b'x'; 60]].concat(), "could not decrypt input"),
+    ] {
+        let want = format!("Error decrypting auth callout response on account \"AUTH\": nkeys: {want}");
+        assert_eq!(question.open(&bench.keys, &rules, &body, NOW).unwrap_err().reason, want);
+    }
+}
+
+#[test]
 fn user_of_another_issuer_is_refused() {
     let bench = Bench::new();
     let callout = bench.configured(false);
@@ -257,7 +300,7 @@ fn proxy_that_is_missing_is_a_reason_of_its_own() {
     let find = |_: &str| Target::Configured;
     let circumstances = Circumstances { now: NOW, proxied: true, proxy_required: true, find: &find };
     let user = question.open(&bench.keys, &rules, answer.as_bytes(), NOW).unwrap();
-    assert!(question.admit(&rules, user, &circumstances).is_ok());
+    assert!(question.admit(&rules, user, &circumstances, &mut Vec::new()).is_ok());
 }
 
 /// An account that has its own service, and another one that it may speak for.
@@ -289,7 +332,7 @@ fn service_of_an_account_speaks_for_it_and_for_those_it_is_allowed_to() {
         };
         let circumstances = Circumstances { now: NOW, proxied: false, proxy_required: false, find: &find };
         let user = question.open(&bench.keys, &rules, signed(answer, answerer).as_bytes(), NOW)?;
-        question.admit(&rules, user, &circumstances)
+        question.admit(&rules, user, &circumstances, &mut Vec::new())
     };
     let scoped = |change: &dyn Fn(&mut UserClaims)| {
         let mut user = UserClaims::new(question.user.clone());

@@ -3,7 +3,6 @@
 //! The server's own verdict comes first, and is not final for those whom the service is asked about: it
 //! binds the client to an account, which says whether the service is asked.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use super::callout::{
     self, AskError, CALLOUT_SUBJECT, Circumstances, Missing, Question, Rejection, Rules, Target,
 };
-use super::decide::{Decision, Refusal, RefusalReason, Told};
+use super::decide::{Decision, Note, Refusal, RefusalReason, Told};
 use super::grant::{ClaimedUser, Grant, Labels};
 use super::identity::Identity;
 use super::permission::Permissions;
@@ -31,8 +30,6 @@ pub struct Delegation {
     account: Option<Arc<Account>>,
     /// How long an answer may take.
     time_max: Duration,
-    /// Permissions of users that bring none, by account.
-    default_permissions: HashMap<Box<str>, Arc<Permissions>>,
 }
 
 /// Who said that it decides.
@@ -59,14 +56,9 @@ impl Delegation {
     /// The delegation of a configuration that has one.
     pub fn configured(options: &Options, accounts: &Registry) -> Option<Arc<Self>> {
         let described = options.authorization.auth_callout.clone()?;
-        let default_permissions = options.accounts.iter().filter_map(|account| {
-            let permissions = Permissions::compile(account.default_permissions.as_ref()?);
-            Some((Box::from(account.name.as_str()), Arc::new(permissions)))
-        });
         Some(Arc::new(Self {
             account: accounts.find(&described.account),
             time_max: options.auth_timeout(),
-            default_permissions: default_permissions.collect(),
             rule: Rule::Configured(described),
         }))
     }
@@ -76,12 +68,7 @@ impl Delegation {
         let claimed = account.claimed()?;
         let is_enabled = claimed.claims().nats.authorization.is_enabled();
         is_enabled.then(|| {
-            Arc::new(Self {
-                rule: Rule::Claimed(claimed),
-                account: Some(Arc::clone(account)),
-                time_max,
-                default_permissions: HashMap::new(),
-            })
+            Arc::new(Self { rule: Rule::Claimed(claimed), account: Some(Arc::clone(account)), time_max })
         })
     }
 
@@ -210,10 +197,16 @@ impl Consultation {
 
     /// What follows where nothing came in time, or nothing could be asked: with the text that the log had.
     pub fn unanswered(self, text: impl Into<String>) -> Decision {
-        self.refuse(RefusalReason::Credentials, text)
+        self.refuse(false, text)
     }
 
-    fn refuse(self, reason: RefusalReason, told: impl Into<String>) -> Decision {
+    /// Refuses the client. That a proxy is missing stays the reason, whatever the service says.
+    fn refuse(self, lacks_proxy: bool, told: impl Into<String>) -> Decision {
+        let reason = if lacks_proxy || self.proxy_required {
+            RefusalReason::ProxyRequired
+        } else {
+            RefusalReason::Credentials
+        };
         let told = Some(Told { text: told.into().into(), account: self.delegation.account.clone() });
         Decision::Refused(Refusal { reason, identity: self.identity, proxy: self.proxy, told })
     }
@@ -227,11 +220,10 @@ impl Consultation {
         };
         let mut grant = Grant::open(account, identity, self.proxy.as_deref());
         let own = permissions(&user.nats.rights.permissions);
+        // Other than those of claims, the default permissions of a configured account are not for users of a
+        // service: so the reference has it.
         let described = own.or_else(|| account.claimed()?.default_permissions());
-        grant.permissions = match described {
-            Some(described) => Some(Arc::new(Permissions::compile(&described))),
-            None => delegation.default_permissions.get(&**account.name()).cloned(),
-        };
+        grant.permissions = described.map(|described| Arc::new(Permissions::compile(&described)));
         grant.by_service = account.claimed().map(|claimed| {
             // What the client showed of itself was no proof, whatever it is now.
             Box::new(ClaimedUser { is_bearer: false, ..*ClaimedUser::new(user, &claimed) })
@@ -269,12 +261,13 @@ impl Answered {
     }
 
     /// What it decides; an account that a user is put into may have to be looked up before. `found` says
-    /// what came of that.
+    /// what came of that. What the log is told of the client goes to `notes`.
     pub fn judge(
         self: Box<Self>,
         accounts: &Registry,
         found: Option<Result<(), Box<str>>>,
         now: Timestamp,
+        notes: &mut Vec<Note>,
     ) -> Verdict {
         let consultation = &self.consultation;
         let delegation = Arc::clone(&consultation.delegation);
@@ -289,7 +282,16 @@ impl Answered {
             find: &find,
         };
         let rules = delegation.rules();
-        let judged = self.user.clone().and_then(|user| self.question.admit(&rules, user, &circumstances));
+        let mut told = Vec::new();
+        let user = self.user.clone();
+        let judged = user.and_then(|user| self.question.admit(&rules, user, &circumstances, &mut told));
+        let may_be_found = matches!(delegation.rule, Rule::Claimed(_)) && found.is_none();
+        if let Err(Rejection { missing: Some(Missing::Account(name)), .. }) = &judged
+            && may_be_found
+        {
+            return Verdict::NeedsAccount(name.as_str().into(), self);
+        }
+        notes.append(&mut told);
         let rejection = match judged {
             Ok(admitted) => match accounts.find(&admitted.account) {
                 Some(account) => return Verdict::Decided(self.consultation.admit(&admitted, &account)),
@@ -298,14 +300,8 @@ impl Answered {
             },
             Err(rejection) => rejection,
         };
-        let may_be_found = matches!(delegation.rule, Rule::Claimed(_)) && found.is_none();
-        match rejection.missing {
-            Some(Missing::Account(name)) if may_be_found => Verdict::NeedsAccount(name.into(), self),
-            Some(Missing::Proxy) => {
-                Verdict::Decided(self.consultation.refuse(RefusalReason::ProxyRequired, rejection.reason))
-            }
-            _ => Verdict::Decided(self.consultation.refuse(RefusalReason::Credentials, rejection.reason)),
-        }
+        let lacks_proxy = rejection.missing == Some(Missing::Proxy);
+        Verdict::Decided(self.consultation.refuse(lacks_proxy, rejection.reason))
     }
 }
 

@@ -116,17 +116,6 @@ pub fn decide(policy: &Arc<Policy>, applicant: &Applicant<'_>, notes: &mut Vec<N
     Inquiry { policy, applicant, notes }.decide()
 }
 
-/// Where a configured user comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Named {
-    /// From CONNECT.
-    Said,
-    /// From the client's certificate.
-    Certificate,
-    /// From nowhere: it is who gives no credentials.
-    Default,
-}
-
 /// One decision on its way.
 pub(super) struct Inquiry<'a> {
     pub(super) policy: &'a Policy,
@@ -156,8 +145,11 @@ impl<'a> Inquiry<'a> {
         if let Some(user) = self.nkey_user()? {
             return self.by_signature(&user, proxy);
         }
-        if let Some((user, named)) = self.password_user()? {
-            return self.by_password(&user, named, proxy);
+        if let Some(user) = self.certified_user()? {
+            return self.by_password(&user, true, proxy);
+        }
+        if let Some(user) = self.named_user()? {
+            return self.by_password(&user, false, proxy);
         }
         self.by_single(proxy)
     }
@@ -210,30 +202,11 @@ impl<'a> Inquiry<'a> {
         self.check_proxy(user.is_proxy_required(), proxy).map_err(refused)
     }
 
-    fn gives_no_password(&self) -> bool {
-        let said = self.applicant.said;
-        said.user.is_empty() && said.pass.is_empty() && said.auth_token.is_empty()
-    }
-
-    /// The user whose key was given, or who stands for those who give nothing.
+    /// The user whose key was given.
     fn nkey_user(&self) -> Result<Option<Arc<User>>, Refusal> {
-        if !self.policy.has_nkeys() {
+        let key = &*self.applicant.said.nkey;
+        if !self.policy.has_nkeys() || key.is_empty() {
             return Ok(None);
-        }
-        let key = match self.applicant.held.map(|held| &held.identity) {
-            // Who was let in as the user for everybody goes by its key from then on.
-            Some(Identity::Nkey(key)) => &**key,
-            _ => &*self.applicant.said.nkey,
-        };
-        if key.is_empty() {
-            let default = self.policy.no_auth_user().filter(|_| self.gives_no_password());
-            let Some(user) = default.and_then(|name| self.policy.nkey(name)) else { return Ok(None) };
-            let refused = || Refusal::violation(Identity::Nkey(user.name().into()));
-            return if user.may_use(self.applicant.connection) {
-                Ok(Some(Arc::clone(user)))
-            } else {
-                Err(refused())
-            };
         }
         let user = self.policy.nkey(key).filter(|user| user.may_use(self.applicant.connection));
         user.cloned().map(Some).ok_or_else(|| Refusal::violation(Identity::Nkey(key.into())))
@@ -252,66 +225,51 @@ impl<'a> Inquiry<'a> {
         Ok(accepted(Grant::of_user(user, identity, proxy)))
     }
 
-    /// The user with a password who was named, by whatever.
-    fn password_user(&mut self) -> Result<Option<(Arc<User>, Named)>, Refusal> {
-        if !self.policy.has_users() {
+    /// The user that the client's certificate names, where certificates do that.
+    fn certified_user(&mut self) -> Result<Option<Arc<User>>, Refusal> {
+        if !self.policy.has_users() || !self.policy.maps_certificates() {
             return Ok(None);
         }
-        let Applicant { said, connection, .. } = *self.applicant;
-        if self.policy.maps_certificates() {
-            let user = certificate::user_of(self.policy, self.applicant, self.notes)
-                .ok_or_else(|| Refusal::violation(Identity::said(said)))?;
-            if !said.user.is_empty() {
-                let user = quote(&said.user);
-                let text = format!("User {user} found in connect proto, but user required from cert");
-                self.notes.push(Note::Warning(text));
-            }
-            return Ok(Some((user, Named::Certificate)));
-        }
-        let default = self.policy.no_auth_user().filter(|_| self.gives_no_password());
-        let (user, named) = match default.and_then(|name| self.policy.user(name)) {
-            Some(user) => (Some(user), Named::Default),
-            None if said.user.is_empty() => return Ok(None),
-            None => (self.policy.user(&said.user), Named::Said),
+        let Some(user) = certificate::user_of(self.policy, self.applicant, self.notes) else {
+            return Err(self.refused());
         };
-        match user {
-            Some(user) if user.may_use(connection) => Ok(Some((Arc::clone(user), named))),
-            Some(user) => Err(Refusal::violation(self.identity_of(user, named))),
-            None => Err(self.refused()),
+        let said = self.applicant.said;
+        if !said.user.is_empty() {
+            let user = quote(&said.user);
+            let text = format!("User {user} found in connect proto, but user required from cert");
+            self.notes.push(Note::Warning(text));
         }
+        Ok(Some(user))
     }
 
-    /// How a user is called: an nkey that was given goes before its name.
-    fn identity_of(&self, user: &User, named: Named) -> Identity {
-        match self.said() {
-            Identity::Nkey(key) => Identity::Nkey(key),
-            said if named == Named::Said => said,
-            _ => Identity::User(user.name().into()),
+    /// The user whose name was given.
+    fn named_user(&self) -> Result<Option<Arc<User>>, Refusal> {
+        let Applicant { said, connection, .. } = *self.applicant;
+        if !self.policy.has_users() || said.user.is_empty() {
+            return Ok(None);
         }
+        let user = self.policy.user(&said.user).filter(|user| user.may_use(connection));
+        user.cloned().map(Some).ok_or_else(|| self.refused())
     }
 
     fn by_password(
         &mut self,
         user: &Arc<User>,
-        named: Named,
+        is_certified: bool,
         proxy: Option<&str>,
     ) -> Result<Decision, Refusal> {
-        let identity = self.identity_of(user, named);
+        // A key that was given goes before the name.
+        let identity = match self.said() {
+            Identity::Nobody | Identity::Token | Identity::User(_) => Identity::User(user.name().into()),
+            key => key,
+        };
         self.check_proxy_of(user, &identity, proxy)?;
         let is_default = self.policy.no_auth_user() == Some(user.name());
-        if named != Named::Certificate && !is_default && self.policy.needs_certificate(user) {
+        if !is_certified && !is_default && self.policy.needs_certificate(user) {
             self.note(format!("User {} requires a client certificate", quote(user.name())));
             return Err(Refusal::violation(identity));
         }
-        let grant = Grant::of_user(user, identity, proxy);
-        if named == Named::Default {
-            // As in the reference the configured text is given for itself: a hash does not match.
-            let known = self.applicant.held.and_then(|held| held.user.as_ref());
-            let is_same = known.is_none_or(|known| known.secret() == user.secret());
-            let is_open = is_same && matches!(user.secret(), Some(Secret::Plain(_)));
-            return if is_open { Ok(accepted(grant)) } else { Err(Refusal::violation(grant.identity)) };
-        }
-        self.compare(user, &self.applicant.said.pass, grant)
+        self.compare(user, &self.applicant.said.pass, Grant::of_user(user, identity, proxy))
     }
 
     /// The one user, or the one token, of a configuration without a list of users.

@@ -61,6 +61,7 @@ fn login_over(
     connection: ConnectionType,
 ) -> (Result<Identity, RefusalReason>, Vec<Note>) {
     let (said, accounts, mut notes) = (said(json), no_accounts(), Vec::new());
+    let said = policy.completed(&said).unwrap_or(said);
     let applicant = Applicant { connection, ..applicant(&said, &accounts) };
     let mut decision = decide(policy, &applicant, &mut notes);
     if let Decision::Pending(work) = decision {

@@ -130,16 +130,8 @@ impl Inquiry<'_> {
         }
     }
 
-    /// Names of connection types that are not known do no harm as long as one is.
     fn check_connection(&mut self, names: &[String]) -> Result<(), Stop> {
-        let (known, unknown) = connection_types(names);
-        if !unknown.is_empty() {
-            let unknown: Vec<_> = unknown.iter().map(|name| quote(name.to_uppercase())).collect();
-            self.note(format!("invalid connection types [{}]", unknown.join(" ")));
-            if known.is_empty() {
-                return Err(self.refused().into());
-            }
-        }
+        let known = connection_types(names, self.notes).ok_or_else(|| self.refused())?;
         if !known.is_empty() && !known.contains(&self.applicant.connection) {
             return Err(self.stop("Connection type not allowed"));
         }

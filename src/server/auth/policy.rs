@@ -312,6 +312,12 @@ impl Policy {
         self.users.get(name)
     }
 
+    /// Whether somebody is called so, of a list or the only one.
+    fn has_user(&self, name: &str) -> bool {
+        let is_only = || self.single.as_ref().is_some_and(|single| single.name() == name);
+        !name.is_empty() && (self.users.contains_key(name) || is_only())
+    }
+
     /// The user with this public key.
     pub fn nkey(&self, key: &str) -> Option<&Arc<User>> {
         self.nkeys.get(key)
@@ -330,7 +336,7 @@ impl Policy {
             Decision::Refused(_) if self.has_nkeys() && !said.nkey.is_empty() => {
                 self.nkey(&said.nkey).map(|_| said.nkey.as_str())
             }
-            Decision::Refused(_) => Some(said.user.as_str()).filter(|user| !user.is_empty()),
+            Decision::Refused(_) => Some(said.user.as_str()).filter(|user| self.has_user(user)),
             _ => None,
         }
     }
@@ -338,6 +344,29 @@ impl Policy {
     /// The name of the user for those who give no credentials.
     pub fn no_auth_user(&self) -> Option<&str> {
         self.no_auth_user.as_deref()
+    }
+
+    /// What a client that gives no credentials is taken to have said: as if it had given those of the user for
+    /// everybody, as they are configured. So a reload that changes them is felt; and nobody gets in without a
+    /// word where the word is known by its hash alone.
+    ///
+    /// `None`: it gives some, or there is no such user.
+    pub fn completed(&self, said: &ConnectOptions) -> Option<ConnectOptions> {
+        let gives_some = !said.user.is_empty() || !said.pass.is_empty() || !said.auth_token.is_empty();
+        if gives_some || self.is_custom() || self.trust.is_some() {
+            return None;
+        }
+        let name = self.no_auth_user()?;
+        let mut completed = ConnectOptions::clone(said);
+        if said.nkey.is_empty() && self.nkey(name).is_some() {
+            name.clone_into(&mut completed.nkey);
+            return Some(completed);
+        }
+        let is_by_key = self.has_nkeys() && !said.nkey.is_empty();
+        let user = self.user(name).filter(|_| !is_by_key && !self.maps_certificates)?;
+        name.clone_into(&mut completed.user);
+        user.secret().map_or("", Secret::configured).clone_into(&mut completed.pass);
+        Some(completed)
     }
 
     /// The name of the user for everybody where the server made it up.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::decide::Note;
 use crate::server::account::Claimed;
 use crate::server::base::clock::Timestamp;
 use crate::server::base::quote::quote;
@@ -65,14 +66,18 @@ pub(super) fn ends(user: &UserClaims, now: Timestamp) -> Result<Option<Timestamp
     Ok([user.envelope.ends(), of_day].into_iter().flatten().min())
 }
 
-/// Kinds of connections by their names, and the names that are none.
-pub(super) fn connection_types(names: &[String]) -> (Vec<ConnectionType>, Vec<&str>) {
+/// The kinds of connections that these names mean; none for no names. Names that are not known do no harm as
+/// long as one is: `None` where none is. The log hears of them.
+pub(super) fn connection_types(names: &[String], notes: &mut Vec<Note>) -> Option<Vec<ConnectionType>> {
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for name in names {
         match ConnectionType::parse(name) {
             Some(connection) => known.push(connection),
-            None => unknown.push(name.as_str()),
+            None => unknown.push(quote(name.to_uppercase())),
         }
     }
-    (known, unknown)
+    if !unknown.is_empty() {
+        notes.push(Note::Debug(format!("invalid connection types [{}]", unknown.join(" "))));
+    }
+    (unknown.is_empty() || !known.is_empty()).then_some(known)
 }

@@ -19,6 +19,12 @@ impl Secret {
         if is_hash(configured) { Self::Hash(configured.into()) } else { Self::Plain(configured.into()) }
     }
 
+    /// The text that was configured.
+    pub(super) fn configured(&self) -> &str {
+        let (Self::Plain(text) | Self::Hash(text)) = self;
+        text
+    }
+
     /// Whether there is nothing to be known.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Plain(word) if word.is_empty())

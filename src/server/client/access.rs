@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::profile::Profile;
 use super::session::{ClientSession, Phase};
 use crate::server::account::{Claimed, Membership};
 use crate::server::auth::{
@@ -121,9 +122,12 @@ impl ClientSession {
         if let Some(access) = &mut self.access {
             access.waiting = None;
         }
+        let policy = self.context.policy.load_full();
+        if let Some(said) = policy.completed(&self.profile.options()) {
+            self.profile = Profile::from(said);
+        }
         let said = self.profile.options();
         let access = self.access.as_deref();
-        let policy = self.context.policy.load_full();
         let tls = if policy.reads_certificates() { self.outbound.tls_state() } else { None };
         let certificate =
             tls.as_ref().and_then(|tls| PeerCertificate::from_der(tls.peer_chain.first()?).ok());
@@ -145,6 +149,11 @@ impl ClientSession {
             },
             &mut notes,
         );
+        self.log_notes(notes);
+        self.proceed(now, why, decision, courier)
+    }
+
+    pub(super) fn log_notes(&self, notes: Vec<Note>) {
         for note in notes {
             match note {
                 Note::Debug(text) => self.debug(format_args!("{text}")),
@@ -152,7 +161,6 @@ impl ClientSession {
                 Note::Warning(text) => self.context.conn.logger.warn(format_args!("{text}")),
             }
         }
-        self.proceed(now, why, decision, courier)
     }
 
     /// What a client connects over.

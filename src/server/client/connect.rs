@@ -1,6 +1,7 @@
 //! CONNECT of a client: what it switches, and which INFO a client is sent when.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::access::Why;
 use super::profile::Names;
@@ -16,7 +17,7 @@ use crate::server::protocol::info::Info;
 const CLIENT_PROTOCOL_MAX: i64 = 1;
 
 impl ClientSession {
-    /// Handles one CONNECT. A second one starts over: subscriptions end, options are merged.
+    /// Handles one CONNECT. A second one starts over: options are merged, nothing else stays.
     pub(super) fn handle_connect(
         &mut self,
         now: Timestamp,
@@ -34,9 +35,20 @@ impl ClientSession {
         self.limits.headers = self.profile.headers && !options.no_header_support;
         self.outbound.set_takes_headers(self.limits.headers);
         if !first {
-            self.end_all_subscriptions();
+            self.start_over(now, courier);
         }
         self.judge(now, Why::Connect { first }, courier)
+    }
+
+    /// Ends all subscriptions, and leaves the account for the one in which everybody begins: where it is decided
+    /// anew who a client is, the account that it was in has no say.
+    fn start_over(&mut self, now: Timestamp, courier: &mut Courier) {
+        self.end_all_subscriptions();
+        let left = Arc::clone(&self.account);
+        let global = self.context.accounts.global();
+        if !Arc::ptr_eq(&left, global) && self.account.move_to(global).is_ok() {
+            self.tell_moved(&left, now, courier);
+        }
     }
 
     /// Does what is left of a CONNECT once the client is let in.
@@ -107,7 +119,7 @@ impl ClientSession {
         let mut info = self.info();
         info.connect_info = true;
         info.remote_account = self.account.name().to_string();
-        info.acc_is_sys = std::sync::Arc::ptr_eq(&self.account, self.context.accounts.system());
+        info.acc_is_sys = Arc::ptr_eq(&self.account, self.context.accounts.system());
         info.write_line(courier.stage(&self.outbound).own());
     }
 

@@ -89,7 +89,10 @@ impl ClientSession {
         found: Option<Result<(), Box<str>>>,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
-        match answered.judge(&self.context.accounts, found, now) {
+        let mut notes = Vec::new();
+        let verdict = answered.judge(&self.context.accounts, found, now, &mut notes);
+        self.log_notes(notes);
+        match verdict {
             Verdict::Decided(decision) => self.conclude(now, why, decision, courier),
             Verdict::NeedsAccount(account, answered) => {
                 let decision = self.context.wanted.ask(account, &self.outbound);

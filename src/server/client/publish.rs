@@ -21,8 +21,11 @@ impl ClientSession {
             self.say(WireError::InvalidPublishSubject, courier);
         }
         let mapped = self.account.map(publish.subject, courier.rng());
-        if let Some(mapped) = &mapped {
-            self.trace_mapping(publish.subject, mapped);
+        if self.trace.is_some() {
+            if let Some(mapped) = &mapped {
+                self.trace_mapping(publish.subject, mapped);
+            }
+            self.trace_payload(publish);
         }
         if self.trace.is_some() {
             self.trace_payload(publish);

@@ -21,7 +21,7 @@ use super::profile::Profile;
 use super::sids::Sids;
 use super::stats::ClientStats;
 use crate::server::account::Membership;
-use crate::server::auth::{Errand, Permissions};
+use crate::server::auth::{Errand, Permissions, Refusal};
 use crate::server::base::clock::Timestamp;
 use crate::server::base::duration::go_duration;
 use crate::server::config::options::Options;
@@ -252,6 +252,9 @@ impl ClientSession {
                         break Consumed { bytes, need: 0 };
                     }
                 }
+                Err(ParseError::AwaitsConnect) => {
+                    return Err(self.violation(now, &Refusal::violation(self.identity()), courier));
+                }
                 Err(error) => return Err(self.give_up(error, rest, bytes, courier)),
             }
         };
@@ -288,7 +291,7 @@ impl ClientSession {
         let says_first = match error {
             // Logged once it is closed.
             ParseError::ControlLineTooLong { .. } => true,
-            ParseError::AwaitsConnect | ParseError::PayloadTooLarge { .. } => {
+            ParseError::PayloadTooLarge { .. } => {
                 self.error(format_args!("{error}"));
                 true
             }

@@ -68,15 +68,16 @@ impl ClientSession {
     /// Handles one UNSUB: ends the subscription now, or once it has received `max` messages in all.
     pub(super) fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>, courier: &mut Courier) {
         self.forget_exhausted();
-        if let Some(subscription) = self.sids.get(unsubscribe.sid) {
+        let held = self.sids.get(unsubscribe.sid);
+        let is_over = held.is_some_and(|subscription| {
             subscription.set_max(unsubscribe.max.unwrap_or(0));
-            let is_over = subscription.max() <= subscription.delivered();
-            if is_over && let Some(ended) = self.sids.remove(unsubscribe.sid) {
-                self.end_subscription(&ended);
-            }
-        }
+            subscription.max() <= subscription.delivered()
+        });
         if self.profile.verbose {
             self.say_ok(courier);
+        }
+        if is_over && let Some(ended) = self.sids.remove(unsubscribe.sid) {
+            self.end_subscription(&ended);
         }
     }
 
@@ -93,12 +94,15 @@ impl ClientSession {
 
     /// Ends all subscriptions of this client.
     pub(super) fn end_all_subscriptions(&mut self) {
+        self.forget_exhausted();
         let all = self.sids.take_all();
-        self.account.interest().remove_batch(&all);
         for subscription in &all {
-            subscription.close();
-            self.trace_removed(subscription);
+            // Whoever delivered the last message it asked for has traced its end already.
+            if subscription.close() {
+                self.trace_removed(subscription);
+            }
         }
+        self.account.interest().remove_batch(&all);
     }
 
     pub(super) fn end_subscription(&self, subscription: &Subscription) {

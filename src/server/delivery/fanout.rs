@@ -119,6 +119,10 @@ impl Round<'_> {
             exhaust(self.home, subscription, self.manner.logger);
             return false;
         }
+        let is_last = delivery == Delivery::DeliverLast;
+        if is_last {
+            say_exhausted(subscription, self.manner.logger);
+        }
         let staged = self.stage.slot(target);
         let before = staged.own().len();
         let takes_headers = standing.takes_headers();
@@ -131,8 +135,8 @@ impl Round<'_> {
         if standing.is_guarded() {
             target.note_reply(self.message.reply, self.manner.now);
         }
-        if delivery == Delivery::DeliverLast {
-            exhaust(self.home, subscription, self.manner.logger);
+        if is_last && subscription.close() {
+            end_exhausted(self.home, subscription, self.manner.logger);
         }
         self.count += 1;
         self.stage.add(written);
@@ -144,17 +148,30 @@ impl Round<'_> {
 /// where it has ended.
 #[cold]
 pub(super) fn exhaust(home: Home<'_>, subscription: &Subscription, logger: &Logger) {
-    if !subscription.close() {
-        return;
+    if subscription.close() {
+        say_exhausted(subscription, logger);
+        end_exhausted(home, subscription, logger);
     }
-    if logger.is_debug() || logger.is_trace() {
-        let label = subscription.target().label();
+}
+
+#[cold]
+fn say_exhausted(subscription: &Subscription, logger: &Logger) {
+    if logger.is_debug() {
         logger.debug(format_args!(
-            "{label} - Auto-unsubscribe limit of {} reached for sid '{}'",
+            "{} - Auto-unsubscribe limit of {} reached for sid '{}'",
+            subscription.target().label(),
             subscription.max(),
             String::from_utf8_lossy(subscription.sid())
         ));
-        logger.trace(format_args!("{label} - {}", trace_line::subscription_removed(subscription.sid())));
+    }
+}
+
+/// What follows once a subscription is closed that has received all it asked for.
+#[cold]
+fn end_exhausted(home: Home<'_>, subscription: &Subscription, logger: &Logger) {
+    if logger.is_trace() {
+        let removed = trace_line::subscription_removed(subscription.sid());
+        logger.trace(format_args!("{} - {removed}", subscription.target().label()));
     }
     home.remove(subscription);
     subscription.target().exhausted(subscription.sid());

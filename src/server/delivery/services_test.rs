@@ -183,6 +183,15 @@ fn service(subject: &str) -> Export {
     service_of(subject, ResponseType::Singleton, None)
 }
 
+/// A service all of whose requests are measured; `results` hears of it.
+fn telling(subject: &str, results: &str) -> Export {
+    let mut export = service_of(subject, ResponseType::Singleton, Some(LatencySampling::Percent(100)));
+    if let ExportKind::Service { latency: Some(latency), .. } = &mut export.kind {
+        latency.subject = results.into();
+    }
+    export
+}
+
 fn service_from(account: &str, subject: &str, to: Option<&str>, share: bool) -> Import {
     let kind = ImportKind::Service { to: to.map(str::to_owned), share };
     Import { account: account.into(), subject: subject.into(), kind }
@@ -320,6 +329,49 @@ fn answer_that_nobody_takes_is_no_failure_for_its_sender() {
 }
 
 #[test]
+fn stream_of_answers_ends_with_one_that_nobody_takes() {
+    let mut world = helpdesk(service_of("svc.*", ResponseType::Stream, None), false);
+    let (a, b) = (world.client("A"), world.client("B"));
+    a.subscribe("svc.>", None, "1");
+    world.publish(&b, "ask.me", "nowhere", "hi");
+    let reply = world.reply_of(&a);
+    world.publish(&a, &reply, "", "1");
+    assert_eq!((world.pending("A"), world.pending("B")), ((0, 0), (0, 0)));
+}
+
+#[test]
+fn import_goes_by_the_export_of_its_own_subject_if_there_is_one() {
+    let exports = vec![service("svc.*"), service_of("svc.me", ResponseType::Stream, None)];
+    let described = options(vec![
+        account("A", exports, vec![]),
+        account("B", vec![], vec![service_from("A", "svc.me", None, false)]),
+    ]);
+    let mut world = World::new(&described);
+    let (a, b) = (world.client("A"), world.client("B"));
+    a.subscribe("svc.me", None, "1");
+    b.subscribe("inbox", None, "2");
+    world.publish(&b, "svc.me", "inbox", "hi");
+    let reply = world.reply_of(&a);
+    world.registry.update(&described).unwrap();
+    assert!(b.account.service(1).is_some(), "what stays through a reload is found by who is on the way");
+    world.publish(&a, &reply, "", "1");
+    world.publish(&a, &reply, "", "2");
+    assert_eq!(world.got(&b), "MSG inbox 2 1\r\n1\r\nMSG inbox 2 1\r\n2\r\n");
+}
+
+#[test]
+fn one_member_of_a_group_at_the_service_gets_each_request() {
+    let mut world = helpdesk(service("svc.*"), false);
+    let (one, other, b) = (world.client("A"), world.client("A"), world.client("B"));
+    one.subscribe("svc.>", Some("q"), "1");
+    other.subscribe("svc.>", Some("q"), "2");
+    let taken: usize = (0..50).map(|_| world.publish(&b, "ask.me", "inbox", "hi")).sum();
+    assert_eq!(taken, 50);
+    let counts = [&one, &other].map(|member| world.got(member).matches("HMSG svc.me").count());
+    assert!(counts[0] > 0 && counts[1] > 0 && counts[0] + counts[1] == 50, "{counts:?}");
+}
+
+#[test]
 fn sender_is_described_as_far_as_the_import_shares() {
     let mut world = helpdesk(service("svc.*"), true);
     let (a, b) = (world.client("A"), world.client("B"));
@@ -379,19 +431,33 @@ fn answers_are_awaited_up_to_the_threshold_after_the_last_one() {
 }
 
 #[test]
+fn overdue_requests_are_taken_as_many_at_a_time_as_wanted() {
+    let mut world = helpdesk(service("svc.*"), false);
+    let (a, b) = (world.client("A"), world.client("B"));
+    a.subscribe("svc.>", None, "1");
+    for _ in 0..3 {
+        world.publish(&b, "ask.me", "inbox", "hi");
+    }
+    world.clock.advance(Duration::from_secs(1));
+    let now = world.clock.now();
+    assert_eq!([2, 2, 2].map(|count| a.account.take_overdue(now, count).len()), [2, 1, 0]);
+    assert_eq!((world.pending("A"), world.pending("B")), ((0, 0), (0, 0)));
+}
+
+#[test]
 fn answer_that_nobody_awaits_any_more_is_forgotten() {
     let mut world = helpdesk(service("svc.*"), false);
     let (a, b) = (world.client("A"), world.client("B"));
     a.subscribe("svc.>", None, "1");
     let subs = [b.subscribe("inbox.*", None, "2"), b.subscribe("inbox.1", None, "3")];
-    for reply in ["inbox.1", "inbox.2", "other"] {
+    for reply in ["inbox.1", "inbox.2", "inbox.2.x", "other"] {
         world.publish(&b, "ask.me", reply, "hi");
     }
     b.account.interest().remove(&subs[0]);
-    assert_eq!(world.settle_departures(), 1, "inbox.1 is still heard, other never was");
+    assert_eq!(world.settle_departures(), 1, "inbox.1 is still heard, inbox.2.x and other never were");
     b.account.interest().remove(&subs[1]);
     assert_eq!(world.settle_departures(), 1);
-    assert_eq!((world.pending("A"), world.pending("B")), ((1, 0), (0, 1)));
+    assert_eq!((world.pending("A"), world.pending("B")), ((2, 0), (0, 2)));
 }
 
 #[test]
@@ -400,10 +466,13 @@ fn flood_of_requests_gives_up_the_oldest() {
     let (a, b) = (world.client("A"), world.client("B"));
     a.subscribe("svc.>", None, "1");
     let long = "x".repeat(60_000);
-    for number in 0..2500 {
+    let mut ask = |number| {
         world.publish(&b, "ask.me", &format!("{number:04}{long}"), "");
-        world.got(&a);
-    }
+        world.reply_of(&a)
+    };
+    let subjects: Vec<_> = (0..2500).map(&mut ask).collect();
+    let is_awaited = |subject: &String| a.account.expected(subject.as_bytes()).is_some();
+    assert_eq!((is_awaited(&subjects[0]), is_awaited(&subjects[2499])), (false, true));
     let (expected, awaited) = (world.pending("A").0, world.pending("B").1);
     assert_eq!(expected, awaited);
     assert!((2000..2500).contains(&awaited), "{awaited}");
@@ -442,6 +511,20 @@ fn chain_of_imports_says_through_which_account_and_back() {
     let reply = got.split(' ').nth(3).unwrap().to_owned();
     assert_eq!(world.publish(&a, &reply, "", "ok"), 1);
     assert_eq!(world.got(&c), "MSG inbox 2 2\r\nok\r\n");
+}
+
+#[test]
+fn import_that_shares_behind_one_that_does_not_tells_the_server_only() {
+    let mut world = World::new(&options(vec![
+        account("A", vec![service("a")], vec![]),
+        account("B", vec![service("b")], vec![service_from("A", "a", Some("b"), true)]),
+        account("C", vec![], vec![service_from("B", "b", Some("c"), false)]),
+    ]));
+    let (a, c) = (world.client("A"), world.client("C"));
+    a.subscribe("a", None, "1");
+    world.publish(&c, "c", "", "hi");
+    let got = world.got(&a);
+    assert!(got.contains(r#"Info: {"acc":"C","svc":"B","rtt":10,"server":"srv"}"#), "{got}");
 }
 
 #[test]
@@ -532,6 +615,28 @@ fn answered_request_is_measured() {
 }
 
 #[test]
+fn answer_that_is_answered_is_measured_and_shared_like_the_request() {
+    let measured = || service_of("svc.*", ResponseType::Singleton, Some(LatencySampling::Percent(100)));
+    for (share, requestor) in [
+        (false, r#""requestor":{"acc":"A","rtt":10},"#),
+        (true, r#""requestor":{"id":1,"acc":"A","rtt":10,"server":"srv","kind":"Client"},"#),
+    ] {
+        let mut world = helpdesk(measured(), share);
+        let (a, b, ear) = (world.client("A"), world.client("B"), world.client("B"));
+        a.subscribe("svc.>", None, "1");
+        b.subscribe("inbox", None, "2");
+        ear.subscribe("latency", None, "3");
+        world.publish(&b, "ask.me", "inbox", "hi");
+        let reply = world.reply_of(&a);
+        world.publish(&a, &reply, "back", "and you?");
+        let back = world.reply_of(&b);
+        world.publish(&b, &back, "", "fine");
+        let heard = heard(&mut world, &ear);
+        assert!(heard.starts_with(r#""status":200"#) && heard.contains(requestor), "{heard}");
+    }
+}
+
+#[test]
 fn requests_that_come_to_nothing_are_measured() {
     let requestor = r#""requestor":{"acc":"B","rtt":10},"start":"1970-01-01T00:00:00.99999999Z""#;
     let rest = r#""service":0,"system":0,"total":0}"#;
@@ -576,21 +681,10 @@ fn headers_ask_for_a_measurement_and_are_told() {
 
 #[test]
 fn figures_that_are_requests_themselves_are_not_measured() {
-    let measured = |subject: &str, results: &str| {
-        let latency = ServiceLatency { subject: results.into(), sampling: LatencySampling::Percent(100) };
-        let mut export = service(subject);
-        export.kind = ExportKind::Service {
-            response_type: ResponseType::Singleton,
-            threshold: None,
-            latency: Some(latency),
-            allow_trace: false,
-        };
-        export
-    };
     // What A tells of `s` is a request to B, what B tells of `t` one to A.
     let mut world = World::new(&options(vec![
-        account("A", vec![measured("s", "m")], vec![service_from("B", "t", Some("m"), false)]),
-        account("B", vec![measured("t", "n")], vec![service_from("A", "s", Some("n"), false)]),
+        account("A", vec![telling("s", "m")], vec![service_from("B", "t", Some("m"), false)]),
+        account("B", vec![telling("t", "n")], vec![service_from("A", "s", Some("n"), false)]),
     ]));
     let (ear, b) = (world.client("B"), world.client("B"));
     ear.subscribe("t", None, "1");
@@ -619,21 +713,23 @@ fn system_account_learns_which_server_a_request_came_to() {
 #[test]
 fn message_with_too_many_ways_takes_some_of_them() {
     // Each account imports the service of all that come after it: 2^18 ways from the first to the last.
+    // What is told of it on its way goes all of these ways again.
     const ACCOUNTS: usize = 20;
     let name = |number: usize| format!("A{number:02}");
-    let accounts = (0..ACCOUNTS).map(|number| {
-        let after = number + 1..ACCOUNTS;
-        let imports = after.map(|exporter| service_from(&name(exporter), "x", None, false)).collect();
-        account(&name(number), vec![service("x")], imports)
-    });
-    let mut world = World::new(&options(accounts.collect()));
-    let (first, last) = (world.client(&name(0)), world.client(&name(ACCOUNTS - 1)));
-    last.subscribe("x", None, "1");
-    first.subscribe("inbox", None, "2");
-    assert!(world.publish(&first, "x", "inbox", "hi") > 0);
-    let taken = world.got(&last).matches("HMSG x 1 ").count();
-    assert!((1..1024).contains(&taken), "{taken}");
-    assert!(world.pending(&name(0)).1 < 1024);
-    // The next message has its own budget.
-    assert!(world.publish(&first, "x", "inbox", "hi") > 0);
+    for export in [service("x"), telling("x", "x")] {
+        let accounts = (0..ACCOUNTS).map(|number| {
+            let after = number + 1..ACCOUNTS;
+            let imports = after.map(|exporter| service_from(&name(exporter), "x", None, false)).collect();
+            account(&name(number), vec![export.clone()], imports)
+        });
+        let mut world = World::new(&options(accounts.collect()));
+        let (first, last) = (world.client(&name(0)), world.client(&name(ACCOUNTS - 1)));
+        last.subscribe("x", None, "1");
+        first.subscribe("inbox", None, "2");
+        assert!(world.publish(&first, "x", "inbox", "hi") > 0);
+        assert!(world.publish(&first, "x", "", "hi") > 0, "the next message has its own budget");
+        let taken = world.got(&last).matches("HMSG x 1 ").count();
+        assert!((2..2 * 1024).contains(&taken), "{taken}");
+        assert!(world.pending(&name(0)).1 < 1024);
+    }
 }

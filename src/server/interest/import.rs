@@ -172,6 +172,7 @@ mod tests {
         wanted("news.*.x", "news.*.x", "*.eu.>", Some("news.eu.x"));
         wanted("news.*.x", "n.$1.x", "*.eu.*", Some("news.eu.x"));
         wanted("news.>", "n.>", "*.eu", Some("news.eu"));
+        wanted("news.>", "n.>", "*.*", Some("news.*"));
         wanted("a.*.c.>", "a.*.c.>", "*.b.>", Some("a.b.c.>"));
     }
 

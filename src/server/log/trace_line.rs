@@ -62,14 +62,22 @@ pub fn connect(args: &[u8]) -> String {
 }
 
 /// Whether what the reader finds in `redacted` holds no secret. The search for keys knows neither other cases
-/// of their letters nor commas and escapes in values; the reader does.
+/// of their letters nor commas and escapes in values; the reader does. What it cannot read may not even seem
+/// to hold one.
 fn hides_secrets(args: &[u8], redacted: &[u8]) -> bool {
     let mut said = ConnectOptions::default();
     if said.merge(redacted).is_err() {
-        return ConnectOptions::default().merge(args).is_err();
+        return !seems_to_hold_secrets(args);
     }
-    let is_hidden = |value: &String| value.is_empty() || value.as_bytes() == REDACTED;
-    [said.pass, said.auth_token, said.sig, said.proxy_sig].iter().all(is_hidden)
+    let is_hidden = |value: &str| value.is_empty() || value.as_bytes() == REDACTED;
+    let signature = said.jwt.splitn(3, '.').nth(2).unwrap_or_default();
+    [&*said.pass, &said.auth_token, &said.sig, &said.proxy_sig, signature].into_iter().all(is_hidden)
+}
+
+/// Whether there is the word of a secret's key in any case, or an escape that may hide one.
+fn seems_to_hold_secrets(args: &[u8]) -> bool {
+    let lower = args.to_ascii_lowercase();
+    [&b"pass"[..], b"auth_token", b"sig", b"jwt", b"\\"].iter().any(|word| find(&lower, word).is_some())
 }
 
 /// A subscription that ended.
@@ -114,19 +122,21 @@ const LINE_ENDS_LEN: usize = 4;
 const REDACTED: &[u8] = b"[REDACTED]";
 
 /// `args` of a CONNECT with the values of keys that begin with `pass` or `auth_token`, and of `nkey`,
-/// `sig` and `proxy_sig`, replaced by `[REDACTED]`. Works on text, as the reference does, so that
-/// secrets in malformed JSON stay hidden too; now and then it hides more than a secret.
+/// `sig` and `proxy_sig`, replaced by `[REDACTED]`. Works on text, as the reference does; now and then it hides
+/// more than a secret. Other than there the signatures of tokens are hidden: a bearer's token is a secret.
 pub fn redact(args: &[u8]) -> Cow<'_, [u8]> {
-    let first = replace_values(args, find_prefixed);
-    match first {
-        Cow::Borrowed(same) => replace_values(same, find_exact),
-        Cow::Owned(changed) => Cow::Owned(replace_values(&changed, find_exact).into_owned()),
-    }
+    let finders: [Finder; 3] = [find_prefixed, find_exact, find_signature];
+    finders.into_iter().fold(Cow::Borrowed(args), |text, find| match text {
+        Cow::Borrowed(same) => replace_values(same, find),
+        Cow::Owned(changed) => Cow::Owned(replace_values(&changed, find).into_owned()),
+    })
 }
 
-/// Replaces every value that `find` finds; `find` gets the text and where to go on, and gives the value's
-/// start and end.
-fn replace_values(text: &[u8], find: impl Fn(&[u8], usize) -> Option<(usize, usize)>) -> Cow<'_, [u8]> {
+/// Finds a value in a text from some place on: where it starts and ends.
+type Finder = fn(&[u8], usize) -> Option<(usize, usize)>;
+
+/// Replaces every value that `find` finds.
+fn replace_values(text: &[u8], find: Finder) -> Cow<'_, [u8]> {
     let mut out = Vec::new();
     let mut copied = 0;
     while let Some((start, end)) = find(text, copied) {
@@ -178,6 +188,36 @@ fn find_exact(text: &[u8], from: usize) -> Option<(usize, usize)> {
     })
 }
 
+/// The signature of a token, from `from` on: the third part of `eyJ….….…`.
+fn find_signature(text: &[u8], from: usize) -> Option<(usize, usize)> {
+    const TOKEN_PREFIX: &[u8] = b"eyJ";
+    let part_end = |start: usize| {
+        let part = text.get(start..)?;
+        let is_inside = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        Some(start + part.iter().position(|byte| !is_inside(byte)).unwrap_or(part.len()))
+    };
+    let next_part = |start: usize| {
+        let end = part_end(start)?;
+        (text.get(end) == Some(&b'.')).then_some(end + 1)
+    };
+    let mut from = from;
+    while let Some(found) = text.get(from..).and_then(|rest| find(rest, TOKEN_PREFIX)) {
+        let start = from + found;
+        if let Some(signature) = next_part(start).and_then(next_part) {
+            let end = part_end(signature)?;
+            if end > signature {
+                return Some((signature, end));
+            }
+        }
+        from = start + TOKEN_PREFIX.len();
+    }
+    None
+}
+
+fn find(text: &[u8], word: &[u8]) -> Option<usize> {
+    memchr::memmem::find(text, word)
+}
+
 /// The place of the value behind a key that ends at `at`: quote, spaces, `:` or `=`, spaces, quote.
 fn value_after(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let at = skip_space(text, skip_quote(text, at));
@@ -208,7 +248,7 @@ const fn is_space(byte: u8) -> bool {
 /// Any bytes can be redacted; what has no key comes back as it was.
 pub fn fuzz_redact(data: &[u8]) {
     let out = redact(data);
-    let has_key = [&b"pass"[..], b"auth_token", b"nkey", b"sig"]
+    let has_key = [&b"pass"[..], b"auth_token", b"nkey", b"sig", b"eyJ"]
         .iter()
         .any(|key| data.windows(key.len()).any(|window| window == *key));
     debug_assert!(has_key || *out == *data);
@@ -314,11 +354,33 @@ mod tests {
             r#"{"pass":"a\"hush"}"#,
             r#"{"Auth_Token":"hush","pass":"x"}"#,
             r#"{"p\u0061ss":"hush"}"#,
+            r#"{"jwt":"\u0065yJh.eyJi.hush"}"#,
+            // Nobody can read these.
+            r#"{"user":"ann","pass":"a\"hush""#,
+            r#"{"PASS":"hush""#,
+            r#"{"pass":"a,hush""#,
+            r#"{"p\u0061ss":"hush""#,
         ] {
             assert_eq!(connect(raw.as_bytes()), "<<- [CONNECT [REDACTED]]", "{raw}");
         }
         let plain = r#"{"user":"ann","pass":"hush"}"#;
         assert_eq!(connect(plain.as_bytes()), r#"<<- [CONNECT {"user":"ann","pass":"[REDACTED]"}]"#);
+        assert_eq!(connect(br#"{"user":"ann""#), r#"<<- [CONNECT {"user":"ann"]"#);
+    }
+
+    #[test]
+    fn tokens_are_shown_without_their_signature() {
+        for (raw, want) in [
+            (r#"{"jwt":"eyJh.eyJi.hush","name":"a"}"#, r#"{"jwt":"eyJh.eyJi.[REDACTED]","name":"a"}"#),
+            (
+                r#"{"jwt":"eyJh.b.-_","jwt":"eyJh.b.c"}"#,
+                r#"{"jwt":"eyJh.b.[REDACTED]","jwt":"eyJh.b.[REDACTED]"}"#,
+            ),
+            (r#"{"jwt":"eyJh.eyJi"}"#, r#"{"jwt":"eyJh.eyJi"}"#),
+            (r#"{"jwt":"JW"}"#, r#"{"jwt":"JW"}"#),
+        ] {
+            assert_eq!(connect(raw.as_bytes()), format!("<<- [CONNECT {want}]"));
+        }
     }
 
     #[test]

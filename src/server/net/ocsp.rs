@@ -247,11 +247,14 @@ fn read_single(mut response: Der<'_>) -> Option<Single> {
     let key = id.expect(der::OCTET_STRING)?.contents;
     let issuer = (algorithm == SHA1).then(|| (name.to_vec(), key.to_vec()));
     let serial = id.expect(der::INTEGER)?.contents.to_vec();
-    let status = match response.next()?.tag {
-        tag if tag == der::implicit(0) => Status::Good,
-        tag if tag == der::explicit(1) => Status::Revoked,
-        tag if tag == der::implicit(2) => Status::Unknown,
-        _ => return None,
+    // Go leaves out "revoked" where neither time nor reason of it are known: what says nothing is no good.
+    let status = if response.next_if(der::implicit(0)).is_some() {
+        Status::Good
+    } else if response.next_if(der::implicit(2)).is_some() {
+        Status::Unknown
+    } else {
+        response.next_if(der::explicit(1));
+        Status::Revoked
     };
     let this_update = time(response.expect(der::GENERALIZED_TIME)?.contents)?;
     let next_update = match response.next_if(der::explicit(0)) {
@@ -451,6 +454,24 @@ mod tests {
             assert_eq!(read(name, key, serial, &[oid, value]), Some(false));
         }
         assert_eq!(read(1, 2, 3, &[oid, critical, value]), None);
+    }
+
+    #[test]
+    fn a_status_that_is_left_out_is_revoked() {
+        let sha1 = der::element(der::SEQUENCE, &[&der::element(der::OBJECT_IDENTIFIER, &[SHA1])]);
+        let hash = der::element(der::OCTET_STRING, &[&[1; 20]]);
+        let serial = der::element(der::INTEGER, &[&[3]]);
+        let named = der::element(der::SEQUENCE, &[&sha1, &hash, &hash, &serial]);
+        let time = der::element(der::GENERALIZED_TIME, &[b"20261129193000Z"]);
+        let status = |status: &[u8]| {
+            let single = [&named, status, &time].concat();
+            read_single(Der::new(&single)).map(|single| single.status)
+        };
+        assert_eq!(status(&der::element(der::implicit(0), &[])), Some(Status::Good));
+        assert_eq!(status(&der::element(der::explicit(1), &[&time])), Some(Status::Revoked));
+        assert_eq!(status(&der::element(der::implicit(2), &[])), Some(Status::Unknown));
+        assert_eq!(status(&[]), Some(Status::Revoked));
+        assert_eq!(status(&der::element(der::explicit(3), &[])), None);
     }
 
     #[test]

@@ -53,12 +53,12 @@ const DOMAIN_COMPONENT: &str = "0.9.2342.19200300.100.1.25";
 /// Attributes that have a short name, in the order in which the reference's text form puts them.
 const NAMED: [(&str, &str); 9] = [
     ("2.5.4.6", "C"),
-    ("2.5.4.10", "O"),
-    ("2.5.4.11", "OU"),
-    ("2.5.4.7", "L"),
     ("2.5.4.8", "ST"),
+    ("2.5.4.7", "L"),
     ("2.5.4.9", "STREET"),
     ("2.5.4.17", "POSTALCODE"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
     ("2.5.4.3", "CN"),
     ("2.5.4.5", "SERIALNUMBER"),
 ];
@@ -274,6 +274,28 @@ mod tests {
         assert_eq!(ann.domain_components(), "DC=example");
         assert_eq!(ann.distinguished_name(), None, "a user id has no short name");
         assert_eq!((subject(&[]).text(), subject(&[]).full_text()), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn attributes_have_an_order_of_their_own() {
+        let kind = |last: u64| DnType::CustomDnType(vec![2, 5, 4, last]);
+        let shuffled = facts(
+            &[
+                (DnType::CommonName, "ann"),
+                (DnType::OrganizationalUnitName, "people"),
+                (DnType::OrganizationName, "Example"),
+                (kind(17), "53111"),
+                (kind(9), "Markt 1"),
+                (DnType::LocalityName, "Bonn"),
+                (DnType::StateOrProvinceName, "NRW"),
+                (DnType::CountryName, "DE"),
+                (kind(5), "7"),
+            ],
+            vec![],
+        );
+        let want =
+            "SERIALNUMBER=7,CN=ann,OU=people,O=Example,POSTALCODE=53111,STREET=Markt 1,L=Bonn,ST=NRW,C=DE";
+        assert_eq!(shuffled.subject.text(), want);
     }
 
     #[test]

@@ -67,6 +67,8 @@ fn denies(deny: &SubjectSet, subject: &[u8], queue: Option<&[u8]>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn entries(texts: &[&str]) -> Vec<SetEntry> {
@@ -131,5 +133,119 @@ mod tests {
         assert!(
             rules.deny_delivery(b"foo.x", Some(b"group")) && !rules.deny_delivery(b"foo.x", Some(b"other"))
         );
+    }
+
+    /// Whether `pattern` covers `subject`, whose wildcards are plain words: token by token.
+    fn model_covers(pattern: &str, subject: &str) -> bool {
+        let (pattern, subject): (Vec<_>, Vec<_>) =
+            (pattern.split('.').collect(), subject.split('.').collect());
+        let (pattern, is_open) = match pattern.split_last() {
+            Some((&">", before)) => (before, true),
+            _ => (&*pattern, false),
+        };
+        let fits = if is_open { subject.len() > pattern.len() } else { subject.len() == pattern.len() };
+        fits && pattern.iter().zip(&subject).all(|(own, word)| *own == "*" || own == word)
+    }
+
+    /// Whether the group `queue` is one of those that an entry is for.
+    fn model_is_in(queue: &str, of: &str) -> bool {
+        queue == of || (!queue.contains(['*', '>']) && model_covers(of, queue))
+    }
+
+    /// What entries say of a subject: is one for everybody, and of those for groups, is one for this?
+    fn model_find(entries: &[String], subject: &str, queue: Option<&str>) -> (bool, Option<bool>) {
+        let (mut plain, mut group) = (false, None);
+        for entry in entries {
+            let (pattern, of) =
+                entry.split_once(' ').map_or((&**entry, None), |(pattern, of)| (pattern, Some(of)));
+            if !model_covers(pattern, subject) {
+                continue;
+            }
+            match of {
+                None => plain = true,
+                Some(of) => {
+                    let is_member = queue.is_some_and(|queue| model_is_in(queue, of));
+                    group = Some(group.unwrap_or(false) || is_member);
+                }
+            }
+        }
+        (plain, group)
+    }
+
+    fn model_allows_subscribe(
+        allow: Option<&[String]>,
+        deny: &[String],
+        subject: &str,
+        queue: Option<&str>,
+    ) -> bool {
+        let is_allowed = allow.is_none_or(|allow| match (model_find(allow, subject, queue), queue) {
+            ((_, Some(is_member)), Some(_)) => is_member,
+            ((plain, _), _) => plain,
+        });
+        let (plain, group) = model_find(deny, subject, queue);
+        is_allowed && !plain && !(queue.is_some() && group == Some(true))
+    }
+
+    fn subject() -> impl Strategy<Value = String> {
+        prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..4)
+            .prop_map(|tokens| tokens.join("."))
+    }
+
+    fn pattern() -> impl Strategy<Value = String> {
+        let tokens = prop::collection::vec(prop::sample::select(vec!["a", "b", "*"]), 0..3);
+        (tokens, prop::sample::select(vec!["a", "b", "*", ">"])).prop_map(|(mut tokens, last)| {
+            tokens.push(last);
+            tokens.join(".")
+        })
+    }
+
+    fn group() -> impl Strategy<Value = Option<&'static str>> {
+        prop::option::of(prop::sample::select(vec!["q", "q.a", "q.b", "other"]))
+    }
+
+    fn list() -> impl Strategy<Value = Vec<String>> {
+        let queue =
+            prop::option::weighted(0.4, prop::sample::select(vec!["q", "q.a", "q.*", "q.>", "*", ">"]));
+        let entry = (pattern(), queue)
+            .prop_map(|(pattern, queue)| queue.map_or(pattern.clone(), |queue| format!("{pattern} {queue}")));
+        prop::collection::vec(entry, 0..5)
+    }
+
+    proptest! {
+        #[test]
+        fn rules_say_what_their_entries_say(
+            allow in prop::option::of(list()),
+            deny in list(),
+            asked in prop_oneof![subject(), pattern()],
+            queue in group(),
+        ) {
+            let refs = |list: &[String]| entries(&list.iter().map(String::as_str).collect::<Vec<_>>());
+            let rules = SubjectRules::new(allow.as_deref().map(refs), refs(&deny));
+            let (asked, group) = (asked.as_str(), queue.map(str::as_bytes));
+            prop_assert_eq!(
+                rules.allow_subscribe(asked.as_bytes(), group),
+                model_allows_subscribe(allow.as_deref(), &deny, asked, queue)
+            );
+            let plain = |list: &[String]| model_find(list, asked, None).0;
+            let may_publish = allow.as_deref().is_none_or(plain) && !plain(&deny);
+            prop_assert_eq!(rules.allow_publish(asked.as_bytes()), may_publish);
+        }
+
+        #[test]
+        fn nothing_denied_reaches_a_subscription_that_is_not_looked_at(
+            deny in list(),
+            (pattern, subject) in (pattern(), subject()),
+            queue in group(),
+        ) {
+            let refs: Vec<_> = deny.iter().map(String::as_str).collect();
+            let rules = rules(None, &refs);
+            let (pattern, subject, group) = (pattern.as_bytes(), subject.as_bytes(), queue.map(str::as_bytes));
+            let is_denied = rules.deny_delivery(subject, group);
+            if is_denied && crate::server::protocol::subject::matches(subject, pattern) {
+                prop_assert!(
+                    rules.filter_deliveries(pattern, group) || !rules.allow_subscribe(pattern, group)
+                );
+            }
+        }
     }
 }

@@ -16,8 +16,8 @@ pub type Waiter = oneshot::Sender<Result<String, FetchError>>;
 pub enum Call {
     /// An account's claims.
     Claims(String, Waiter),
-    /// The configuration was loaded again, and brings these claims.
-    Reload(Vec<(AccountKey, String)>),
+    /// The configuration was loaded again, and brings these claims; who reloads waits until that is so.
+    Reload(Vec<(AccountKey, String)>, oneshot::Sender<()>),
 }
 
 /// A place in the queue of a resolver's task.
@@ -26,9 +26,12 @@ pub struct ReloadPlace<'a>(mpsc::Permit<'a, Call>);
 
 impl ReloadPlace<'_> {
     /// Has what a configuration brings kept that was loaded again, and files looked at that somebody may have
-    /// changed.
-    pub fn take(self, preloads: Vec<(AccountKey, String)>) {
-        self.0.send(Call::Reload(preloads));
+    /// changed. Once this is done nothing is kept any more where it was kept before.
+    pub async fn take(self, preloads: Vec<(AccountKey, String)>) {
+        let (done, is_done) = oneshot::channel();
+        self.0.send(Call::Reload(preloads, done));
+        // An error says that the task has ended.
+        let _ = is_done.await;
     }
 }
 

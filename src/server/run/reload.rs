@@ -82,7 +82,7 @@ impl Server {
             logger.error(format_args!("{error}"));
         }
         if let Some(place) = place {
-            place.take(preloads);
+            place.take(preloads).await;
         }
         for connection in self.inner.client.conn.table.all() {
             connection.notify(Notices::OPTIONS);

@@ -229,7 +229,11 @@ impl Task {
                 Woken::Call(Call::Claims(account, waiter)) => {
                     self.handle(Event::Asked(account, waiter)).await
                 }
-                Woken::Call(Call::Reload(preloads)) => self.reload(preloads).await,
+                Woken::Call(Call::Reload(preloads, done)) => {
+                    self.reload(preloads).await;
+                    // Who reloads may have gone.
+                    let _ = done.send(());
+                }
                 Woken::Letter(letter) => {
                     if let Some(event) = self.event_of(&letter) {
                         self.handle(event).await;

@@ -157,7 +157,6 @@ impl Server {
         let listeners = listen(&options).await?;
         let addresses: Vec<_> = listeners.iter().filter_map(|it| it.local_addr().ok()).collect();
         let port = addresses.first().map_or(0, SocketAddr::port);
-        tell_listening(&options, port, &logger);
         let info = greeting(&options, &keys, port)?;
         let (wanted, wanted_accounts) = WantedAccounts::new(claims_task::WANTED_MAX);
         let claim_source = resolver.as_ref().map(|resolver| resolver.claim_source.clone());
@@ -181,6 +180,7 @@ impl Server {
         }
         let awaits_system =
             claimed_accounts::start_system_account(&client).await.map_err(StartError::Resolver)?;
+        tell_listening(&client.conn.options(), port, &client.conn.logger);
         spawn_until_stopped(&life, claims_task::run(Arc::clone(&client), wanted_accounts, awaits_system));
         let reloads = Arc::new(Inbox::new(RELOADS_MAX));
         // Its subscriptions are there before the first client is.
