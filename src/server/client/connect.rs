@@ -44,10 +44,9 @@ impl ClientSession {
     /// anew who a client is, the account that it was in has no say.
     fn start_over(&mut self, now: Timestamp, courier: &mut Courier) {
         self.end_all_subscriptions();
-        let left = Arc::clone(&self.account);
-        let global = self.context.accounts.global();
-        if !Arc::ptr_eq(&left, global) && self.account.move_to(global).is_ok() {
-            self.tell_moved(&left, now, courier);
+        let global = Arc::clone(self.context.accounts.global());
+        if !Arc::ptr_eq(&self.account, &global) {
+            self.move_to(&global, now, courier);
         }
     }
 
