@@ -120,6 +120,7 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
         nonce: NONCE,
         connection: question.connection,
         is_secured: certificate.is_some(),
+        has_chain: false,
         certificate: certificate.as_ref(),
         peer: Some(SocketAddr::new(question.from, 0)),
         id: 1,

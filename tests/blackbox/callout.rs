@@ -24,6 +24,7 @@ trials! {
         only_allowed_accounts_are_asked_about,
         wrong_answers_refuse_the_client_and_say_why,
         a_service_that_never_answers_refuses_everybody,
+        a_client_behind_a_trusted_proxy_is_let_in_where_one_is_required,
         only_the_first_answer_counts,
         a_client_that_leaves_while_it_is_asked_about_leaves_nothing,
         an_answer_may_expire,
@@ -76,6 +77,12 @@ impl Service {
 
     #[track_caller]
     fn start_with(issuer: KeyPair, more: &str, users: &str, timeout: &str) -> Self {
+        Self::start_beside(issuer, more, users, timeout, "")
+    }
+
+    /// `beside` stands beside all this in the file.
+    #[track_caller]
+    fn start_beside(issuer: KeyPair, more: &str, users: &str, timeout: &str, beside: &str) -> Self {
         let config = format!(
             r#"
             server_name: srv
@@ -86,6 +93,7 @@ impl Service {
                 SYS: {{ users: [{{ user: sys, password: sys }}] }}
             }}
             system_account: SYS
+            {beside}
             authorization {{
                 timeout: {timeout}
                 auth_callout {{ account: AUTH, auth_users: [svc, witness, sys], issuer: {}, {more} }}
@@ -465,6 +473,44 @@ fn wrong_answers_refuse_the_client_and_say_why() {
         service.server.wait_log_after(mark, &format!("[WRN] {reason}"));
         service.refused(client, &reason);
     }
+}
+
+fn a_client_behind_a_trusted_proxy_is_let_in_where_one_is_required() {
+    let [proxy, other] = [(); 2].map(|()| KeyPair::new_account());
+    let beside = format!("proxies {{ trusted: [{{ key: {} }}] }}", proxy.public_key());
+    let far = ", { user: far, password: open, proxy_required: true }";
+    let mut service = Service::start_beside(KeyPair::new_account(), "", far, "5", &beside);
+    let come = |service: &Service, user: &str, proxy: Option<&KeyPair>| {
+        let mut raw = Raw::greeted(&service.server);
+        let nonce = raw.info_field("nonce").expect("a nonce");
+        let sign =
+            |proxy: &KeyPair| Base64::Url.encode(&proxy.sign(nonce.as_str().unwrap().as_bytes()).unwrap());
+        let options = json!({ "verbose": false, "user": user, "pass": "open", "proxy_sig": proxy.map(sign).unwrap_or_default() });
+        raw.send(format!("CONNECT {options}\r\n"));
+        raw
+    };
+    // The file requires a proxy of one, the answer of the other.
+    for (user, nats) in [("far", json!({})), ("zed", json!({ "proxy_required": true }))] {
+        for (by, lets_in) in [(Some(&proxy), true), (None, false)] {
+            let mut client = come(&service, user, by);
+            let question = service.question();
+            let answer = service.admission(&question, json!({}), nats.clone());
+            service.answer(&question, answer);
+            if lets_in {
+                client.sync();
+            } else {
+                service.refused(client, "Proxy connection required");
+            }
+        }
+    }
+    // Somebody else's word is worth nothing, and nobody is asked.
+    let mut stranger = come(&service, "zed", Some(&other));
+    assert_eq!(stranger.closed(), ["-ERR 'Authorization Violation'"]);
+    let mut last = come(&service, "last", None);
+    let question = service.question();
+    assert_eq!(question.claims["nats"]["connect_opts"]["user"], "last");
+    service.admit(&question);
+    last.sync();
 }
 
 fn a_service_that_never_answers_refuses_everybody() {

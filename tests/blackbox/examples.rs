@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use nkeys::KeyPair;
 
 use crate::harness::operator::{Creds, Operator, user};
+use crate::harness::pki::Certified;
+use crate::harness::secure::{Offer, Secure};
 use crate::harness::trial::trials;
 use crate::harness::{Log, Raw, Server, Start, run};
 
@@ -23,6 +25,7 @@ trials! {
         auth_callout,
         users,
         operator,
+        tls,
         the_readme_says_it_with_bare_sockets,
     ],
     Python => [
@@ -281,6 +284,28 @@ fn operator() {
     let list: serde_json::Value = serde_json::from_str(admin.message().text()).unwrap();
     assert_eq!(list["data"].as_array().map(Vec::len), Some(3), "{list}");
     assert_eq!(std::fs::read_dir(server.dir().join("jwt")).unwrap().count(), 3);
+}
+
+/// Users by their certificates; paths count from where the server is started.
+fn tls() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("conf/tls")).unwrap();
+    for file in ["ca.pem", "server.pem", "server.key"] {
+        std::fs::copy(folder().join("tls").join(file), dir.path().join("conf/tls").join(file)).unwrap();
+    }
+    let server = Start::config(&text("tls.conf")).config_name("tls.conf").dir(dir).start();
+    let offer = |name: &str| {
+        let chain = text(&format!("tls/{name}.pem"));
+        Offer::new().certificate(&Certified { chain, key: text(&format!("tls/{name}.key")) })
+    };
+    let mut ann = Secure::connect(server.addr(), offer("ann")).unwrap();
+    ann.send("CONNECT {\"verbose\":false}\r\nSUB sensors.> 1\r\n");
+    ann.sync();
+    let mut sensor = Secure::connect(server.addr(), offer("sensor")).unwrap();
+    sensor.send("CONNECT {\"verbose\":false}\r\nPUB other 0\r\n\r\nPUB sensors.cellar.state 3\r\nwet\r\n");
+    assert_eq!(sensor.line(), "-ERR 'Permissions Violation for Publish to \"other\"'");
+    assert_eq!([ann.line(), ann.line()], ["MSG sensors.cellar.state 1 3", "wet"]);
+    assert!(!crate::tls::is_let_in(&server, Offer::new()), "who shows no certificate stays outside");
 }
 
 fn readme() -> String {

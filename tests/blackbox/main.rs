@@ -33,6 +33,7 @@ mod hostile;
 mod proxy;
 mod tls;
 mod tls_issuers;
+mod tls_reload;
 mod ocsp;
 mod examples;
 mod config_check;
@@ -68,6 +69,7 @@ fn main() {
         proxy::trials(),
         tls::trials(),
         tls_issuers::trials(),
+        tls_reload::trials(),
         auth::trials(),
         certificate_users::trials(),
         ocsp::trials(),

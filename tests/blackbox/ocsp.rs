@@ -22,6 +22,7 @@ trials! {
         a_server_stops_when_its_certificate_is_revoked,
         a_reload_switches_stapling_on,
         clients_are_let_in_by_what_their_responder_says,
+        who_is_turned_away_hears_it_in_the_handshake,
         a_responder_that_does_not_answer_lets_in_whom_the_rules_say,
         answers_about_clients_are_kept_as_the_cache_says,
         revoked_clients_stay_known_where_the_cache_preserves_them,
@@ -322,6 +323,16 @@ fn clients_are_let_in_by_what_their_responder_says() {
         assert!(asking.responder.asked().iter().all(|method| method == "GET"));
         // A certificate that names no responder is not asked about.
         assert!(asking.lets_in(&asking.authority.client("bob")));
+    }
+}
+
+fn who_is_turned_away_hears_it_in_the_handshake() {
+    let asking = Asking::start("ocsp_peer: true", NO_CACHE);
+    asking.responder.says(Says::Revoked);
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let offer = Offer::new().version(version).certificate(&asking.client("ann"));
+        let heard = Secure::refusal(asking.server.addr(), offer);
+        assert!(heard.contains("BadCertificate"), "{heard}");
     }
 }
 

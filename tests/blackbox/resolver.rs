@@ -439,7 +439,7 @@ fn cache_gives_up_the_least_used() {
 
 fn cache_forgets_after_its_ttl() {
     let operator = Operator::new();
-    let server = start(&operator, "{ type: cache, dir: \"$DIR/jwt\", ttl: \"400ms\" }", &[]);
+    let server = start(&operator, "{ type: cache, dir: \"$DIR/jwt\", ttl: \"2s\" }", &[]);
     let path = file(&server, &operator.system);
     assert!(path.exists());
     eventually("the end of the file", || (!path.exists()).then_some(()));
@@ -561,7 +561,7 @@ fn tls_web_server(documents: Vec<(String, String)>) -> (u16, String) {
     use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
     let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.signing_key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -12,6 +12,7 @@ use crate::harness::python::script;
 use crate::harness::secure::{Offer, Secure, open, read_line};
 use crate::harness::trial::trials;
 use crate::harness::{Nats, Raw, Server, Start, block_on, eventually};
+use crate::tls_issuers::Twins;
 
 trials! {
     Nothing => [
@@ -31,6 +32,7 @@ trials! {
         pinned_keys_need_a_certificate,
         versions_and_suites_are_those_configured,
         curves_are_those_configured,
+        a_key_on_p_521_is_used,
         the_certificate_is_chosen_by_the_name_asked_for,
         a_block_without_certificates_lets_nobody_in,
         handshakes_beyond_the_rate_are_turned_away,
@@ -40,8 +42,6 @@ trials! {
         a_reload_changes_certificates_for_those_who_come_later,
         a_reload_turns_tls_off_and_on,
         a_reload_changes_when_tls_begins,
-        a_reload_closes_clients_whose_key_is_not_pinned,
-        a_reload_behind_handshakes_says_that_tls_is_enabled,
         the_ports_file_says_that_clients_need_tls,
         a_slow_reader_gets_everything_encrypted,
         a_stopping_server_says_goodbye,
@@ -49,7 +49,7 @@ trials! {
         the_rust_client_connects_in_every_way,
     ],
     Natsx => [
-        suites_and_curves_that_cannot_be_used_are_named,
+        suites_that_cannot_be_used_are_named,
         keys_that_cannot_be_used_are_named,
         renewed_files_are_taken_without_a_signal,
         expiry_is_told_and_warned_about,
@@ -69,7 +69,7 @@ trials! {
 const PAIR: &str = "cert_file: '$DIR/server.pem', key_file: '$DIR/server.key'";
 
 /// A directory with `ca.pem` and `server.pem`, and who signed them.
-fn directory() -> (TempDir, Authority) {
+pub(crate) fn directory() -> (TempDir, Authority) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let authority = Authority::new("test authority");
     std::fs::write(dir.path().join("ca.pem"), authority.pem()).expect("a file");
@@ -79,12 +79,12 @@ fn directory() -> (TempDir, Authority) {
 
 /// A server with these keys in its `tls` block, and others behind it; it logs what it debugs.
 #[track_caller]
-fn server(tls: &str, others: &str) -> (Server, Authority) {
+pub(crate) fn server(tls: &str, others: &str) -> (Server, Authority) {
     let (dir, authority) = directory();
     (Start::config(&config(tls, others)).dir(dir).args(&["-D"]).start(), authority)
 }
 
-fn config(tls: &str, others: &str) -> String {
+pub(crate) fn config(tls: &str, others: &str) -> String {
     format!("tls {{ {PAIR}\n{tls}\n}}\n{others}\n")
 }
 
@@ -223,6 +223,9 @@ fn clients_without_a_certificate_are_refused_where_one_is_asked_for() {
         assert!(!is_let_in(&server, Offer::new().version(version)));
         server.wait_log_after(mark, "[ERR]");
         server.wait_log_after(mark, "TLS handshake error: tls: client didn't provide a certificate");
+        let alert = if version == &TLS13 { "CertificateRequired" } else { "HandshakeFailure" };
+        let heard = Secure::refusal(server.addr(), Offer::new().version(version));
+        assert!(heard.contains(alert), "{heard}");
     }
 }
 
@@ -333,6 +336,12 @@ fn versions_and_suites_are_those_configured() {
 fn curves_are_those_configured() {
     let (server, _) = server("curve_preferences: [CurveP384]", "");
     assert!(is_let_in(&server, Offer::new().curves(|curve| curve == "secp384r1")));
+    assert!(!is_let_in(&server, Offer::new().curves(|curve| curve == "X25519")));
+    // Those that survive quantum computers are there unless others are named.
+    let (server, _) = self::server("", "");
+    assert!(is_let_in(&server, Offer::new().curves(|curve| curve == "X25519MLKEM768")));
+    let (server, _) = self::server("curve_preferences: [X25519MLKEM768, SecP384r1MLKEM1024, CurveP521]", "");
+    assert!(is_let_in(&server, Offer::new().curves(|curve| curve == "X25519MLKEM768")));
     assert!(!is_let_in(&server, Offer::new().curves(|curve| curve == "X25519")));
 }
 
@@ -458,47 +467,6 @@ fn a_reload_changes_when_tls_begins() {
 }
 
 /// The reference holds those who are connected against the keys that were pinned before.
-fn a_reload_behind_handshakes_says_that_tls_is_enabled() {
-    let (server, _authority) = server("", "");
-    let reload = |payload: u32| {
-        let mark = server.log_mark();
-        server.reload(&config("", &format!("max_payload: {payload}")));
-        server.wait_log_after(mark, "Reloaded server configuration");
-        server.log().iter().skip(mark).any(|line| line.contains("Reloaded: tls = enabled"))
-    };
-    assert!(!reload(100));
-    assert!(is_let_in(&server, Offer::new()));
-    assert!(reload(101));
-    assert!(!reload(102));
-}
-
-fn a_reload_closes_clients_whose_key_is_not_pinned() {
-    let (dir, authority) = directory();
-    let (ann, bob) = (authority.client("ann"), authority.client("bob"));
-    let pinned = |certified: &Certified| {
-        config(&format!("ca_file: '$DIR/ca.pem', verify: true, pinned_certs: [\"{}\"]", certified.pin()), "")
-    };
-    let tls = config("ca_file: '$DIR/ca.pem', verify: true", "");
-    let server = Start::config(&tls).dir(dir).args(&["-D"]).start();
-    let connect = |certified| Secure::connect(server.addr(), Offer::new().certificate(certified));
-    let (mut as_ann, mut as_bob) = (connect(&ann).expect("a handshake"), connect(&bob).expect("a handshake"));
-    as_ann.sync();
-    as_bob.sync();
-    let mark = server.log_mark();
-    server.reload(&pinned(&ann));
-    server.wait_log_after(mark, "Reloaded: 1 pinned_certs");
-    server.wait_log_after(mark, "Failed pinned cert test for key id: ");
-    server.wait_log_after(mark, "Disconnect 1 clients due to pinned certs reload");
-    assert!(as_bob.ended().is_ok());
-    as_ann.sync();
-    assert!(!is_let_in(&server, Offer::new().certificate(&bob)));
-    let mark = server.log_mark();
-    server.reload(&tls);
-    server.wait_log_after(mark, "Reloaded: 0 pinned_certs");
-    as_ann.sync();
-    assert!(is_let_in(&server, Offer::new().certificate(&bob)));
-}
-
 fn the_ports_file_says_that_clients_need_tls() {
     let (server, _) = server("", "ports_file_dir: '$DIR'");
     let file = eventually("the ports file", || {
@@ -607,7 +575,7 @@ fn the_python_client_connects_in_every_way() {
     script("tls", &[&server]);
 }
 
-fn suites_and_curves_that_cannot_be_used_are_named() {
+fn suites_that_cannot_be_used_are_named() {
     for (tls, want) in [
         (
             "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]",
@@ -617,8 +585,6 @@ fn suites_and_curves_that_cannot_be_used_are_named() {
             "cipher_suites: [TLS_RSA_WITH_AES_128_GCM_SHA256], allow_insecure_cipher_suites: true",
             "cipher suite TLS_RSA_WITH_AES_128_GCM_SHA256",
         ),
-        ("curve_preferences: [CurveP521]", "curve preference CurveP521"),
-        ("curve_preferences: [X25519MLKEM768]", "curve preference X25519MLKEM768"),
     ] {
         let (dir, _) = directory();
         let log = Start::config(&config(tls, "")).dir(dir).refused().expect("a refusal");
@@ -628,10 +594,19 @@ fn suites_and_curves_that_cannot_be_used_are_named() {
 
 fn keys_that_cannot_be_used_are_named() {
     let (dir, _) = directory();
-    Certified { chain: fixture("p521.pem"), key: fixture("p521.key") }.write(dir.path(), "server");
+    Certified { chain: fixture("rsa1024.pem"), key: fixture("rsa1024.key") }.write(dir.path(), "server");
     let log = Start::config(&config("", "")).dir(dir).refused().expect("a refusal");
-    let want = "server.key: the key is of a kind that natsx cannot sign with (ECDSA on P-521)";
+    let want = "server.key: the key is of a kind that natsx cannot sign with (RSA of 1024 bits)";
     assert!(log.iter().any(|line| line.contains(want)), "{log:?}");
+}
+
+fn a_key_on_p_521_is_used() {
+    let (dir, _) = directory();
+    Certified { chain: fixture("p521.pem"), key: fixture("p521.key") }.write(dir.path(), "server");
+    let server = Start::config(&config("", "")).dir(dir).start();
+    for version in [&TLS13, &TLS12] {
+        assert!(is_let_in(&server, Offer::new().version(version)));
+    }
 }
 
 fn renewed_files_are_taken_without_a_signal() {
@@ -646,6 +621,18 @@ fn renewed_files_are_taken_without_a_signal() {
         "those before stay in use: error parsing X509 certificate/key pair: tls: private key does not",
     );
     assert_eq!(shown().expect("a handshake"), before);
+    let half = renewed.chain.get(..renewed.chain.len() / 2).expect("text");
+    for (broken, complaint) in [
+        (half, "tls: failed to find any PEM data in certificate input"),
+        (&renewed.key, "PEM inputs may have been"),
+    ] {
+        let mark = server.log_mark();
+        std::fs::write(server.dir().join("server.pem"), broken).expect("a file");
+        let line =
+            server.wait_log_after(mark, "those before stay in use: error parsing X509 certificate/key pair");
+        assert!(line.contains(complaint), "{line}");
+        assert_eq!(shown().expect("a handshake"), before);
+    }
     renewed.write(server.dir(), "server");
     server.wait_log("Certificate files have changed: new connections use the new ones");
     assert_ne!(shown().expect("a handshake"), before);
@@ -725,68 +712,6 @@ fn becomes(server: &Server, certified: &Certified) -> Vec<String> {
         }
     }
     vec!["closed".into()]
-}
-
-/// What a server makes of a conversation: the lines of its log from the connection's beginning, without
-/// what differs from run to run.
-pub(crate) struct Twins {
-    ours: Server,
-    theirs: Server,
-}
-
-impl Twins {
-    fn start(tls: &str) -> (Self, Authority) {
-        Self::trusting(tls, &[])
-    }
-
-    /// `ca.pem` holds these as well.
-    pub(crate) fn trusting(tls: &str, others: &[&Authority]) -> (Self, Authority) {
-        let (dir, authority) = directory();
-        let roots: String =
-            std::iter::once(&authority).chain(others.iter().copied()).map(Authority::pem).collect();
-        std::fs::write(dir.path().join("ca.pem"), roots).expect("a file");
-        let copy = tempfile::tempdir().expect("a temporary directory");
-        for name in ["ca.pem", "server.pem", "server.key"] {
-            std::fs::copy(dir.path().join(name), copy.path().join(name)).expect("a copy");
-        }
-        let start = |dir| Start::config(&config(tls, "")).dir(dir).args(&["-D"]);
-        (Self { ours: start(dir).start(), theirs: start(copy).reference().start() }, authority)
-    }
-
-    /// Lets both servers have the same conversation; what they say and log must be the same.
-    #[track_caller]
-    pub(crate) fn compare<T: PartialEq + std::fmt::Debug>(&self, what: &str, talk: impl Fn(&Server) -> T) {
-        let [got, want] = [&self.ours, &self.theirs].map(|server| {
-            let mark = server.log_mark();
-            let said = talk(server);
-            let closed = server.wait_log_after(mark, "Client connection closed");
-            // The reference closes while it says why, in either order.
-            if closed.ends_with("TLS Handshake Failure") {
-                server.wait_log_after(mark, "TLS handshake error");
-            }
-            let mut log: Vec<String> = server.log()[mark..].iter().filter_map(|line| plain(line)).collect();
-            log.sort_unstable();
-            (said, log)
-        });
-        assert_eq!(got, want, "{what}");
-    }
-}
-
-/// A line of the log behind the connection's number, with its level; times and ports are left out.
-fn plain(line: &str) -> Option<String> {
-    // The reference says this behind the close, or before it.
-    if line.ends_with("TLS handshake timeout") {
-        return None;
-    }
-    let level = line.split_once(" [")?.1.get(..3)?;
-    let (_, text) = line.split_once(" - cid:")?;
-    let text = text.split_once(" - ")?.1;
-    let words = text.split(' ').map(|word| match word {
-        _ if word.contains("->") => "ADDRESSES:",
-        _ if word.starts_with("20") && word.ends_with('Z') => "TIME",
-        _ => word,
-    });
-    Some(format!("{level} {}", words.collect::<Vec<_>>().join(" ")))
 }
 
 fn a_start_says_who_has_to_speak_tls() {
@@ -880,7 +805,21 @@ fn every_subject_is_shown_and_mapped_as_the_reference_does() {
             twins.compare(&format!("{subject:?}"), |server| becomes(server, &certified));
         }
     }
-    for names in [vec![mail("a@b"), mail("ann@example.com")], vec![uri("spiffe://example/ann?x=1#y")]] {
+    let between = authority.intermediate("between");
+    let certified = between.sign(params("ann", []), &[&between]);
+    twins.compare("behind an intermediate", |server| becomes(server, &certified));
+    let uris = [
+        "spiffe://example/ann?x=1#y",
+        "SPIFFE://Example/ann",
+        "spiffe://example/a%20b/%7Euser",
+        "spiffe://example/a%2Fb",
+        "spiffe://user:pass@example:80/",
+        "urn:x:%41",
+        "http://example?",
+        "/path only",
+    ];
+    let uris = uris.into_iter().map(|text| vec![uri(text)]);
+    for names in uris.chain([vec![mail("a@b"), mail("ann@example.com")]]) {
         let certified = certificate(&authority, &[], names.clone());
         twins.compare(&format!("{names:?}"), |server| becomes(server, &certified));
     }
@@ -899,6 +838,15 @@ fn every_kind_of_garbage_gets_the_answer_of_the_reference() {
         b"\x16\x20\x01\0\x10aaaaaaaaaaaaaaaa".to_vec(),
         hello(16),
         Vec::new(),
+        // Alerts; messages of other kinds; records and messages of wrong lengths.
+        b"\x15\x03\x01\0\x02\x02\0".to_vec(),
+        b"\x15\x03\x01\0\x02\x02\xff".to_vec(),
+        b"\x16\x03\x01\0\x04\0\0\0\0".to_vec(),
+        b"\x16\x03\x03\0\x04\x63\0\0\0".to_vec(),
+        [&b"\x16\x03\x03\0\x10\x14\0\0\x0c"[..], b"aaaaaaaaaaaa"].concat(),
+        b"\x16\x03\x01\0\x08\x01\0\0\x04\x03\x03aa".to_vec(),
+        b"\x16\x03\x01\x48\x01".to_vec(),
+        b"\x16\x03\x01\0\0".to_vec(),
     ] {
         for ends in [true, false] {
             let what = format!("{} ends: {ends}", bytes.escape_ascii());

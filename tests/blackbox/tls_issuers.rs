@@ -1,16 +1,95 @@
 //! Roots and intermediates that are not quite what authorities are: whom they may vouch for.
 
-use rcgen::ExtendedKeyUsagePurpose;
+use std::io::{Read, Write};
 
-use crate::harness::pki::{Authority, Certified, params};
-use crate::harness::secure::Offer;
+use nkeys::KeyPair;
+use rcgen::{CustomExtension, ExtendedKeyUsagePurpose, GeneralSubtree, SanType};
+use rustls::version::{TLS12, TLS13};
+use serde_json::Value;
+
+use natsx::server::base::base64::Base64;
+
+use crate::harness::pki::{Authority, Certified, params, san};
+use crate::harness::secure::{Offer, Secure, open, read_line};
 use crate::harness::trial::trials;
-use crate::tls::{Twins, is_let_in};
+use crate::harness::{Server, Start};
+use crate::tls::{config, directory, is_let_in};
 
 trials! {
     Reference => [
         nobody_is_vouched_for_by_an_unfit_issuer,
+        chains_are_followed_as_the_reference_follows_them,
+        names_are_held_against_constraints,
+        a_service_is_told_of_the_session_as_by_the_reference,
+        hellos_that_cannot_be_agreed_with_get_the_answer_of_the_reference,
     ],
+}
+
+/// What a server makes of a conversation: the lines of its log from the connection's beginning, without
+/// what differs from run to run.
+pub(crate) struct Twins {
+    ours: Server,
+    theirs: Server,
+}
+
+impl Twins {
+    pub(crate) fn start(tls: &str) -> (Self, Authority) {
+        Self::trusting(tls, &[])
+    }
+
+    /// `ca.pem` holds these as well.
+    pub(crate) fn trusting(tls: &str, others: &[&Authority]) -> (Self, Authority) {
+        let (dir, authority) = directory();
+        let roots: String =
+            std::iter::once(&authority).chain(others.iter().copied()).map(Authority::pem).collect();
+        std::fs::write(dir.path().join("ca.pem"), roots).expect("a file");
+        let copy = tempfile::tempdir().expect("a temporary directory");
+        for name in ["ca.pem", "server.pem", "server.key"] {
+            std::fs::copy(dir.path().join(name), copy.path().join(name)).expect("a copy");
+        }
+        let start = |dir| Start::config(&config(tls, "")).dir(dir).args(&["-D"]);
+        (Self { ours: start(dir).start(), theirs: start(copy).reference().start() }, authority)
+    }
+
+    /// Ours and the reference.
+    pub(crate) const fn both(&self) -> [&Server; 2] {
+        [&self.ours, &self.theirs]
+    }
+
+    /// Lets both servers have the same conversation; what they say and log must be the same.
+    #[track_caller]
+    pub(crate) fn compare<T: PartialEq + std::fmt::Debug>(&self, what: &str, talk: impl Fn(&Server) -> T) {
+        let [got, want] = [&self.ours, &self.theirs].map(|server| {
+            let mark = server.log_mark();
+            let said = talk(server);
+            let closed = server.wait_log_after(mark, "Client connection closed");
+            // The reference closes while it says why, in either order.
+            if closed.ends_with("TLS Handshake Failure") {
+                server.wait_log_after(mark, "TLS handshake error");
+            }
+            let mut log: Vec<String> = server.log()[mark..].iter().filter_map(|line| plain(line)).collect();
+            log.sort_unstable();
+            (said, log)
+        });
+        assert_eq!(got, want, "{what}");
+    }
+}
+
+/// A line of the log behind the connection's number, with its level; times and ports are left out.
+fn plain(line: &str) -> Option<String> {
+    // The reference says this behind the close, or before it.
+    if line.ends_with("TLS handshake timeout") {
+        return None;
+    }
+    let level = line.split_once(" [")?.1.get(..3)?;
+    let (_, text) = line.split_once(" - cid:")?;
+    let text = text.split_once(" - ")?.1;
+    let words = text.split(' ').map(|word| match word {
+        _ if word.contains("->") => "ADDRESSES:",
+        _ if word.starts_with("20") && word.ends_with('Z') => "TIME",
+        _ => word,
+    });
+    Some(format!("{level} {}", words.collect::<Vec<_>>().join(" ")))
 }
 
 fn nobody_is_vouched_for_by_an_unfit_issuer() {
@@ -79,4 +158,218 @@ fn nobody_is_vouched_for_by_an_unfit_issuer() {
     }
     // What is itself among the roots needs nobody.
     twins.compare("a root", |server| is_let_in(server, Offer::new().certificate(&leaf.certified())));
+}
+
+/// A certificate (PEM) of the same name with the same key as `of`, signed by another.
+fn crossed(by: &Authority, of: &Authority, name: &str) -> String {
+    by.copy_of(of, name, Vec::new())
+}
+
+fn chains_are_followed_as_the_reference_follows_them() {
+    let (twins, authority) = Twins::trusting("ca_file: '$DIR/ca.pem', verify: true", &[]);
+    let stranger = Authority::new("stranger");
+    let (between, deep) = {
+        let between = authority.intermediate("between");
+        let deep = between.intermediate("deep");
+        (between, deep)
+    };
+    let leaf = |issuer: &Authority| issuer.sign(params("ann", []), &[]);
+    // The client's own certificate, and what it sends behind it.
+    let behind = |issuer: &Authority, others: &[&str]| {
+        let own = leaf(issuer);
+        Certified { chain: own.chain + &others.concat(), key: own.key }
+    };
+    let signs = |issuer: &Authority, others: &[&str]| {
+        let mut signs = params("ann", []);
+        signs.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let own = issuer.sign(signs, &[]);
+        Certified { chain: own.chain + &others.concat(), key: own.key }
+    };
+    let [between_pem, deep_pem, root_pem] = [&between, &deep, &authority].map(Authority::pem);
+    let strange = crossed(&stranger, &between, "between");
+    let namesakes: Vec<String> = (0..5).map(|_| stranger.intermediate("deep").pem()).collect();
+    let namesakes: Vec<&str> = namesakes.iter().map(String::as_str).collect();
+    let mut ladder = vec![authority.intermediate("rung")];
+    for _ in 0..8 {
+        let next = ladder[ladder.len() - 1].intermediate("rung");
+        ladder.push(next);
+    }
+    let rungs: Vec<String> = ladder.iter().rev().map(Authority::pem).collect();
+    let rungs: Vec<&str> = rungs.iter().map(String::as_str).collect();
+    let policy = |demands: bool| {
+        // PolicyConstraints with requireExplicitPolicy 0, or the policy 1.2.3.
+        let (oid, content): (&[u64], &[u8]) = if demands {
+            (&[2, 5, 29, 36], &[0x30, 3, 0x80, 1, 0])
+        } else {
+            (&[2, 5, 29, 32], &[0x30, 6, 0x30, 4, 6, 2, 0x2a, 3])
+        };
+        let mut extension = CustomExtension::from_oid_content(oid, content.to_vec());
+        extension.set_criticality(true);
+        extension
+    };
+    let demanding =
+        authority.intermediate_altered("demanding", |params| params.custom_extensions = vec![policy(true)]);
+    let granted = authority.intermediate_altered("granted", |params| {
+        params.custom_extensions = vec![policy(true), policy(false)]
+    });
+    let mut under_policy = params("ann", []);
+    under_policy.custom_extensions = vec![policy(false)];
+    let kinds = [
+        ("in order", behind(&deep, &[&deep_pem, &between_pem])),
+        ("out of order", behind(&deep, &[&between_pem, &deep_pem])),
+        ("with the root", behind(&deep, &[&root_pem, &deep_pem, &between_pem, &root_pem])),
+        ("with others", behind(&between, &[&deep_pem, &stranger.pem(), &between_pem])),
+        ("with a gap", behind(&deep, &[&deep_pem])),
+        ("cross-signed by a stranger", behind(&between, &[&strange])),
+        ("cross-signed by a stranger too", behind(&between, &[&strange, &between_pem])),
+        ("behind namesakes", behind(&deep, &[namesakes.concat().as_str(), &deep_pem, &between_pem])),
+        ("of namesakes only", behind(&deep, &namesakes)),
+        ("long", behind(&ladder[ladder.len() - 1], &rungs)),
+        ("an authority behind an intermediate", signs(&between, &[&between_pem])),
+        ("an intermediate", Certified { chain: deep_pem.clone() + &between_pem, key: deep.certified().key }),
+        ("without the policy that is demanded", behind(&demanding, &[&demanding.pem()])),
+        ("with a policy", granted.sign(under_policy, &[&granted])),
+    ];
+    for (what, certified) in &kinds {
+        for version in [&TLS13, &TLS12] {
+            twins.compare(what, |server| {
+                is_let_in(server, Offer::new().version(version).certificate(certified))
+            });
+        }
+    }
+}
+
+fn names_are_held_against_constraints() {
+    let (twins, authority) = Twins::trusting("ca_file: '$DIR/ca.pem', verify: true", &[]);
+    let subtree = |base: GeneralSubtree, permits: bool| rcgen::NameConstraints {
+        permitted_subtrees: if permits { vec![base.clone()] } else { Vec::new() },
+        excluded_subtrees: if permits { Vec::new() } else { vec![base] },
+    };
+    let constrained = |name: &str, constraints: rcgen::NameConstraints| {
+        authority.intermediate_altered(name, |params| params.name_constraints = Some(constraints))
+    };
+    let dns = |domain: &str| GeneralSubtree::DnsName(domain.to_owned());
+    let below = constrained("below", subtree(dns("example.com"), true));
+    let strictly = constrained("strictly", subtree(dns(".example.com"), true));
+    let without = constrained("without", subtree(dns("example.com"), false));
+    let mails = constrained("mails", subtree(GeneralSubtree::Rfc822Name("example.com".into()), true));
+    let net = rcgen::CidrSubnet::from_v4_prefix([10, 0, 0, 0], 8);
+    let inside = constrained("inside", subtree(GeneralSubtree::IpAddress(net), true));
+    let mail = |address: &str| SanType::Rfc822Name(address.try_into().expect("ASCII"));
+    let uri = |uri: &str| SanType::URI(uri.try_into().expect("ASCII"));
+    let kinds: Vec<(&Authority, Vec<SanType>)> = vec![
+        (&below, vec![]),
+        (&below, vec![san("a.example.com")]),
+        (&below, vec![san("A.Example.COM"), san("example.com")]),
+        (&below, vec![san("a.example.com"), san("a.example.org")]),
+        (&below, vec![mail("a@b.org"), uri("spiffe://b.org/x"), san("127.0.0.1")]),
+        (&strictly, vec![san("example.com")]),
+        (&strictly, vec![san("a.example.com")]),
+        (&without, vec![san("a.example.org")]),
+        (&without, vec![san("a.example.com")]),
+        (&without, vec![san("*.com")]),
+        (&mails, vec![mail("ann@example.com")]),
+        (&mails, vec![mail("ann@example.org")]),
+        (&mails, vec![mail("not an address")]),
+        (&inside, vec![san("10.1.2.3")]),
+        (&inside, vec![san("127.0.0.1")]),
+        (&inside, vec![san("::1")]),
+        (&authority, vec![uri("http://a b/")]),
+        (&authority, vec![uri("spiffe://a..b/x")]),
+        (&authority, vec![uri("http://a/%zz")]),
+    ];
+    for (issuer, names) in kinds {
+        let what = format!("{names:?}");
+        let certified = issuer.sign(params("ann", names), &[issuer]);
+        twins.compare(&what, |server| is_let_in(server, Offer::new().certificate(&certified)));
+    }
+}
+
+/// What a server asks a service about a client with TLS, as far as it is about TLS.
+fn told_of_tls(server: &Server, service: Offer, client: Offer) -> Value {
+    let mut service = Secure::connect(server.addr(), service).expect("a handshake");
+    service.send(
+        "CONNECT {\"verbose\":false,\"user\":\"svc\",\"pass\":\"svc\"}\r\nSUB $SYS.REQ.USER.AUTH 1\r\n",
+    );
+    service.sync();
+    let mut client = Secure::connect(server.addr(), client).expect("a handshake");
+    client.send("CONNECT {\"verbose\":false,\"user\":\"zed\",\"pass\":\"z\"}\r\n");
+    let head = service.line();
+    let length = head.rsplit(' ').next().and_then(|length| length.parse().ok()).expect("a length");
+    let token = String::from_utf8(service.bytes(length).expect("a question")).expect("a token");
+    let body = Base64::Url.decode(token.split('.').nth(1).expect("claims").as_bytes()).expect("base 64");
+    serde_json::from_slice::<Value>(&body).expect("claims")["nats"]["client_tls"].clone()
+}
+
+fn a_service_is_told_of_the_session_as_by_the_reference() {
+    let issuer = KeyPair::new_account().public_key();
+    let callout = |tls: &str| {
+        format!(
+            "{tls}\n}}\naccounts {{ AUTH: {{ users: [{{ user: svc, password: svc }}] }} }}\nauthorization {{ timeout: 5, \
+             auth_callout {{ account: AUTH, auth_users: [svc], issuer: {issuer} }} }}\nfeature_flags {{"
+        )
+    };
+    let other = Authority::new("other");
+    for tls in ["ca_file: '$DIR/ca.pem', verify: true", ""] {
+        let (twins, authority) = Twins::trusting(&callout(tls), &[&other]);
+        let between = authority.intermediate("between");
+        let own = between.sign(params("ann", []), &[&between]);
+        // Behind it one more that leads to another root: two chains are good.
+        let twice = Certified {
+            chain: own.chain.clone() + &crossed(&other, &between, "between"),
+            key: own.key.clone(),
+        };
+        let service = Offer::new().certificate(&authority.client("svc"));
+        for certified in [authority.client("bob"), own, twice] {
+            for version in [&TLS13, &TLS12] {
+                let client = Offer::new().version(version).certificate(&certified);
+                let [ours, theirs] =
+                    twins.both().map(|server| told_of_tls(server, service.clone(), client.clone()));
+                assert!(theirs["version"].is_string(), "{theirs}");
+                assert_eq!(ours, theirs, "{tls}");
+            }
+        }
+    }
+}
+
+/// The first message of a client with this version, these suites and extensions.
+fn client_hello(version: u16, suites: &[u16], extensions: &[u8]) -> Vec<u8> {
+    let length = |bytes: &[u8]| u16::try_from(bytes.len()).expect("short").to_be_bytes();
+    let suites: Vec<u8> = suites.iter().flat_map(|suite| suite.to_be_bytes()).collect();
+    let body = [
+        &version.to_be_bytes()[..],
+        &[7; 32],
+        &[0],
+        &length(&suites),
+        &suites,
+        &[1, 0],
+        &length(extensions),
+        extensions,
+    ]
+    .concat();
+    let message = [&[1, 0][..], &length(&body), &body].concat();
+    [&[0x16, 3, 1][..], &length(&message), &message].concat()
+}
+
+fn hellos_that_cannot_be_agreed_with_get_the_answer_of_the_reference() {
+    let (twins, _) = Twins::start("");
+    for hello in [
+        client_hello(0x0301, &[0xc02b], &[]),
+        client_hello(0x0302, &[0xc02b], &[]),
+        client_hello(0x0300, &[0xc02b], &[]),
+        client_hello(0x0303, &[0xc02b], b"\0\x2b\0\x03\x02\x7f\x1c"),
+        client_hello(0x0303, &[0xc02b, 0x5600], b""),
+        client_hello(0x0303, &[0xc02f], b"\0\x0a\0\x04\0\x02\0\x1d\0\x0d\0\x04\0\x02\x04\x03"),
+        client_hello(0x0303, &[0xc02b], b"\0\x0a\0\x04\0\x02\x01\0\0\x0d\0\x04\0\x02\x04\x03"),
+    ] {
+        let what = hello.escape_ascii().to_string();
+        twins.compare(&what, |server| {
+            let mut socket = open(server.addr());
+            read_line(&mut socket);
+            socket.write_all(&hello).expect("the server listens");
+            let mut answer = Vec::new();
+            let _ = socket.read_to_end(&mut answer);
+            answer
+        });
+    }
 }

@@ -21,6 +21,8 @@ pub struct Applicant<'a> {
     pub connection: ConnectionType,
     /// It speaks TLS.
     pub is_secured: bool,
+    /// It has presented other certificates behind its own.
+    pub has_chain: bool,
     /// The certificate that it presented, where it matters.
     pub certificate: Option<&'a Arc<PeerCertificate>>,
     /// Where it comes from; `None`: from inside this process.

@@ -23,6 +23,9 @@ pub(super) fn user_of(
         note(format!("User required in cert, no {missing}"));
         return None;
     };
+    if applicant.has_chain {
+        note("Multiple peer certificates found, selecting first".to_owned());
+    }
     let subject = &certificate.subject;
     let text = subject.text();
     let alternatives = [

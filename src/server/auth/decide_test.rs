@@ -43,6 +43,7 @@ fn applicant<'a>(said: &'a ConnectOptions, accounts: &'a Registry) -> Applicant<
         nonce: "nonce",
         connection: ConnectionType::Standard,
         is_secured: false,
+        has_chain: false,
         certificate: None,
         peer: None,
         id: 1,

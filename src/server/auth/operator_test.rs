@@ -63,6 +63,7 @@ impl World {
             nonce: NONCE,
             connection: ConnectionType::Standard,
             is_secured: false,
+            has_chain: false,
             certificate: None,
             peer: "192.0.2.1:1".parse().ok(),
             id: 1,

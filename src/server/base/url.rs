@@ -21,6 +21,8 @@ pub struct Url {
     pub opaque: String,
     /// Path with its slash.
     pub path: String,
+    /// The path as it was written, where it escapes more than it has to or less, and soundly.
+    raw_path: Option<String>,
     /// What follows `?`.
     pub query: Option<String>,
     /// What follows `#`.
@@ -85,6 +87,8 @@ impl Url {
             (url.user, url.host) = parse_authority(authority)?;
         }
         url.path = decode(path, Part::Path)?;
+        url.raw_path =
+            Some(path).filter(|path| is_sound(path) && **path != encoded(&url.path)).map(str::to_owned);
         Ok(url)
     }
 
@@ -157,7 +161,10 @@ impl fmt::Display for Url {
             if !self.path.is_empty() && !self.path.starts_with('/') && !self.host.is_empty() {
                 f.write_str("/")?;
             }
-            encode(f, &self.path, Part::Path)?;
+            match &self.raw_path {
+                Some(raw) => f.write_str(raw)?,
+                None => encode(f, &self.path, Part::Path)?,
+            }
         } else {
             f.write_str(&self.opaque)?;
         }
@@ -287,6 +294,22 @@ fn bad_escape(rest: &[u8]) -> String {
     format!("invalid URL escape {}", quote(shown))
 }
 
+/// A path as it is written where nobody wrote it otherwise.
+fn encoded(path: &str) -> String {
+    struct Path<'a>(&'a str);
+    impl fmt::Display for Path<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            encode(f, self.0, Part::Path)
+        }
+    }
+    Path(path).to_string()
+}
+
+/// Whether a path, as it was written, needs no other escapes to be read the same.
+fn is_sound(path: &str) -> bool {
+    path.bytes().all(|byte| b"!$&'()*+,;=:@[]%".contains(&byte) || !stands_escaped(byte, Part::Path))
+}
+
 fn encode(f: &mut fmt::Formatter<'_>, text: &str, part: Part) -> fmt::Result {
     for c in text.chars() {
         if c.is_ascii() && !stands_escaped(c as u8, part) {
@@ -345,6 +368,8 @@ mod tests {
         check("NATS://a", "nats|a||nats://a");
         check("a", "|||a");
         check("tls://a.b/p%20q", "tls|a.b||tls://a.b/p%20q");
+        check("tls://a/p%2Fq/~%7E", "tls|a||tls://a/p%2Fq/~%7E");
+        check("tls://a/p q%41", "tls|a||tls://a/p%20qA");
         check("nats://u%40x:p%3Aw@h", "nats|h||nats://u%40x:p%3Aw@h");
     }
 

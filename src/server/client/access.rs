@@ -139,6 +139,7 @@ impl ClientSession {
                 nonce: access.map(|access| &*access.nonce).unwrap_or_default(),
                 connection: self.connection_type(),
                 is_secured: tls.is_some(),
+                has_chain: tls.as_ref().is_some_and(|tls| tls.peer_chain.len() > 1),
                 certificate: certificate.map(Arc::new).as_ref(),
                 peer: self.peer,
                 id: self.outbound.id(),
@@ -210,7 +211,8 @@ impl ClientSession {
                 match why {
                     Why::Connect { first } => {
                         self.finish_connect(now, first, courier)?;
-                        self.keep_to_limits(now, courier)
+                        // Who is nobody in particular keeps what it has.
+                        if self.is_user() { self.keep_to_limits(now, courier) } else { Ok(()) }
                     }
                     Why::Skipped => self.keep_to_limits(now, courier),
                     Why::Reload => self.keep_to_permissions(now, courier),
@@ -568,6 +570,11 @@ impl ClientSession {
             quote(sid),
             self.identity().text()
         ));
+    }
+
+    fn is_user(&self) -> bool {
+        let grant = self.access.as_ref().and_then(|access| access.grant.as_ref());
+        grant.is_some_and(|it| it.user.is_some() || it.claimed.is_some() || it.by_service.is_some())
     }
 
     /// A client with as many subscriptions as it may have from now on is closed: one that may have none, at once.

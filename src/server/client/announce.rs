@@ -15,6 +15,7 @@ use crate::server::events::{
     disconnect_subject, write_connect, write_disconnect, write_user_info,
 };
 use crate::server::jwt;
+use crate::server::net::TlsState;
 use crate::server::protocol::connect::ConnectOptions;
 use crate::server::protocol::error::CloseReason;
 
@@ -122,6 +123,7 @@ impl ClientSession {
         said: ConnectOptions,
         nonce: &str,
         time_max: Duration,
+        now: Timestamp,
     ) -> callout::About {
         let claimed = self.grant().and_then(|grant| grant.claimed.as_deref());
         let client = jwt::ClientInfo {
@@ -136,8 +138,8 @@ impl ClientSession {
             nonce: nonce.to_owned(),
             ..jwt::ClientInfo::default()
         };
-        let (server, tls) = (self.server_that_asks(), self.tls_shown());
-        callout::About { server, client, connect: connect_info(said), tls, time_max }
+        let tls = self.outbound.tls_state().map(|state| self.about_tls(state, now));
+        callout::About { server: self.server_that_asks(), client, connect: connect_info(said), tls, time_max }
     }
 
     fn server_that_asks(&self) -> jwt::ServerInfo {
@@ -153,23 +155,19 @@ impl ClientSession {
         }
     }
 
-    /// The client's TLS session, with the certificates that it presented.
-    fn tls_shown(&self) -> Option<jwt::ClientTls> {
-        let state = self.outbound.tls_state()?;
-        let options = self.context.conn.options();
-        let is_verified = options.tls.as_ref().is_some_and(|tls| tls.verify || tls.verify_and_map);
-        let chain: Vec<_> = state.peer_chain.iter().map(|der| pem::write_certificate(der)).collect();
-        let (certs, verified_chains) = match (chain.is_empty(), is_verified) {
-            (true, _) => (Vec::new(), Vec::new()),
-            (false, true) => (Vec::new(), vec![chain]),
-            (false, false) => (chain, Vec::new()),
-        };
-        Some(jwt::ClientTls {
+    /// What a service is told of the TLS session: where certificates are checked, by which chains to the
+    /// roots this one was accepted; else what was presented.
+    fn about_tls(&self, state: TlsState, now: Timestamp) -> jwt::ClientTls {
+        let pem = |chain: &[Vec<u8>]| chain.iter().map(|der| pem::write_certificate(der)).collect::<Vec<_>>();
+        let setup = self.context.tls.setup();
+        let verifier = setup.as_ref().and_then(|setup| setup.verifier());
+        let paths = verifier.map(|verifier| verifier.paths(&state.peer_chain, now)).unwrap_or_default();
+        jwt::ClientTls {
             version: state.version.into(),
             cipher: state.cipher.into(),
-            certs,
-            verified_chains,
-        })
+            certs: if paths.is_empty() { pem(&state.peer_chain) } else { Vec::new() },
+            verified_chains: paths.iter().map(|path| pem(path)).collect(),
+        }
     }
 
     /// Answers who this client is, and what it may do. `asked` in the system account directly, the

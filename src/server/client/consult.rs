@@ -74,7 +74,7 @@ impl ClientSession {
         let mut said = self.profile.options();
         said.jwt = policy.shown_token(&said.jwt).to_owned();
         let nonce = self.access.as_ref().map(|access| access.nonce.clone()).unwrap_or_default();
-        let about = self.about(&identity, said, &nonce, delegation.time_max());
+        let about = self.about(&identity, said, &nonce, delegation.time_max(), now);
         let consultation = Consultation::new(delegation, about, identity, proxy, proxy_required);
         self.wait_for(Waiting::for_work(why, true, Work::Consult(Box::new(consultation))));
         Ok(())

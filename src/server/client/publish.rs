@@ -27,9 +27,6 @@ impl ClientSession {
             }
             self.trace_payload(publish);
         }
-        if self.trace.is_some() {
-            self.trace_payload(publish);
-        }
         let (subject, reply) = (mapped.as_deref().unwrap_or(publish.subject), publish.reply);
         if let Some(permissions) = &self.permissions {
             // The same line as before, and nothing maps it: what was allowed then is.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rustls::crypto::ring::sign::any_supported_type;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
     SubjectPublicKeyInfoDer,
@@ -28,8 +28,8 @@ pub struct KeyPair {
 /// A kind of key that the TLS library cannot sign with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the key is of a kind that natsx cannot sign with ({kind}); RSA of 2048 to 4096 bits, ECDSA on P-256 \
-     or P-384, and Ed25519 can be used"
+    "the key is of a kind that natsx cannot sign with ({kind}); RSA of 2048 to 8192 bits, ECDSA on P-256, \
+     P-384 or P-521, and Ed25519 can be used"
 )]
 pub struct UnsupportedKey {
     kind: String,
@@ -157,12 +157,11 @@ fn compare(public: &SubjectPublicKeyInfo<'_>, own: &SubjectPublicKeyInfoDer<'_>)
 /// The kind of a public key whose private half the TLS library cannot use.
 fn unsupported_kind(public: &SubjectPublicKeyInfo<'_>) -> Option<String> {
     match public.parsed().ok()? {
-        PublicKey::RSA(key) if !(2048..=4096).contains(&key.key_size()) => {
+        PublicKey::RSA(key) if !(2048..=8192).contains(&key.key_size()) => {
             Some(format!("RSA of {} bits", key.key_size()))
         }
         PublicKey::EC(point) => match point.key_size() {
             224 => Some("ECDSA on P-224".into()),
-            521 | 528 => Some("ECDSA on P-521".into()),
             _ => None,
         },
         _ => None,

@@ -34,9 +34,10 @@ use crate::server::delivery::{Courier, Occasion};
 use crate::server::events::{
     CertificateInfo, ocsp_link_subject, ocsp_reject_subject, write_ocsp_link, write_ocsp_reject,
 };
+use crate::server::net::ocsp_peer::InvalidLink;
 use crate::server::net::proxy::{self, Missing, Preamble};
 use crate::server::net::tls_error::HandshakeError;
-use crate::server::net::tls_stream::{Handshake, TlsStream};
+use crate::server::net::tls_stream::{Handshake, Handshaking, TlsStream};
 use crate::server::net::{PeerCertificate, Transport};
 use crate::server::outbound::Outbound;
 use crate::server::protocol::error::{CloseReason, WireError};
@@ -56,6 +57,8 @@ const READ_BYTES: usize = 512;
 /// How a connection begins.
 #[derive(Debug, Clone)]
 pub struct Opening {
+    /// Who connects; `None` where it is this process. Of a connection that was reset the system no longer knows.
+    pub peer: Option<SocketAddr>,
     /// A PROXY preamble may come.
     pub preamble: bool,
     /// The listener's TLS, if it has some.
@@ -69,6 +72,8 @@ pub struct OpeningTls {
     pub gate: Arc<TlsGate>,
     /// How the handshake is made.
     pub config: Arc<ServerConfig>,
+    /// Steps of it may wait for responders.
+    pub waits: bool,
     /// TLS begins before the greeting.
     pub first: HandshakeFirst,
     /// Clients may stay without TLS.
@@ -205,7 +210,7 @@ impl<S: Opens> OpeningTask<S> {
 
     /// In the reference's order.
     async fn open_with(&mut self, tls: &OpeningTls) -> Result<(), CloseReason> {
-        let in_process = self.connection.transport.peer().is_none();
+        let in_process = self.opening.peer.is_none();
         let (mut first, fallback) = match tls.first {
             HandshakeFirst::Off => (false, None),
             HandshakeFirst::On => (true, in_process.then_some(IN_PROCESS_FALLBACK)),
@@ -247,12 +252,11 @@ impl<S: Opens> OpeningTask<S> {
         self.stage(|session, courier| session.greet(greeting, courier));
     }
 
-    fn stage<T>(&mut self, work: impl FnOnce(&mut S, &mut Courier) -> T) -> T {
+    fn stage(&mut self, work: impl FnOnce(&mut S, &mut Courier)) {
         worker::with(|worker| {
-            let result = work(&mut self.connection.session, &mut worker.courier);
+            work(&mut self.connection.session, &mut worker.courier);
             self.connection.flush(&mut worker.courier);
-            result
-        })
+        });
     }
 
     /// Reads until `count` bytes are there, the peer has closed, or `deadline` has come.
@@ -318,9 +322,13 @@ impl<S: Opens> OpeningTask<S> {
         let transport = Arc::clone(&self.connection.transport);
         let Some(tls) = transport.tls() else { return Err(CloseReason::TlsHandshakeError) };
         let deadline = Instant::now() + opening.timeout;
+        let ends = transport.local().zip(self.opening.peer);
         let outcome = match timeout_at(deadline, self.handshake(opening, &transport, tls)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(HandshakeError::TimedOut),
+            Err(_) => {
+                self.debug(format_args!("TLS handshake timeout"));
+                Err(HandshakeError::TimedOut)
+            }
         };
         match outcome {
             Ok(()) => {
@@ -330,7 +338,7 @@ impl<S: Opens> OpeningTask<S> {
                 Ok(())
             }
             Err(error) => {
-                self.failed(&error, &transport);
+                self.failed(&error, ends);
                 Err(CloseReason::TlsHandshakeError)
             }
         }
@@ -339,16 +347,13 @@ impl<S: Opens> OpeningTask<S> {
     async fn handshake(
         &mut self,
         opening: &OpeningTls,
-        transport: &Transport,
+        transport: &Arc<Transport>,
         tls: &TlsStream,
     ) -> Result<(), HandshakeError> {
-        tls.begin(Arc::clone(&opening.config), &std::mem::take(&mut self.early))?;
+        let mut session = tls.begin(Arc::clone(&opening.config), &std::mem::take(&mut self.early))?;
         loop {
-            let step = {
-                // An error would say that the semaphore is closed, which it never is.
-                let _computing = opening.gate.computing.acquire().await;
-                tls.handshake()
-            };
+            let step;
+            (session, step) = step_of(opening, transport, session).await?;
             if step.as_ref().err().is_some_and(|error| !error.is_probe()) {
                 opening.gate.note_use();
             }
@@ -359,33 +364,26 @@ impl<S: Opens> OpeningTask<S> {
             }
         }
         opening.gate.note_use();
-        self.check_ocsp(&opening.gate, tls).await?;
+        tls.establish(session);
         self.check_pinned(opening.pinned.as_ref(), tls)
     }
 
-    /// Whether responders call the peer's certificates good. As the reference, who is turned away is told of
-    /// in the system account.
-    async fn check_ocsp(&mut self, gate: &TlsGate, tls: &TlsStream) -> Result<(), HandshakeError> {
-        let Some(check) = gate.peer_check() else { return Ok(()) };
-        let context = Arc::clone(&self.connection.context);
-        let chain = tls.state().unwrap_or_default().peer_chain;
-        let now = context.clock.now();
-        let Err(links) = check.check(&chain, now, &context.logger).await else { return Ok(()) };
-        let peer = chain.first().map(|peer| certificate_info(peer)).unwrap_or_default();
-        let error = HandshakeError::NotOcspValid;
-        lend_courier(&context, |courier| {
+    /// As the reference, tells the system account of who is turned away.
+    fn tell_of_responders(&self, peer: &[u8], links: &[InvalidLink], text: &str) {
+        let context = &self.connection.context;
+        let (now, peer) = (context.clock.now(), certificate_info(peer));
+        lend_courier(context, |courier| {
             let mut occasion = Occasion { now, courier, log: None };
             let herald = &context.herald;
-            for link in &links {
+            for link in links {
                 herald.tell(&mut occasion, &ocsp_link_subject(herald.server_id()), |stamp, out| {
                     write_ocsp_link(stamp, &certificate_info(&link.certificate), &peer, &link.reason, out);
                 });
             }
             herald.tell(&mut occasion, &ocsp_reject_subject(herald.server_id()), |stamp, out| {
-                write_ocsp_reject(stamp, "Client", &peer, &error.text(None), out);
+                write_ocsp_reject(stamp, "Client", &peer, text, out);
             });
         });
-        Err(error)
     }
 
     /// Whether the peer's key is among those accepted.
@@ -402,9 +400,11 @@ impl<S: Opens> OpeningTask<S> {
         Err(HandshakeError::NotPinned)
     }
 
-    fn failed(&self, error: &HandshakeError, transport: &Transport) {
-        let ends = transport.local().zip(transport.peer());
+    fn failed(&self, error: &HandshakeError, ends: Option<(SocketAddr, SocketAddr)>) {
         let text = error.text(ends);
+        if let HandshakeError::NotOcspValid { peer, links } = error {
+            self.tell_of_responders(peer, links, &text);
+        }
         if error.is_probe() {
             self.debug(format_args!("TLS handshake error: {text}"));
             return;
@@ -419,6 +419,28 @@ impl<S: Opens> OpeningTask<S> {
             logger.debug(format_args!("{} - {text}", self.connection.outbound.label()));
         }
     }
+}
+
+/// One step of the handshake, when its turn has come.
+async fn step_of(
+    opening: &OpeningTls,
+    transport: &Arc<Transport>,
+    mut session: Handshaking,
+) -> Result<(Handshaking, Result<Handshake, HandshakeError>), HandshakeError> {
+    let ended = || HandshakeError::Library(rustls::Error::General("the handshake has ended".into()));
+    // Errors would say that a semaphore is closed, which it never is.
+    if !opening.waits {
+        let _computing = opening.gate.computing.acquire().await;
+        let step = transport.tls().ok_or_else(ended)?.handshake(&mut session);
+        return Ok((session, step));
+    }
+    let _asking = opening.gate.asking.acquire().await;
+    let transport = Arc::clone(transport);
+    let stepped = tokio::task::spawn_blocking(move || {
+        let step = transport.tls().map_or(Ok(Handshake::Done), |tls| tls.handshake(&mut session));
+        (session, step)
+    });
+    stepped.await.map_err(|_| ended())
 }
 
 /// Whether the first bytes are those of a TLS handshake.

@@ -11,13 +11,15 @@ use super::handshake_rate::HandshakeRate;
 use crate::server::net::TlsSetup;
 use crate::server::net::ocsp_peer::PeerCheck;
 
+/// Handshakes that wait for responders at once. The reference has no bound; a thread each, of those that the
+/// runtime has for what blocks (512).
+const ASKING_MAX: usize = 64;
+
 /// One listener's TLS. The default is none.
 #[derive(Debug)]
 pub struct TlsGate {
     /// How handshakes are made, swapped whole by a reload and by renewed files.
     setup: ArcSwapOption<TlsSetup>,
-    /// What is asked about clients' certificates.
-    peer_check: ArcSwapOption<PeerCheck>,
     /// A handshake was begun with the setup.
     used: AtomicBool,
     /// Wakes whoever looks after what handshakes are made with.
@@ -27,6 +29,8 @@ pub struct TlsGate {
     /// Who may compute a step of a handshake: half of the machine, so that the other half serves those
     /// that are connected.
     pub(super) computing: Semaphore,
+    /// Who may wait for responders within a step of a handshake: each holds a thread meanwhile.
+    pub(super) asking: Semaphore,
 }
 
 impl TlsGate {
@@ -35,11 +39,11 @@ impl TlsGate {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             setup: ArcSwapOption::empty(),
-            peer_check: ArcSwapOption::empty(),
             used: AtomicBool::new(false),
             changed: Notify::new(),
             rate: HandshakeRate::new(rate_limit),
             computing: Semaphore::new((cores / 2).max(1)),
+            asking: Semaphore::new(ASKING_MAX),
         }
     }
 
@@ -50,12 +54,11 @@ impl TlsGate {
 
     /// What is asked about clients' certificates now, if anything is.
     pub fn peer_check(&self) -> Option<Arc<PeerCheck>> {
-        self.peer_check.load_full()
+        self.setup.load().as_ref()?.verifier()?.peer_check().cloned()
     }
 
-    /// Connections that come from now on make their handshakes with `setup`, and are asked about.
-    pub fn install(&self, setup: Option<Arc<TlsSetup>>, peer_check: Option<Arc<PeerCheck>>) {
-        self.peer_check.store(peer_check);
+    /// Connections that come from now on make their handshakes with `setup`.
+    pub fn install(&self, setup: Option<Arc<TlsSetup>>) {
         self.setup.store(setup);
         self.used.store(false, Ordering::Relaxed);
         self.changed.notify_one();

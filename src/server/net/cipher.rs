@@ -5,13 +5,13 @@
 
 use std::sync::LazyLock;
 
-use rustls::crypto::ring;
-use rustls::crypto::ring::cipher_suite as suites;
+use rustls::crypto::aws_lc_rs::{self, cipher_suite as suites};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::{
     CipherSuiteCommon, ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, Tls12CipherSuite,
 };
 
+use super::key_exchange::GROUPS;
 use crate::server::config::options::{CipherSuite, Curve, Tls, TlsVersion};
 
 /// Records that one key of TLS 1.2 encrypts; beyond, the library closes the connection. Its own bound is
@@ -28,11 +28,9 @@ pub enum UnsupportedChoice {
          which have no forward secrecy or no authenticated encryption"
     )]
     Suite(&'static str),
-    /// A curve.
-    #[error(
-        "tls: curve preference {0} cannot be used: natsx exchanges keys on X25519, CurveP256 and CurveP384"
-    )]
-    Curve(&'static str),
+    /// A number that no configuration can name.
+    #[error("tls: curve preference {0} cannot be used: natsx does not know it")]
+    Curve(u16),
 }
 
 /// TLS 1.3 suites, which no configuration chooses among, in the reference's order.
@@ -85,17 +83,17 @@ pub(super) fn provider(tls: &Tls) -> Result<CryptoProvider, UnsupportedChoice> {
             || tls.cipher_suites.iter().any(|wanted| u16::from(suite.common.suite) == wanted.0)
     };
     cipher_suites.extend(SUITES_12.iter().filter(chosen).map(SupportedCipherSuite::Tls12));
-    let mut provider = CryptoProvider { cipher_suites, ..ring::default_provider() };
-    if !tls.curve_preferences.is_empty() {
-        provider.kx_groups =
-            tls.curve_preferences.iter().map(|curve| group(*curve)).collect::<Result<_, _>>()?;
-    }
-    Ok(provider)
+    let kx_groups = if tls.curve_preferences.is_empty() {
+        GROUPS.to_vec()
+    } else {
+        tls.curve_preferences.iter().map(|curve| group(*curve)).collect::<Result<_, _>>()?
+    };
+    Ok(CryptoProvider { cipher_suites, kx_groups, ..aws_lc_rs::default_provider() })
 }
 
 fn group(curve: Curve) -> Result<&'static dyn SupportedKxGroup, UnsupportedChoice> {
-    let found = ring::ALL_KX_GROUPS.iter().find(|group| u16::from(group.name()) == curve.0);
-    found.copied().ok_or_else(|| UnsupportedChoice::Curve(curve.name().unwrap_or_default()))
+    let found = GROUPS.iter().find(|group| u16::from(group.name()) == curve.0);
+    found.copied().ok_or(UnsupportedChoice::Curve(curve.0))
 }
 
 /// The versions from the oldest that a `tls` block allows.
@@ -155,20 +153,19 @@ mod tests {
             let refused = provider(&tls).map(|_| ()).unwrap_err().to_string();
             assert!(refused.starts_with(&format!("tls: cipher suite {suite} cannot be used: ")), "{refused}");
         }
-        for curve in ["CurveP521", "X25519MLKEM768"] {
-            let tls = Tls { curve_preferences: Curve::named(curve).into_iter().collect(), ..Tls::default() };
-            let refused = provider(&tls).map(|_| ()).unwrap_err().to_string();
-            assert!(
-                refused.starts_with(&format!("tls: curve preference {curve} cannot be used: ")),
-                "{refused}"
-            );
-        }
+        let tls = Tls { curve_preferences: vec![Curve(1)], ..Tls::default() };
+        let refused = provider(&tls).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.starts_with("tls: curve preference 1 cannot be used: "), "{refused}");
     }
 
     #[test]
     fn curves_stand_in_the_order_of_preference() {
-        let curves = ["CurveP384", "X25519"].iter().filter_map(|name| Curve::named(name)).collect();
-        let groups = provider(&Tls { curve_preferences: curves, ..Tls::default() }).unwrap().kx_groups;
-        assert_eq!(groups.iter().map(|group| u16::from(group.name())).collect::<Vec<_>>(), [24, 29]);
+        let groups = |names: &[&str]| -> Vec<u16> {
+            let curves = names.iter().filter_map(|name| Curve::named(name)).collect();
+            let groups = provider(&Tls { curve_preferences: curves, ..Tls::default() }).unwrap().kx_groups;
+            groups.iter().map(|group| group.name().into()).collect()
+        };
+        assert_eq!(groups(&["CurveP384", "CurveP521", "X25519"]), [24, 25, 29]);
+        assert_eq!(groups(&[]), [4588, 4589, 4587, 29, 23, 24, 25]);
     }
 }

@@ -4,8 +4,8 @@
 //! the certificate signed it, or somebody whom the issuer certified; what it is worth beyond that
 //! (its time, the signer's purpose) the caller asks for.
 
-use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use rustls::crypto::{WebPkiSupportedAlgorithms, ring as provider};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs as provider};
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::OID_PKIX_ACCESS_DESCRIPTOR_OCSP;
 use x509_parser::prelude::{FromDer, X509Certificate};

@@ -1,16 +1,15 @@
 //! Whether the responders of a peer's chain say that its certificates are good.
 //!
 //! Reference: a chain is valid when each certificate in it that names a responder is good; one that names
-//! none is. What is said to the log is the reference's too. The chains are those by which the handshake
-//! accepted the peer: what it presented besides is nobody's word, and no address in it is called.
+//! none is. What is said to the log is the reference's too. The chains are those by which the peer's
+//! certificate is accepted: what it presented besides is nobody's word, and no address in it is called.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::UnixTime;
 use sha2::{Digest, Sha256};
 
-use super::client_verifier::{ClientVerifier, Path};
+use super::certificate_path::Path;
 use super::ocsp::{self, Answer, Status};
 use super::ocsp_cache::OcspCache;
 use super::ocsp_fetch::{Asker, in_address};
@@ -27,10 +26,10 @@ use crate::server::log::Logger;
 #[derive(Debug)]
 pub struct PeerCheck {
     rules: OcspPeer,
-    verifier: Arc<ClientVerifier>,
     /// `None`: nothing is kept.
     cache: Option<Arc<OcspCache>>,
     asker: Asker,
+    log: Logger,
 }
 
 /// A chain with a certificate that is not good.
@@ -43,18 +42,18 @@ pub struct InvalidLink {
 }
 
 impl PeerCheck {
-    /// A check by these rules of chains that `verifier` accepts.
+    /// A check by these rules, which tells the log what it does.
     ///
     /// # Errors
     /// The system's certificates cannot be read.
     pub fn new(
         rules: OcspPeer,
-        verifier: Arc<ClientVerifier>,
         cache: Option<Arc<OcspCache>>,
         files: &dyn Files,
+        log: Logger,
     ) -> Result<Self, String> {
         let asker = Asker::new(rules.ca_timeout, files)?;
-        Ok(Self { rules, verifier, cache, asker })
+        Ok(Self { rules, cache, asker, log })
     }
 
     /// Where answers are kept.
@@ -62,18 +61,12 @@ impl PeerCheck {
         self.cache.clone()
     }
 
-    /// Checks what a peer has presented, its own certificate first; the handshake has accepted it.
+    /// Checks the chains by which a peer's certificate is accepted.
     ///
     /// # Errors
     /// No chain is good: of each the first certificate that is not.
-    pub async fn check(
-        &self,
-        presented: &[Vec<u8>],
-        now: Timestamp,
-        log: &Logger,
-    ) -> Result<(), Vec<InvalidLink>> {
-        let chains =
-            self.verifier.paths(presented, UnixTime::since_unix_epoch(Duration::from_nanos(now.nanos())));
+    pub async fn check(&self, chains: &[Path], now: Timestamp) -> Result<(), Vec<InvalidLink>> {
+        let log = &self.log;
         log.debug(format_args!("Peer OCSP enabled: {} TLS client chain(s) will be evaluated", chains.len()));
         if chains.is_empty() {
             log.error(format_args!("Peer certificate is nil, rejecting OCSP peer"));
@@ -81,7 +74,7 @@ impl PeerCheck {
         }
         let mut invalid = Vec::new();
         for (index, chain) in chains.iter().enumerate() {
-            match self.check_chain(index, chain, now, log).await {
+            match self.check_chain(index, chain, now).await {
                 Ok(()) => return Ok(()),
                 Err(link) => invalid.push(link),
             }
@@ -90,13 +83,8 @@ impl PeerCheck {
         Err(invalid)
     }
 
-    async fn check_chain(
-        &self,
-        index: usize,
-        chain: &Path,
-        now: Timestamp,
-        log: &Logger,
-    ) -> Result<(), InvalidLink> {
+    async fn check_chain(&self, index: usize, chain: &Path, now: Timestamp) -> Result<(), InvalidLink> {
+        let log = &self.log;
         log.debug(format_args!("Chain [{index}]: {} total link(s)", chain.len()));
         if chain.len() == 1 {
             log.debug(format_args!("Chain [{index}] is self-signed, thus peer is valid"));

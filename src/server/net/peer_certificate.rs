@@ -9,6 +9,8 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::X509Name;
 
+use crate::server::base::url::Url;
+
 use super::distinguished_name::{DistinguishedName, NameAttribute, RelativeName};
 
 /// The facts of one certificate.
@@ -18,7 +20,7 @@ pub struct PeerCertificate {
     pub emails: Vec<String>,
     /// DNS names among the alternative names, in their order.
     pub dns_names: Vec<String>,
-    /// URIs among the alternative names (SPIFFE ids are such), in their order.
+    /// URIs among the alternative names (SPIFFE ids are such), in their order, as Go writes them.
     pub uris: Vec<String>,
     /// The subject.
     pub subject: Subject,
@@ -83,7 +85,10 @@ impl PeerCertificate {
             match name {
                 GeneralName::RFC822Name(email) => facts.emails.push((*email).to_owned()),
                 GeneralName::DNSName(host) => facts.dns_names.push((*host).to_owned()),
-                GeneralName::URI(uri) => facts.uris.push((*uri).to_owned()),
+                GeneralName::URI(uri) => {
+                    let shown = Url::parse(uri).map_or_else(|_| (*uri).to_owned(), |url| url.to_string());
+                    facts.uris.push(shown);
+                }
                 _ => {}
             }
         }

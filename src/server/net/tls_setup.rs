@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use rustls::crypto::ring::Ticketer;
+use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
@@ -126,6 +126,11 @@ impl TlsSetup {
     /// Who accepts clients' certificates; `None` where nobody asks for one.
     pub fn verifier(&self) -> Option<&Arc<ClientVerifier>> {
         self.verifier.as_ref()
+    }
+
+    /// Whether a handshake waits for responders, so that it has to be made where it may wait.
+    pub fn waits(&self) -> bool {
+        self.verifier.as_ref().is_some_and(|verifier| verifier.peer_check().is_some())
     }
 
     /// From now on this responder's answer goes with certificate number `at`; `None` takes it off.

@@ -42,6 +42,8 @@ const READ_BYTES_MAX: usize = 64 << 10;
 pub struct TlsStream {
     under: Transport,
     session: OnceLock<Mutex<Session>>,
+    /// A session is being agreed on: nothing may be written in the clear any more.
+    begun: AtomicBool,
     /// Decrypted bytes wait inside the session: it can be read without the socket.
     readable: AtomicBool,
 }
@@ -64,6 +66,10 @@ impl TlsState {
         PeerCertificate::from_der(leaf).ok().map(|leaf| leaf.public_key_sha256_hex())
     }
 }
+
+/// A session that is being agreed on. Who makes the handshake owns it, so that nobody waits for a lock
+/// while a step of it takes long.
+pub struct Handshaking(Session);
 
 /// How far a handshake is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +94,12 @@ pub(super) enum Send {
 impl TlsStream {
     /// A stream that is plain until [`Self::begin`].
     pub fn new(under: Transport) -> Self {
-        Self { under, session: OnceLock::new(), readable: AtomicBool::new(false) }
+        Self {
+            under,
+            session: OnceLock::new(),
+            begun: AtomicBool::new(false),
+            readable: AtomicBool::new(false),
+        }
     }
 
     /// The stream below.
@@ -97,28 +108,30 @@ impl TlsStream {
     }
 
     /// Begins a session, as the side that accepts; `early` are bytes of it that were read already.
-    /// A second call does nothing.
-    pub fn begin(&self, config: Arc<ServerConfig>, early: &[u8]) -> Result<(), HandshakeError> {
+    pub fn begin(&self, config: Arc<ServerConfig>, early: &[u8]) -> Result<Handshaking, HandshakeError> {
         let connection = UnbufferedServerConnection::new(config).map_err(HandshakeError::Library)?;
-        let _ = self.session.set(Mutex::new(Session {
+        self.begun.store(true, Ordering::Relaxed);
+        Ok(Handshaking(Session {
             connection,
             rest: early.to_vec(),
             plain: Vec::new(),
             unsent: Vec::new(),
             withheld: 0,
             heard: false,
+            answered: false,
             closed: false,
-        }));
-        Ok(())
+        }))
     }
 
-    /// Takes the handshake as far as it goes now. [`Self::begin`] comes first.
-    pub fn handshake(&self) -> Result<Handshake, HandshakeError> {
-        let Some(session) = self.session.get() else { return Ok(Handshake::WaitsForPeer) };
-        let mut session = session.lock();
-        let progress = session.handshake(&self.under);
-        self.readable.store(!session.plain.is_empty(), Ordering::Relaxed);
-        progress
+    /// Takes a handshake as far as it goes now.
+    pub fn handshake(&self, handshaking: &mut Handshaking) -> Result<Handshake, HandshakeError> {
+        handshaking.0.handshake(&self.under)
+    }
+
+    /// From now on the session that was agreed on encrypts what is written. A second call does nothing.
+    pub fn establish(&self, agreed: Handshaking) {
+        self.readable.store(!agreed.0.plain.is_empty(), Ordering::Relaxed);
+        let _ = self.session.set(Mutex::new(agreed.0));
     }
 
     /// What was agreed on, once the session stands.
@@ -158,6 +171,7 @@ impl TlsStream {
         match (self.session.get(), send) {
             (Some(session), Send::Now) => session.lock().write(slices, |bytes| under.write_now(bytes)),
             (Some(session), Send::WhenReady) => session.lock().write(slices, |bytes| under.try_write(bytes)),
+            (None, _) if self.begun.load(Ordering::Relaxed) => Err(io::ErrorKind::BrokenPipe.into()),
             (None, Send::Now) => under.write_now_vectored(slices),
             (None, Send::WhenReady) => under.try_write_vectored(slices),
         }
@@ -192,6 +206,8 @@ struct Session {
     withheld: usize,
     /// Something has come from the peer, and it looks like TLS.
     heard: bool,
+    /// Something has gone out to it.
+    answered: bool,
     /// The peer has said that nothing follows.
     closed: bool,
 }
@@ -218,10 +234,8 @@ impl Session {
         let mut progress = self.hear(&mut early);
         loop {
             // An alert that says why is on its way also where it failed.
-            if let Err(error) = &progress
-                && let Some(alert) = error.alert()
-            {
-                self.unsent.extend(alert);
+            if let Err(error) = &progress {
+                self.tell(error);
             }
             let sent = self.send_unsent(|bytes| under.try_write(bytes));
             progress?;
@@ -230,6 +244,9 @@ impl Session {
             }
             if !self.connection.is_handshaking() {
                 return Ok(Handshake::Done);
+            }
+            if self.closed {
+                return Err(HandshakeError::Closed { within_record: false });
             }
             progress = SCRATCH.with_borrow_mut(|scratch| {
                 let held = self.rest.len();
@@ -251,10 +268,34 @@ impl Session {
         }
     }
 
+    /// Puts the alert that the reference sends behind what waits for the socket, where the TLS library has
+    /// none or another.
+    fn tell(&mut self, error: &HandshakeError) {
+        /// What the library sends where a certificate is missing. TLS 1.2 has no such alert; there it is in
+        /// the clear.
+        const CERTIFICATE_REQUIRED: [u8; 7] = [21, 3, 3, 0, 2, 2, 116];
+        const HANDSHAKE_FAILURE: u8 = 40;
+        if let Some(alert) = error.alert() {
+            // Instead of the library's own, if there is one.
+            if matches!(self.unsent.last_chunk::<7>(), Some([21, 3, _, 0, 2, 2, _])) {
+                self.unsent.truncate(self.unsent.len() - alert.len());
+            }
+            self.unsent.extend(alert);
+        }
+        if self.unsent.ends_with(&CERTIFICATE_REQUIRED)
+            && let Some(description) = self.unsent.last_mut()
+        {
+            *description = HANDSHAKE_FAILURE;
+        }
+    }
+
     /// Takes in what the peer sent during the handshake; what is left of it becomes the rest.
     fn hear(&mut self, incoming: &mut [u8]) -> Result<bool, HandshakeError> {
         if !self.heard {
             self.heard = check_first_record(incoming)?;
+            if let Some(error) = tls_error::inappropriate_fallback(incoming) {
+                return Err(error);
+            }
         }
         let mut plain = std::mem::take(&mut self.plain);
         let outcome =
@@ -265,10 +306,9 @@ impl Session {
                 self.rest = incoming.get(consumed..).unwrap_or_default().to_vec();
                 Ok(true)
             }
-            Err(error) => Err(match client_verifier::take_refusal() {
-                Some(text) => HandshakeError::Refused(text),
-                None => tls_error::incompatible(&error, incoming).unwrap_or(HandshakeError::Library(error)),
-            }),
+            Err(error) => Err(client_verifier::take_refusal()
+                .or_else(|| tls_error::found(&error, incoming, self.answered))
+                .unwrap_or(HandshakeError::Library(error))),
         }
     }
 
@@ -342,7 +382,13 @@ impl Session {
                     }
                 }
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    append(&mut self.unsent, |room| data.encode(room))
+                    self.answered |= failed.is_none();
+                    let before = self.unsent.len();
+                    append(&mut self.unsent, |room| data.encode(room));
+                    // Behind its alert the library must not look again at what it has refused: it would
+                    // refuse it once more.
+                    let said = self.unsent.get(before..).unwrap_or_default();
+                    waits = failed.is_some() && is_alert(said);
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
@@ -567,6 +613,15 @@ fn copy(from: &[u8], to: &mut [u8]) -> usize {
     count
 }
 
+/// Whether a record that goes out is an alert, in the clear or encrypted.
+fn is_alert(record: &[u8]) -> bool {
+    const ALERT: u8 = 21;
+    const ENCRYPTED: u8 = 23;
+    /// Header, nonce, the two bytes of an alert, tag. The shortest other message, Finished, is longer.
+    const ALERT_BYTES_MAX: usize = 5 + 8 + 2 + 16;
+    matches!(record.first(), Some(&ALERT | &ENCRYPTED)) && record.len() <= ALERT_BYTES_MAX
+}
+
 /// Whether what came begins like TLS; false where too little has come to tell.
 fn check_first_record(bytes: &[u8]) -> Result<bool, HandshakeError> {
     const ALERT: u8 = 21;
@@ -574,11 +629,18 @@ fn check_first_record(bytes: &[u8]) -> Result<bool, HandshakeError> {
     const SSL2: u8 = 0x80;
     /// Versions of TLS begin with 3; nothing sensible is beyond.
     const MAJOR_MAX: u8 = 0x10;
-    let Some([kind, major, ..]) = bytes.first_chunk::<5>() else { return Ok(false) };
+    let Some([kind, major, _, high, low]) = bytes.first_chunk::<5>() else { return Ok(false) };
+    let length = u16::from_be_bytes([*high, *low]);
+    let is_handshake = *kind == HANDSHAKE && *major < MAJOR_MAX;
+    if is_handshake && usize::from(length) > WIRE_RECORD_BYTES_MAX - 5 {
+        return Err(HandshakeError::Oversized(length));
+    }
     match *kind {
         SSL2 => Err(HandshakeError::Ssl2),
         ALERT if *major < MAJOR_MAX => Ok(true),
-        HANDSHAKE if *major < MAJOR_MAX => check_first_message(bytes),
+        // A message may be spread over records, even its head.
+        HANDSHAKE if is_handshake && length < 4 => Ok(true),
+        HANDSHAKE if is_handshake => check_first_message(bytes),
         _ => Err(HandshakeError::NotTls),
     }
 }

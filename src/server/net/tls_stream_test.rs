@@ -16,10 +16,10 @@ use crate::server::base::rng::Rng;
 type Peer = StreamOwned<ClientConnection, StdStream>;
 
 /// A session before its handshake, and the client at the other end.
-fn pair(version: &'static SupportedProtocolVersion) -> (Transport, Peer) {
+fn pair(version: &'static SupportedProtocolVersion) -> (Transport, Handshaking, Peer) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     let certificate: CertificateDer<'static> = made.cert.der().clone();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[version])
         .unwrap()
@@ -40,17 +40,19 @@ fn pair(version: &'static SupportedProtocolVersion) -> (Transport, Peer) {
     ours.set_nonblocking(true).unwrap();
     rustix::net::sockopt::set_socket_send_buffer_size(&ours, 4096).unwrap();
     let stream = TlsStream::new(Transport::InProcess(UnixStream::from_std(ours).unwrap()));
-    stream.begin(Arc::new(server), &[]).unwrap();
+    let handshaking = stream.begin(Arc::new(server), &[]).unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let client = ClientConnection::new(Arc::new(client), name).unwrap();
-    (Transport::Tls(Box::new(stream)), StreamOwned::new(client, theirs))
+    (Transport::Tls(Box::new(stream)), handshaking, StreamOwned::new(client, theirs))
 }
 
-async fn shake_hands(transport: &Transport) {
+async fn shake_hands(transport: &Transport, mut handshaking: Handshaking) {
     let tls = transport.tls().unwrap();
     loop {
-        match tls.handshake().unwrap() {
-            Handshake::Done => return,
+        // What is written before the session stands must not go out in the clear.
+        assert_eq!(transport.write_now(b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        match tls.handshake(&mut handshaking).unwrap() {
+            Handshake::Done => return tls.establish(handshaking),
             Handshake::WaitsForPeer => {
                 std::future::poll_fn(|context| transport.poll_read_ready(context)).await.unwrap();
             }
@@ -98,7 +100,7 @@ async fn write_all(transport: &Transport, mut rest: &[u8], chance: &mut Rng) {
 #[expect(clippy::disallowed_methods, reason = "a peer that reads beside the test")]
 async fn short_writes_lose_nothing_and_repeat_nothing() {
     for (version, seed) in [(&rustls::version::TLS13, 1), (&rustls::version::TLS12, 2)] {
-        let (transport, mut peer) = pair(version);
+        let (transport, handshaking, mut peer) = pair(version);
         let sent = text(3 << 20);
         let (has_read, all_read) = std::sync::mpsc::channel();
         let mut read = vec![0; sent.len()];
@@ -108,7 +110,7 @@ async fn short_writes_lose_nothing_and_repeat_nothing() {
             let more = peer.read_to_end(&mut Vec::new());
             (read, more)
         });
-        shake_hands(&transport).await;
+        shake_hands(&transport, handshaking).await;
         write_all(&transport, &sent, &mut Rng::seeded(seed)).await;
         // A full socket would not take the goodbye.
         all_read.recv().unwrap();
@@ -124,7 +126,7 @@ async fn short_writes_lose_nothing_and_repeat_nothing() {
 #[expect(clippy::disallowed_methods, reason = "a peer that writes beside the test")]
 async fn reads_of_any_size_give_the_same_bytes() {
     for (version, seed) in [(&rustls::version::TLS13, 3), (&rustls::version::TLS12, 4)] {
-        let (transport, mut peer) = pair(version);
+        let (transport, handshaking, mut peer) = pair(version);
         let sent = text(1 << 20);
         let expected = sent.clone();
         let writer = std::thread::spawn(move || {
@@ -140,7 +142,7 @@ async fn reads_of_any_size_give_the_same_bytes() {
             peer.flush().unwrap();
             peer
         });
-        shake_hands(&transport).await;
+        shake_hands(&transport, handshaking).await;
         let mut chance = Rng::seeded(seed + 10);
         let mut read = Vec::new();
         loop {
@@ -163,12 +165,12 @@ async fn reads_of_any_size_give_the_same_bytes() {
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "a peer that writes beside the test")]
 async fn idle_sessions_hold_no_buffers() {
-    let (transport, mut peer) = pair(&rustls::version::TLS13);
+    let (transport, handshaking, mut peer) = pair(&rustls::version::TLS13);
     let writer = std::thread::spawn(move || {
         peer.write_all(&text(100_000)).unwrap();
         peer
     });
-    shake_hands(&transport).await;
+    shake_hands(&transport, handshaking).await;
     let mut left = 100_000;
     while left > 0 {
         match transport.read(&mut [0; 30_000]) {
@@ -190,6 +192,9 @@ fn what_is_no_tls_is_told_apart_by_its_first_bytes() {
         (b"\x16\x20\x01\0\x20\x01\0\0\x10", Err("NotTls")),
         (b"\x16\x03\x01\0\x20\x01\xff\xff\xff", Err("TooLong(16777215)")),
         (b"\x16\x03\x01\0\x20\x01\0\0\x1c", Ok(true)),
+        (b"\x16\x03\x01\0\x01\x01\x16\x03\x01", Ok(true)),
+        (b"\x16\x03\x01\x48\x01", Err("Oversized(18433)")),
+        (b"\x16\x03\x01\x48\x00\x01\0\0\x1c", Ok(true)),
         (b"\x15\x03\x01\0\x02", Ok(true)),
         (b"\x16\x03\x01\0", Ok(false)),
         (b"", Ok(false)),

@@ -28,8 +28,8 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// The peer's address; `None` where the peer is this process.
-    pub fn peer(&self) -> Option<SocketAddr> {
+    /// The peer's address; `None` where the peer is this process, or is gone.
+    fn peer(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok(),
             Self::InProcess(_) => None,

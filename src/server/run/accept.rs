@@ -103,10 +103,11 @@ fn opening(context: &ClientContext, options: &Options, peer: Option<SocketAddr>)
     let tls = context.tls.setup().zip(options.tls.as_ref()).map(|(setup, tls)| OpeningTls {
         gate: Arc::clone(&context.tls),
         config: Arc::clone(&setup.server),
+        waits: setup.waits(),
         first: tls.handshake_first,
         optional: options.allow_non_tls,
         timeout: tls.timeout,
         pinned: Some(tls.pinned_certs.clone()).filter(|pinned| !pinned.is_empty()),
     });
-    (preamble || tls.is_some()).then_some(Opening { preamble, tls })
+    (preamble || tls.is_some()).then_some(Opening { peer, preamble, tls })
 }

@@ -20,6 +20,37 @@ pub struct Builder {
 
 impl Server {
     /// A server with `options`, which are settled, before it is started.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use natsx::server::auth::{Admission, Authenticator, Login};
+    /// use natsx::server::base::clock::SystemClock;
+    /// use natsx::server::config::options::{Options, PORT_RANDOM};
+    /// use natsx::server::log::Logger;
+    /// use natsx::server::run::Server;
+    ///
+    /// struct Guests;
+    ///
+    /// impl Authenticator for Guests {
+    ///     fn authenticate(&self, login: &Login) -> Option<Admission> {
+    ///         (login.options.user == "guest").then(Admission::default)
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let mut options = Options { host: "127.0.0.1".to_owned(), port: PORT_RANDOM, ..Options::default() };
+    /// options.settle();
+    /// let logger = Logger::silent(Arc::new(SystemClock::new()));
+    /// let server = Server::builder(options, logger).authenticate(Guests).start().await?;
+    /// let client = server.connect_in_process()?;
+    /// assert_eq!(server.client_addresses().len(), 1);
+    /// drop(client);
+    /// server.stop().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder(options: Options, logger: Logger) -> Builder {
         Builder { options, logger, policies: policies() }
     }

@@ -17,7 +17,6 @@ use crate::server::net::ocsp_peer::PeerCheck;
 #[derive(Debug, Default)]
 pub(super) struct ListenerTls {
     setup: Option<Arc<TlsSetup>>,
-    peer_check: Option<Arc<PeerCheck>>,
 }
 
 impl ListenerTls {
@@ -29,8 +28,7 @@ impl ListenerTls {
     ) -> Result<Self, StartError> {
         let Some(tls) = &options.tls else { return Ok(Self::default()) };
         let setup = TlsSetup::new(tls, &Here)?;
-        let rules = tls.ocsp_peer.clone().filter(|rules| rules.verify);
-        let peer_check = rules.map(|rules| {
+        if let Some(rules) = tls.ocsp_peer.clone().filter(|rules| rules.verify) {
             log.debug(format_args!("Plugging TLS OCSP peer for [Client]"));
             let Some(verifier) = setup.verifier() else {
                 let text =
@@ -38,10 +36,10 @@ impl ListenerTls {
                 return Err(StartError::Staple(text.into()));
             };
             let cache = kept.or_else(|| ocsp_cache_task::open(options, log));
-            PeerCheck::new(rules, Arc::clone(verifier), cache, &Here).map_err(StartError::Staple)
-        });
-        let peer_check = peer_check.transpose()?.map(Arc::new);
-        Ok(Self { setup: Some(Arc::new(setup)), peer_check })
+            let check = PeerCheck::new(rules, cache, &Here, log.clone()).map_err(StartError::Staple)?;
+            verifier.ask(Arc::new(check));
+        }
+        Ok(Self { setup: Some(Arc::new(setup)) })
     }
 
     /// Staples answers to the certificates that are to have one.
@@ -61,6 +59,6 @@ impl ListenerTls {
 
     /// Puts it into force for those who come later.
     pub(super) fn install(self, gate: &TlsGate) {
-        gate.install(self.setup, self.peer_check);
+        gate.install(self.setup);
     }
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -30,7 +30,7 @@ impl Offer {
     /// Everything, without a certificate, for `localhost`.
     pub(crate) fn new() -> Self {
         Self {
-            provider: ring::default_provider(),
+            provider: aws_lc_rs::default_provider(),
             versions: rustls::ALL_VERSIONS.to_vec(),
             certificate: None,
             name: "localhost",
@@ -72,7 +72,7 @@ impl Offer {
             .with_custom_certificate_verifier(Arc::new(Anybody { staple }));
         match self.certificate {
             Some((chain, key)) => {
-                let key = ring::sign::any_supported_type(&key).expect("a key");
+                let key = aws_lc_rs::sign::any_supported_type(&key).expect("a key");
                 // Not checked: some tests are about certificates that are wrong.
                 let pair = SingleCertAndKey::from(CertifiedKey::new(chain, key));
                 builder.with_client_cert_resolver(Arc::new(pair))
@@ -113,6 +113,17 @@ impl Secure {
     /// Connects and makes the handshake first.
     pub(crate) fn connect_first(addr: SocketAddr, offer: Offer) -> Result<Self, std::io::Error> {
         Self::upgrade(open(addr), offer)
+    }
+
+    /// Tries to connect and to be served; what the refusal says, wherever in the handshake it comes.
+    pub(crate) fn refusal(addr: SocketAddr, offer: Offer) -> String {
+        let mut client = match Self::connect(addr, offer) {
+            Ok(client) => client,
+            Err(error) => return error.to_string(),
+        };
+        client.try_send("PING\r\n");
+        let said = std::io::copy(&mut client.stream, &mut std::io::sink());
+        said.map_or_else(|error| error.to_string(), |bytes| format!("{bytes} bytes and no refusal"))
     }
 
     /// What was agreed on: version and suite.
@@ -245,6 +256,6 @@ impl ServerCertVerifier for Anybody {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider().signature_verification_algorithms.supported_schemes()
+        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
     }
 }

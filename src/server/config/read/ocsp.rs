@@ -80,6 +80,7 @@ const CACHE_KEYS: &[Key<OcspCache>] = &[
         },
     }),
     Key::new(&["local_store"], |c, e, o| match e.node.value.as_str() {
+        Some("") => o.local_store = OcspCache::default().local_store,
         Some(path) => o.local_store = path.into(),
         None => unknown(c, e, CACHE),
     }),
