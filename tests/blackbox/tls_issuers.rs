@@ -395,7 +395,7 @@ fn hellos_that_cannot_be_agreed_with_get_the_answer_of_the_reference() {
         client_hello(0x0302, &[0xc02b], &[]),
         client_hello(0x0300, &[0xc02b], &[]),
         client_hello(0x0303, &[0xc02b], b"\0\x2b\0\x03\x02\x7f\x1c"),
-        client_hello(0x0303, &[0xc02b, 0x5600], b""),
+        client_hello(0x0303, &[0xc02b, 0x5600], b"\0\x0a\0\x04\0\x02\0\x1d\0\x0d\0\x04\0\x02\x04\x03"),
         client_hello(0x0303, &[0xc02f], b"\0\x0a\0\x04\0\x02\0\x1d\0\x0d\0\x04\0\x02\x04\x03"),
         client_hello(0x0303, &[0xc02b], b"\0\x0a\0\x04\0\x02\x01\0\0\x0d\0\x04\0\x02\x04\x03"),
     ] {

@@ -204,11 +204,12 @@ fn incompatible(error: &PeerIncompatible, hello: &ClientHello) -> Option<Handsha
         | PeerIncompatible::SupportedVersionsExtensionRequired
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => unsupported_versions(hello),
         // The library looks for this extension before it looks at the versions.
-        PeerIncompatible::SignatureAlgorithmsExtensionRequired => match hello.versions.iter().max() {
-            Some(&TLS13) => late(Some(109), "local error: tls: missing extension"),
-            Some(version) if *version >= TLS12 => None,
-            _ => unsupported_versions(hello),
-        },
+        PeerIncompatible::SignatureAlgorithmsExtensionRequired if hello.versions.contains(&TLS13) => {
+            late(Some(109), "local error: tls: missing extension")
+        }
+        PeerIncompatible::SignatureAlgorithmsExtensionRequired if !hello.versions.contains(&TLS12) => {
+            unsupported_versions(hello)
+        }
         PeerIncompatible::NoKxGroupsInCommon if hello.versions.contains(&TLS13) => {
             late(None, "tls: no key exchanges supported by both client and server")
         }
