@@ -13,7 +13,7 @@ use crate::harness::pki::{Authority, Certified, params, san};
 use crate::harness::secure::{Offer, Secure, open, read_line};
 use crate::harness::trial::trials;
 use crate::harness::{Server, Start};
-use crate::tls::{config, directory, fixture, is_let_in, server};
+use crate::tls::{config, directory, fixture, is_let_in};
 
 trials! {
     Nothing => [
@@ -189,7 +189,23 @@ fn chains_are_followed_as_the_reference_follows_them() {
     let strange = crossed(&stranger, &between, "between");
     let namesakes: Vec<String> = (0..5).map(|_| stranger.intermediate("deep").pem()).collect();
     let namesakes: Vec<&str> = namesakes.iter().map(String::as_str).collect();
+    // One that may sign others is taken where a root signed it, and no less is asked of it.
+    let signs = |issuer: &Authority, alter: &dyn Fn(&mut rcgen::CertificateParams)| {
+        let mut signs = params("ann", []);
+        signs.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        alter(&mut signs);
+        issuer.sign(signs, &[])
+    };
+    let namesake = Authority::new("test authority");
     let kinds = [
+        ("an authority", signs(&authority, &|_| ())),
+        ("an authority, signed by a stranger", signs(&stranger, &|_| ())),
+        ("an authority, signed by a namesake", signs(&namesake, &|_| ())),
+        ("an expired authority", signs(&authority, &|own| own.not_after = rcgen::date_time_ymd(2021, 1, 1))),
+        (
+            "an authority for servers",
+            signs(&authority, &|own| own.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]),
+        ),
         ("in order", behind(&deep, &[&deep_pem, &between_pem])),
         ("out of order", behind(&deep, &[&between_pem, &deep_pem])),
         ("with the root", behind(&deep, &[&root_pem, &deep_pem, &between_pem, &root_pem])),
@@ -211,7 +227,15 @@ fn chains_are_followed_as_the_reference_follows_them() {
 
 /// The reference takes all but the last two.
 fn chains_that_the_library_does_not_follow_are_refused() {
-    let (server, authority) = server("ca_file: '$DIR/ca.pem', verify: true", "");
+    let (dir, authority) = directory();
+    let constraining = Authority::altered("constraining", |params| {
+        params.name_constraints = Some(rcgen::NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName("example.com".into())],
+            excluded_subtrees: Vec::new(),
+        });
+    });
+    std::fs::write(dir.path().join("ca.pem"), authority.pem() + &constraining.pem()).expect("a file");
+    let server = Start::config(&config("ca_file: '$DIR/ca.pem', verify: true", "")).dir(dir).start();
     let between = authority.intermediate("between");
     let deep = between.intermediate("deep");
     let mut signs = params("ann", []);
@@ -241,9 +265,22 @@ fn chains_that_the_library_does_not_follow_are_refused() {
     };
     let demands = demanding("demands", true);
     let demands_softly = demanding("demands softly", false);
+    let mails = authority.intermediate_altered("mails", |params| {
+        params.name_constraints = Some(rcgen::NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::Rfc822Name("example.com".into())],
+            excluded_subtrees: Vec::new(),
+        });
+    });
+    let mail = SanType::Rfc822Name("ann@example.com".try_into().expect("ASCII"));
     for (what, certified, want) in [
+        (
+            "an address",
+            mails.sign(params("ann", [mail]), &[&mails]),
+            "not authorized to sign for this name (",
+        ),
         ("long", ladder(&|at| format!("rung {at}")), "x509: too many intermediates ("),
         ("long, of namesakes", ladder(&|_| "rung".into()), "x509: signature check attempts limit reached"),
+        ("an authority below constraints", constraining.sign(signs.clone(), &[]), "unknown authority ("),
         ("an authority behind an intermediate", between.sign(signs, &[&between]), "unknown authority ("),
         (
             "an intermediate",
@@ -300,7 +337,6 @@ fn names_are_held_against_constraints() {
         (&without, vec![san("a.example.org")]),
         (&without, vec![san("a.example.com")]),
         (&without, vec![san("*.com")]),
-        (&mails, vec![mail("ann@example.com")]),
         (&mails, vec![mail("ann@example.org")]),
         (&mails, vec![mail("not an address")]),
         (&inside, vec![san("10.1.2.3")]),

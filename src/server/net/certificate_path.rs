@@ -30,8 +30,8 @@ pub(super) struct Roots {
     all: Vec<(CertificateDer<'static>, Vec<u8>)>,
     /// Those that `webpki` reads; one that it does not may still be a client's own certificate.
     anchors: Vec<TrustAnchor<'static>>,
-    /// The whole certificate of each anchor, at the same place.
-    anchored: Vec<CertificateDer<'static>>,
+    /// Where in `all` each anchor's certificate is.
+    anchored: Vec<usize>,
 }
 
 impl Roots {
@@ -46,11 +46,10 @@ impl Roots {
                 all.push((root, subject));
             }
         }
-        let anchor = |(root, _): &(CertificateDer<'static>, Vec<u8>)| {
-            let anchor = webpki::anchor_from_trusted_cert(root).ok()?.to_owned();
-            Some((anchor, root.clone()))
+        let anchor = |(at, (root, _)): (usize, &(CertificateDer<'static>, Vec<u8>))| {
+            Some((webpki::anchor_from_trusted_cert(root).ok()?.to_owned(), at))
         };
-        let (anchors, anchored) = all.iter().filter_map(anchor).unzip();
+        let (anchors, anchored) = all.iter().enumerate().filter_map(anchor).unzip();
         Self { all, anchors, anchored }
     }
 
@@ -72,8 +71,9 @@ impl Roots {
             return Err(Invalid::UnknownAuthority(String::new()));
         };
         self.find(peer, between, now, algorithms).map_err(|error| {
-            let roots: Vec<_> =
-                self.all.iter().filter_map(|(root, _)| Certificate::parse(root).ok()).collect();
+            let is_issuer = |subject: &[u8]| certificates.iter().any(|signed| signed.issuer() == subject);
+            let roots = self.all.iter().filter(|(_, subject)| is_issuer(subject));
+            let roots: Vec<_> = roots.filter_map(|(root, _)| Certificate::parse(root).ok()).collect();
             Invalid::new(&error, || hint(peer, roots.iter().chain(between), algorithms))
         })
     }
@@ -110,7 +110,8 @@ impl Roots {
         let between: Vec<_> = between.iter().map(|other| CertificateDer::from(other.der)).collect();
         let whole = |found: &VerifiedPath<'_>| {
             let at = self.anchors.iter().position(|anchor| std::ptr::eq(anchor, found.anchor()));
-            let root = at.and_then(|at| self.anchored.get(at)).ok_or(Error::UnknownIssuer)?;
+            let root = at.and_then(|at| self.all.get(*self.anchored.get(at)?));
+            let (root, _) = root.ok_or(Error::UnknownIssuer)?;
             let between = found.intermediate_certificates().map(|between| between.der().to_vec());
             Ok(std::iter::once(peer.der.to_vec()).chain(between).chain([root.to_vec()]).collect::<Path>())
         };
@@ -140,12 +141,10 @@ impl Roots {
         algorithms: WebPkiSupportedAlgorithms,
     ) -> Result<Path, Error> {
         let mut refused = Error::UnknownIssuer;
-        for der in &self.anchored {
+        let roots = self.anchored.iter().filter_map(|at| self.all.get(*at));
+        for (der, _) in roots.filter(|(_, subject)| subject == peer.issuer()) {
             let root = Certificate::parse(der)?;
-            if root.subject() != peer.issuer()
-                || root.constrains_names()
-                || !peer.is_signed_by(&root, algorithms)
-            {
+            if root.constrains_names() || !peer.is_signed_by(&root, algorithms) {
                 continue;
             }
             match check_path(&[peer, &root], now) {
