@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use super::load::Source;
 use crate::server::account::Registry;
 use crate::server::auth::{
-    Applicant, Decision, Delegation, Grant, Note, Permissions, Policy, PolicyBuilder, Refusal, RefusalReason,
-    Standing, decide,
+    Applicant, Decision, Delegation, Grant, Note, Permissions, Policy, PolicyBuilder, Standing, decide,
 };
 use crate::server::base::base64::Base64;
 use crate::server::base::clock::{Clock, SystemClock, Timestamp};
@@ -140,38 +139,46 @@ pub fn answer(question: &Question) -> Result<Answer, String> {
     if let Decision::Pending(work) = decision {
         decision = work.run();
     }
-    if let Some(delegation) = delegation(&policy, &said, &accounts, now, &decision) {
-        let account = match &decision {
-            Decision::Accepted(grant) => &*grant.account,
-            Decision::Refused(_) => &**accounts.global(),
-            _ => return Err("the decision needs a running server".into()),
-        };
-        let standing = delegation.standing(policy.looked_up(&said, &decision), account);
-        match (standing, &mut decision) {
-            (Standing::Delegated, _) => {
-                return Err("a service decides about these credentials (auth_callout): ask the server".into());
-            }
-            (Standing::Own, Decision::Accepted(grant)) => delegation.restrict(grant),
-            (Standing::Own | Standing::Final, _) => {}
-        }
-    }
+    heed_services(&policy, &applicant, &mut decision)?;
     let notes = notes.into_iter().map(|note| match note {
         Note::Debug(text) | Note::Error(text) | Note::Warning(text) => text,
     });
     let notes = notes.collect();
-    Ok(match decision {
-        Decision::Accepted(grant) => Answer {
+    match decision {
+        Decision::Accepted(grant) => Ok(Answer {
             verdicts: verdicts(&options, question, &grant),
             login: Ok(admitted(&options, question, &grant)),
             notes,
-        },
+        }),
         Decision::Refused(refusal) => {
-            Answer { login: Err(refusal.wire().to_string()), notes, verdicts: Vec::new() }
+            Ok(Answer { login: Err(refusal.wire().to_string()), notes, verdicts: Vec::new() })
         }
-        _ => {
-            return Err("the decision needs a running server".into());
+        _ => Err("the decision needs a running server".into()),
+    }
+}
+
+/// Takes into account that a service outside may have a say.
+///
+/// # Errors
+/// It has the last word: only a running server can ask it.
+fn heed_services(policy: &Policy, applicant: &Applicant<'_>, decision: &mut Decision) -> Result<(), String> {
+    let Applicant { said, accounts, now, .. } = *applicant;
+    let Some(delegation) = Delegation::about(policy, said, decision, accounts, now) else { return Ok(()) };
+    let account = match &*decision {
+        Decision::Accepted(grant) => &*grant.account,
+        _ => &**accounts.global(),
+    };
+    let standing = delegation.standing(policy.looked_up(said, decision), account);
+    match (standing, decision) {
+        (Standing::Delegated, _) => {
+            Err("a service decides about these credentials (auth_callout): ask the server".into())
         }
-    })
+        (Standing::Own, Decision::Accepted(grant)) => {
+            delegation.restrict(grant);
+            Ok(())
+        }
+        (Standing::Own | Standing::Final, _) => Ok(()),
+    }
 }
 
 /// Brings an account into use whose claims are preloaded, or in the resolver's directory.
@@ -190,26 +197,6 @@ fn look_up(
     let claims = trust.verify(name, &token, now).map_err(|error| error.to_string())?;
     accounts.put_claims(vec![(claims, token)], &HashMap::new(), trust, now, None);
     Ok(())
-}
-
-/// Who else has a say, as the server finds it.
-fn delegation(
-    policy: &Policy,
-    said: &ConnectOptions,
-    accounts: &Registry,
-    now: Timestamp,
-    decision: &Decision,
-) -> Option<Arc<Delegation>> {
-    let account = match decision {
-        Decision::Refused(Refusal { reason: RefusalReason::ProxyNotTrusted, .. }) => return None,
-        Decision::Accepted(grant) => Some(Arc::clone(&grant.account)),
-        _ => None,
-    };
-    if let Some(configured) = policy.delegation() {
-        return Some(Arc::clone(configured));
-    }
-    let account = account.or_else(|| policy.account_by_claims(&said.jwt, accounts, now))?;
-    Delegation::claimed(&account, policy.timeout())
 }
 
 /// Claims of an account, from where the configuration keeps them.

@@ -13,7 +13,7 @@ mod streams;
 mod services;
 mod answers;
 mod registry;
-mod claims;
+mod by_claims;
 mod mapping;
 
 pub use agenda::Agenda;

@@ -14,11 +14,13 @@ use super::decide::{Decision, Note, Refusal, RefusalReason, Told};
 use super::grant::{ClaimedUser, Grant, Labels};
 use super::identity::Identity;
 use super::permission::Permissions;
+use super::policy::Policy;
 use super::server_keys::ServerKeys;
 use crate::server::account::{Account, Claimed, Registry, permissions};
 use crate::server::base::clock::Timestamp;
 use crate::server::config::options::{self, AuthCallout, GLOBAL_ACCOUNT, Options};
 use crate::server::jwt::UserClaims;
+use crate::server::protocol::connect::ConnectOptions;
 
 /// A service that decides about clients.
 #[derive(Debug)]
@@ -68,6 +70,32 @@ impl Delegation {
         is_enabled.then(|| {
             Arc::new(Self { rule: Rule::Claimed(claimed), account: Some(Arc::clone(account)), time_max })
         })
+    }
+
+    /// Who else has a say about a client of whom the server itself decided this: a configured service, or that
+    /// of the account whose claims the client shows.
+    pub fn about(
+        policy: &Policy,
+        said: &ConnectOptions,
+        decision: &Decision,
+        accounts: &Registry,
+        now: Timestamp,
+    ) -> Option<Arc<Self>> {
+        let account = match decision {
+            Decision::Accepted(grant) => Some(&grant.account),
+            // Nobody is asked about whom a proxy that is not trusted vouches for.
+            Decision::Refused(Refusal { reason: RefusalReason::ProxyNotTrusted, .. }) => return None,
+            Decision::Refused(_) => None,
+            _ => return None,
+        };
+        if let Some(configured) = policy.delegation() {
+            return Some(Arc::clone(configured));
+        }
+        let account = match account {
+            Some(account) => Arc::clone(account),
+            None => policy.account_by_claims(&said.jwt, accounts, now)?,
+        };
+        Self::claimed(&account, policy.timeout())
     }
 
     fn rules(&self) -> Rules<'_> {
@@ -180,7 +208,7 @@ impl Consultation {
             RefusalReason::Credentials
         };
         let told = Some(Told { text: told.into().into(), account: self.delegation.account.clone() });
-        Decision::Refused(Refusal { reason, identity: self.identity, told })
+        Decision::Refused(Refusal { reason, identity: self.identity, proxy: self.proxy, told })
     }
 
     fn admit(self, admitted: &callout::Admitted, account: &Arc<Account>) -> Decision {

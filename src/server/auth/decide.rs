@@ -39,6 +39,8 @@ pub struct Refusal {
     pub reason: RefusalReason,
     /// Who was refused.
     pub identity: Identity,
+    /// The key of the trusted proxy that vouched for it.
+    pub proxy: Option<Box<str>>,
     /// What a service outside that decided it said.
     pub told: Option<Told>,
 }
@@ -85,7 +87,7 @@ pub enum Note {
 impl Refusal {
     /// Wrong credentials.
     pub const fn violation(identity: Identity) -> Self {
-        Self { reason: RefusalReason::Credentials, identity, told: None }
+        Self { reason: RefusalReason::Credentials, identity, proxy: None, told: None }
     }
 
     /// What the peer is told.
@@ -111,7 +113,7 @@ pub fn decide(policy: &Arc<Policy>, applicant: &Applicant<'_>, notes: &mut Vec<N
         };
         return Decision::Pending(Work::Ask { policy: Arc::clone(policy), login: Box::new(login) });
     }
-    Inquiry { policy, applicant, notes }.decide().unwrap_or_else(Decision::Refused)
+    Inquiry { policy, applicant, notes }.decide()
 }
 
 /// One decision on its way.
@@ -122,8 +124,18 @@ pub(super) struct Inquiry<'a> {
 }
 
 impl<'a> Inquiry<'a> {
-    fn decide(mut self) -> Result<Decision, Refusal> {
-        let proxy = self.proxy()?;
+    fn decide(mut self) -> Decision {
+        let proxy = match self.proxy() {
+            Ok(proxy) => proxy,
+            Err(refusal) => return Decision::Refused(refusal),
+        };
+        self.decide_behind(proxy).unwrap_or_else(|refusal| {
+            // A service outside may have another opinion, and has to know.
+            Decision::Refused(Refusal { proxy: proxy.map(Into::into), ..refusal })
+        })
+    }
+
+    fn decide_behind(&mut self, proxy: Option<&str>) -> Result<Decision, Refusal> {
         if !self.policy.is_required() {
             return Ok(accepted(Grant::open(self.policy.global(), self.said(), proxy)));
         }

@@ -218,6 +218,25 @@ fn proxies_vouch_for_those_who_need_it() {
 }
 
 #[test]
+fn who_is_refused_is_still_known_to_come_through_a_trusted_proxy() {
+    let proxy = nkeys::KeyPair::new_account();
+    let trusted = || Some(vec![proxy.public_key()]);
+    let signature = Base64::Url.encode(&proxy.sign(b"nonce").unwrap());
+    let said = said(&format!(r#"{{"user":"ann","pass":"loud","proxy_sig":"{signature}"}}"#));
+    let accounts = no_accounts();
+    for password in ["hush".to_owned(), bcrypt::hash("hush", 4).unwrap()] {
+        let users = vec![user("ann", &password)];
+        let policy = policy(&Options { users, proxies_trusted: trusted(), ..Options::default() });
+        let decision = match decide(&policy, &applicant(&said, &accounts), &mut Vec::new()) {
+            Decision::Pending(work) => work.run(),
+            decision => decision,
+        };
+        let Decision::Refused(refusal) = decision else { panic!("{decision:?}") };
+        assert_eq!(refusal.proxy.as_deref(), Some(&*proxy.public_key()));
+    }
+}
+
+#[test]
 fn the_global_account_stays_open_where_only_the_system_account_has_users() {
     let system = options::Account { name: "SYS".to_owned(), ..options::Account::default() };
     let options = Options {

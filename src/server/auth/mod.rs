@@ -31,7 +31,6 @@ pub use grant::{ClaimedUser, Grant, UserLimits};
 pub use identity::Identity;
 pub use permission::Permissions;
 pub use policy::{Policy, PolicyBuilder, User};
-pub use proxy::vouched;
 pub use publish_cache::PublishCache;
 pub use secret::{Given, Secret, is_hash};
 pub use server_keys::ServerKeys;

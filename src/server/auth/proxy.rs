@@ -9,7 +9,7 @@ use crate::server::base::base64::Base64;
 ///
 /// # Errors
 /// A proxy speaks that is not trusted; with what the log says of it at debug level, if it does.
-pub fn vouched<'a>(
+pub(super) fn vouched<'a>(
     trusted: &'a [String],
     nonce: &str,
     signature: &str,

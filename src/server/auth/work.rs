@@ -48,7 +48,9 @@ impl Work {
     pub fn run(self) -> Decision {
         match self {
             Self::Compare { secret, given, grant } if secret.matches(&given.0) => Decision::Accepted(grant),
-            Self::Compare { grant, .. } => Decision::Refused(Refusal::violation(grant.identity)),
+            Self::Compare { grant, .. } => {
+                Decision::Refused(Refusal { proxy: grant.proxy, ..Refusal::violation(grant.identity) })
+            }
             Self::Ask { policy, login } => ask(&policy, &login),
             // Whoever could ask it did not.
             Self::Consult(consultation) => consultation.unanswered(""),

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::profile::Profile;
 use super::session::{ClientSession, Phase};
-use crate::server::account::{Claimed, Membership};
+use crate::server::account::{Account, Claimed, Membership};
 use crate::server::auth::{
     Answered, Applicant, ClaimedUser, Decision, Errand, Grant, Identity, Note, Permissions, Refusal,
     RefusalReason, UserLimits, Work, decide,
@@ -327,6 +327,18 @@ impl ClientSession {
         grant.map_or_else(|| self.profile.identity(), |grant| grant.identity.clone())
     }
 
+    /// Moves into an account, if that has room for it. What came from the client till now counts for the one that it
+    /// leaves.
+    pub(super) fn move_to(&mut self, account: &Arc<Account>, now: Timestamp, courier: &mut Courier) -> bool {
+        self.count_received();
+        let left = Arc::clone(&self.account);
+        let has_moved = self.account.move_to(account).is_ok();
+        if has_moved && !Arc::ptr_eq(&left, account) {
+            self.tell_moved(&left, now, courier);
+        }
+        has_moved
+    }
+
     /// Becomes what was granted.
     pub(super) fn enter(
         &mut self,
@@ -335,12 +347,11 @@ impl ClientSession {
         grant: Grant,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
-        let left = Arc::clone(&self.account);
-        if self.sids.len() > 0 && !Arc::ptr_eq(&left, &grant.account) {
+        if self.sids.len() > 0 && !Arc::ptr_eq(&self.account, &grant.account) {
             // Its subscriptions belong where it was: it comes back as what it is now.
             return Err(CloseReason::ClientClosed);
         }
-        if self.account.move_to(&grant.account).is_err() {
+        if !self.move_to(&grant.account, now, courier) {
             // It goes as one of the account that has no room for it.
             self.account = Membership::uncounted(&grant.account);
             let error = WireError::AccountConnectionsExceeded;
@@ -354,9 +365,6 @@ impl ClientSession {
                 self.error(format_args!("{error}"));
             }
             return Err(CloseReason::MaxAccountConnectionsExceeded);
-        }
-        if !Arc::ptr_eq(&left, &grant.account) {
-            self.tell_moved(&left, now, courier);
         }
         self.take_permissions(grant.permissions.clone());
         let options = self.context.conn.options();
@@ -510,7 +518,7 @@ impl ClientSession {
         let proxy = self.access.as_ref()?.grant.as_ref()?.proxy.as_deref()?;
         let is_trusted = self.context.policy.load().proxies().iter().any(|key| key == proxy);
         let reason = RefusalReason::ProxyNotTrusted;
-        (!is_trusted).then(|| Refusal { reason, identity: self.identity(), told: None })
+        (!is_trusted).then(|| Refusal { reason, ..Refusal::violation(self.identity()) })
     }
 
     /// Whether the client goes by the name of a user that is no more, or belongs elsewhere now.

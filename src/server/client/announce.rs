@@ -9,7 +9,7 @@ use crate::server::account::Account;
 use crate::server::auth::{Grant, Identity, callout};
 use crate::server::base::clock::Timestamp;
 use crate::server::base::pem;
-use crate::server::delivery::{Courier, Occasion};
+use crate::server::delivery::{Courier, Occasion, Reply};
 use crate::server::events::{
     ACCOUNT_AUTH_ERROR_SUBJECT, ClientInfo, Stamp, Traffic, UserInfo, auth_error_subject, connect_subject,
     disconnect_subject, write_connect, write_disconnect, write_user_info,
@@ -62,13 +62,12 @@ impl ClientSession {
         herald.tell_connections(&mut self.occasion(now, courier), &self.account);
     }
 
-    /// Counts what came in since the client had sent `before`.
-    pub(super) fn count_received(&self, before: (u64, u64)) {
-        if self.is_in_global() {
-            return;
+    /// Counts for the account that the client is in what came from it.
+    pub(super) fn count_received(&mut self) {
+        let (messages, payload_bytes) = self.stats.take_untold();
+        if !self.is_in_global() {
+            self.account.figures().received().add(messages, payload_bytes);
         }
-        let (messages, bytes) = self.stats.totals();
-        self.account.figures().received().add(messages - before.0, bytes - before.1);
     }
 
     /// The client has come: its CONNECT is accepted.
@@ -76,11 +75,9 @@ impl ClientSession {
         let herald = &self.context.conn.herald;
         let subject = connect_subject(self.account.name());
         if herald.is_heard(&subject) {
-            self.describe_fully(|client| {
-                let client = ClientInfo { round_trip: None, ..*client };
-                let write = |stamp: &Stamp<'_>, out: &mut Vec<u8>| write_connect(stamp, &client, out);
-                herald.tell(&mut self.occasion(now, courier), &subject, write);
-            });
+            let client = ClientInfo { round_trip: None, ..self.client_info() };
+            let write = |stamp: &Stamp<'_>, out: &mut Vec<u8>| write_connect(stamp, &client, out);
+            herald.tell(&mut self.occasion(now, courier), &subject, write);
         }
     }
 
@@ -89,9 +86,8 @@ impl ClientSession {
         let herald = &self.context.conn.herald;
         let subject = auth_error_subject(herald.server_id());
         if herald.is_heard(&subject) {
-            self.tell_end(now, &self.account, reason.text(), |write| {
-                herald.tell(&mut self.occasion(now, courier), &subject, write);
-            });
+            let write = self.end_writer(now, &self.account, reason.text());
+            herald.tell(&mut self.occasion(now, courier), &subject, write);
         }
     }
 
@@ -105,10 +101,8 @@ impl ClientSession {
     ) {
         let herald = &self.context.conn.herald;
         if herald.speaks() && account.interest().has_interest(ACCOUNT_AUTH_ERROR_SUBJECT.as_bytes()) {
-            self.tell_end(now, account, reason, |write| {
-                let mut occasion = self.occasion(now, courier);
-                herald.tell_in(account, &mut occasion, ACCOUNT_AUTH_ERROR_SUBJECT, write);
-            });
+            let (write, mut occasion) = (self.end_writer(now, account, reason), self.occasion(now, courier));
+            herald.tell_in(account, &mut occasion, ACCOUNT_AUTH_ERROR_SUBJECT, write);
         }
     }
 
@@ -117,9 +111,8 @@ impl ClientSession {
         let herald = &self.context.conn.herald;
         let subject = disconnect_subject(self.account.name());
         if herald.is_heard(&subject) {
-            self.tell_end(now, &self.account, reason.text(), |write| {
-                herald.tell(&mut self.occasion(now, courier), &subject, write);
-            });
+            let write = self.end_writer(now, &self.account, reason.text());
+            herald.tell(&mut self.occasion(now, courier), &subject, write);
         }
     }
 
@@ -132,17 +125,7 @@ impl ClientSession {
         time_max: Duration,
         now: Timestamp,
     ) -> callout::About {
-        let (info, options) = (self.context.info.load(), self.context.conn.options());
         let claimed = self.grant().and_then(|grant| grant.claimed.as_deref());
-        let server = jwt::ServerInfo {
-            name: info.server_name.clone(),
-            host: info.host.clone(),
-            id: info.server_id.clone(),
-            version: info.version.clone(),
-            cluster: info.cluster.clone(),
-            tags: options.server_tags.clone(),
-            xkey: String::new(),
-        };
         let client = jwt::ClientInfo {
             host: self.host(),
             id: self.outbound.id(),
@@ -155,20 +138,21 @@ impl ClientSession {
             nonce: nonce.to_owned(),
             ..jwt::ClientInfo::default()
         };
-        let connect = jwt::ConnectInfo {
-            jwt: said.jwt,
-            nkey: said.nkey,
-            signature: said.sig,
-            token: said.auth_token,
-            user: said.user,
-            password: said.pass,
-            name: said.name,
-            lang: said.lang,
-            version: said.version,
-            protocol: said.protocol,
-        };
         let tls = self.outbound.tls_state().map(|state| self.about_tls(state, now));
-        callout::About { server, client, connect, tls, time_max }
+        callout::About { server: self.server_that_asks(), client, connect: connect_info(said), tls, time_max }
+    }
+
+    fn server_that_asks(&self) -> jwt::ServerInfo {
+        let info = self.context.info.load();
+        jwt::ServerInfo {
+            name: info.server_name.clone(),
+            host: info.host.clone(),
+            id: info.server_id.clone(),
+            version: info.version.clone(),
+            cluster: info.cluster.clone(),
+            tags: self.context.conn.options().server_tags.clone(),
+            xkey: String::new(),
+        }
     }
 
     /// What a service is told of the TLS session: where certificates are checked, by which chain to a root
@@ -208,32 +192,29 @@ impl ClientSession {
             write_user_info(server, sequence, now, &info, out);
         };
         // An answer that comes back through the import has no reply; a direct one an empty one.
-        let no_reply = (asked == Asked::Directly).then_some(&b""[..]);
+        let no_reply = if asked == Asked::Directly { Reply::Blank } else { Reply::None };
         let occasion = &mut self.occasion(now, courier);
         self.context.conn.herald.say(&self.account, occasion, reply, no_reply, write);
     }
 
-    /// Writes an event of this client's end, as one of `account`, through `tell`.
-    fn tell_end(
-        &self,
+    /// Writes the event of this client's end, as one of `account`.
+    fn end_writer<'a>(
+        &'a self,
         now: Timestamp,
-        account: &Account,
-        reason: &str,
-        tell: impl FnOnce(&dyn Fn(&Stamp<'_>, &mut Vec<u8>)),
-    ) {
+        account: &'a Account,
+        reason: &'a str,
+    ) -> impl Fn(&Stamp<'_>, &mut Vec<u8>) + use<'a> {
         let (messages, payload_bytes) = self.stats.totals();
         let sent = Traffic { messages, payload_bytes };
         let outbound = self.outbound.stats();
         let received = Traffic { messages: outbound.messages, payload_bytes: outbound.payload_bytes };
-        self.describe_fully(|client| {
-            let client = ClientInfo { stop: Some(now), account: account.name(), ..*client };
-            tell(&|stamp, out| write_disconnect(stamp, &client, [sent, received], reason, out));
-        });
+        let account = (&**account.name()).into();
+        let client = ClientInfo { stop: Some(now), account, ..self.client_info() };
+        move |stamp, out| write_disconnect(stamp, &client, [sent, received], reason, out)
     }
 
-    /// Lends what there is to say of this client to `tell`.
-    pub(super) fn describe_fully(&self, tell: impl FnOnce(&ClientInfo<'_>)) {
-        let host = self.host();
+    /// What there is to say of this client.
+    pub(super) fn client_info(&self) -> ClientInfo<'_> {
         let Names { name, lang, version } = self.profile.names();
         let identity = self.identity();
         let grant = self.grant();
@@ -241,27 +222,24 @@ impl ClientSession {
         let is_by_service = grant.is_some_and(|grant| grant.by_service.is_some());
         let reads_claims = !is_by_service && self.context.policy.load().trust().is_some();
         let claims = if reads_claims { self.profile.options().jwt } else { String::new() };
-        let issuer_key = grant.map(issuer_key).unwrap_or_default();
-        let (_, tags) = self.labels();
-        let name_tag = self.account.name_tag();
-        tell(&ClientInfo {
-            jwt: &claims,
-            issuer_key,
-            tags,
+        ClientInfo {
+            jwt: claims.into(),
+            issuer_key: grant.map(issuer_key).unwrap_or_default().into(),
+            tags: self.labels().1,
             start: Some(self.accepted),
-            host: &host,
+            host: self.host().into(),
             id: self.outbound.id(),
-            account: self.account.name(),
-            user: identity.name(),
-            name: &name,
-            lang: &lang,
-            version: &version,
+            account: (&**self.account.name()).into(),
+            user: identity.name().to_owned().into(),
+            name: String::from(name).into(),
+            lang: String::from(lang).into(),
+            version: String::from(version).into(),
             round_trip: self.ping.round_trip(),
-            name_tag: &name_tag,
-            kind: KIND,
-            client_type: CLIENT_TYPE,
+            name_tag: self.account.name_tag().into(),
+            kind: KIND.into(),
+            client_type: CLIENT_TYPE.into(),
             ..ClientInfo::default()
-        });
+        }
     }
 
     /// What claims call the client: its name, and its tags.
@@ -279,11 +257,32 @@ impl ClientSession {
     }
 
     fn host(&self) -> String {
-        self.peer.map_or_else(|| IN_PROCESS_HOST.to_owned(), |peer| peer.ip().to_canonical().to_string())
+        self.address().unwrap_or_else(|| IN_PROCESS_HOST.to_owned())
+    }
+
+    /// Where the client is, without the port; `None` inside the process.
+    pub(super) fn address(&self) -> Option<String> {
+        self.peer.map(|peer| peer.ip().to_canonical().to_string())
     }
 
     fn occasion<'a>(&'a self, now: Timestamp, courier: &'a mut Courier) -> Occasion<'a> {
         Occasion { now, courier, log: self.trace.as_deref() }
+    }
+}
+
+/// What a client said, as a service is told.
+fn connect_info(said: ConnectOptions) -> jwt::ConnectInfo {
+    jwt::ConnectInfo {
+        jwt: said.jwt,
+        nkey: said.nkey,
+        signature: said.sig,
+        token: said.auth_token,
+        user: said.user,
+        password: said.pass,
+        name: said.name,
+        lang: said.lang,
+        version: said.version,
+        protocol: said.protocol,
     }
 }
 

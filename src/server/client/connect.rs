@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use super::access::Why;
 use super::profile::Names;
-use super::session::{ClientSession, Greeted, PREAMBLE_TIME_MAX, Phase};
+use super::session::{ClientSession, Greeted, Phase};
 use crate::server::auth::Refusal;
 use crate::server::base::clock::Timestamp;
 use crate::server::base::quote::quote;
-use crate::server::conn::Consumed;
 use crate::server::delivery::Courier;
-use crate::server::net::proxy::{self, Missing, Preamble};
 use crate::server::protocol::error::{CloseReason, WireError};
 use crate::server::protocol::info::Info;
 
@@ -46,10 +44,9 @@ impl ClientSession {
     /// anew who a client is, the account that it was in has no say.
     fn start_over(&mut self, now: Timestamp, courier: &mut Courier) {
         self.end_all_subscriptions();
-        let left = Arc::clone(&self.account);
-        let global = self.context.accounts.global();
-        if !Arc::ptr_eq(&left, global) && self.account.move_to(global).is_ok() {
-            self.tell_moved(&left, now, courier);
+        let global = Arc::clone(self.context.accounts.global());
+        if !Arc::ptr_eq(&self.account, &global) {
+            self.move_to(&global, now, courier);
         }
     }
 
@@ -110,7 +107,7 @@ impl ClientSession {
         if !self.context.policy.load().tells_required() {
             info.auth_required = false;
         }
-        if matches!(self.phase, Phase::AwaitPreamble(..)) {
+        if self.phase == Phase::AwaitPreamble {
             info.client_ip = String::new();
         }
         info.write_line(courier.stage(&self.outbound).own());
@@ -138,46 +135,13 @@ impl ClientSession {
     fn info(&self) -> Info {
         let mut info = Info::clone(&self.context.info.load());
         info.client_id = self.outbound.id();
-        info.client_ip = self.peer.map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default();
+        info.client_ip = self.address().unwrap_or_default();
         info.max_payload = i32::try_from(self.limits.payload).unwrap_or(-1);
         if self.peer.is_none() && info.tls_required {
             // Inside this process nobody has to use TLS.
             (info.tls_required, info.tls_available) = (false, true);
         }
         info
-    }
-
-    /// Looks for the PROXY preamble, then goes on with what is behind it.
-    pub(super) fn preamble(
-        &mut self,
-        now: Timestamp,
-        input: &[u8],
-        courier: &mut Courier,
-    ) -> Result<Consumed, CloseReason> {
-        let (source, length) = match proxy::parse(input) {
-            Ok(Preamble::More { need, missing }) => {
-                self.preamble_goes_on(now, missing);
-                return Ok(Consumed { bytes: 0, need });
-            }
-            Ok(Preamble::Absent) => (None, 0),
-            Ok(Preamble::Present { source, length }) => (source, length),
-            Err(error) => return Err(self.say_preamble_failed(&error.to_string())),
-        };
-        if let Some(source) = source {
-            self.peer = Some(source);
-        }
-        self.phase = self.phase_after_greeting(now);
-        let rest = input.get(length..).unwrap_or_default();
-        let Consumed { bytes, need } = self.operations(now, rest, courier)?;
-        Ok(Consumed { bytes: bytes + length, need })
-    }
-
-    /// The preamble is not whole. Once it is one, it has its time anew.
-    fn preamble_goes_on(&mut self, now: Timestamp, missing: Missing) {
-        let Phase::AwaitPreamble(until, before) = self.phase else { return };
-        let is_one_now = missing.is_behind_version() && !before.is_behind_version();
-        let until = if is_one_now { now + PREAMBLE_TIME_MAX } else { until };
-        self.phase = Phase::AwaitPreamble(until, missing);
     }
 
     pub(super) fn say_preamble_failed(&self, error: &str) -> CloseReason {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::access::{Waiting, Why};
 use super::session::ClientSession;
 use crate::server::auth::{
-    Answered, Consultation, Decision, Delegation, Identity, Refusal, RefusalReason, Standing, Verdict, Work,
-    vouched,
+    Answered, Consultation, Decision, Delegation, Refusal, RefusalReason, Standing, Verdict, Work,
 };
 use crate::server::base::clock::Timestamp;
 use crate::server::delivery::Courier;
@@ -21,18 +20,14 @@ impl ClientSession {
         mut decision: Decision,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
-        let Some(delegation) = self.delegation(&decision, now) else {
-            return self.conclude(now, why, decision, courier);
+        let (policy, said) = (self.context.policy.load_full(), self.profile.options());
+        let delegation = Delegation::about(&policy, &said, &decision, &self.context.accounts, now);
+        let Some(delegation) = delegation else { return self.conclude(now, why, decision, courier) };
+        let account = match &decision {
+            Decision::Accepted(grant) => &*grant.account,
+            _ => &**self.account,
         };
-        let (identity, account) = match &decision {
-            Decision::Refused(refusal) => (refusal.identity.clone(), Arc::clone(&self.account)),
-            Decision::Accepted(grant) => (grant.identity.clone(), Arc::clone(&grant.account)),
-            _ => return self.conclude(now, why, decision, courier),
-        };
-        let standing = {
-            let (policy, said) = (self.context.policy.load(), self.profile.options());
-            delegation.standing(policy.looked_up(&said, &decision), &account)
-        };
+        let standing = delegation.standing(policy.looked_up(&said, &decision), account);
         match (standing, &mut decision) {
             (Standing::Own, Decision::Accepted(grant)) => delegation.restrict(grant),
             (Standing::Own, Decision::Refused(refusal)) => {
@@ -45,31 +40,10 @@ impl ClientSession {
             }
             (Standing::Final | Standing::Own, _) => {}
             (Standing::Delegated, _) => {
-                return self.consult(now, why, &delegation, decision, identity, courier);
+                return self.consult(now, why, &delegation, decision, courier);
             }
         }
         self.conclude(now, why, decision, courier)
-    }
-
-    /// Who else has a say: a configured service, or that of the account whose claims the client shows.
-    fn delegation(&self, decision: &Decision, now: Timestamp) -> Option<Arc<Delegation>> {
-        let account = match decision {
-            Decision::Accepted(grant) => Some(&grant.account),
-            // Nobody is asked about whom a proxy that is not trusted vouches for.
-            Decision::Refused(Refusal { reason: RefusalReason::ProxyNotTrusted, .. }) => return None,
-            Decision::Refused(_) => None,
-            _ => return None,
-        };
-        let policy = self.context.policy.load();
-        if let Some(configured) = policy.delegation() {
-            return Some(Arc::clone(configured));
-        }
-        let said = self.profile.options();
-        let account = match account {
-            Some(account) => Arc::clone(account),
-            None => policy.account_by_claims(&said.jwt, &self.context.accounts, now)?,
-        };
-        Delegation::claimed(&account, policy.timeout())
     }
 
     /// Has the service asked. Meanwhile a client that has just come stands in the account that the server's
@@ -80,22 +54,26 @@ impl ClientSession {
         why: Why,
         delegation: &Arc<Delegation>,
         decision: Decision,
-        identity: Identity,
         courier: &mut Courier,
     ) -> Result<(), CloseReason> {
-        let proxy_required =
-            matches!(&decision, Decision::Refused(refusal) if refusal.reason == RefusalReason::ProxyRequired);
-        // Who is in already keeps what it has until the last word.
-        if let Decision::Accepted(grant) = decision
-            && why != Why::Reload
-        {
-            self.enter(now, why, *grant, courier)?;
-        }
+        let (identity, proxy, proxy_required) = match decision {
+            Decision::Refused(Refusal { identity, proxy, reason, .. }) => {
+                (identity, proxy, reason == RefusalReason::ProxyRequired)
+            }
+            Decision::Accepted(grant) => {
+                let (identity, proxy) = (grant.identity.clone(), grant.proxy.clone());
+                // Who is in already keeps what it has until the last word.
+                if why != Why::Reload {
+                    self.enter(now, why, *grant, courier)?;
+                }
+                (identity, proxy, false)
+            }
+            decision => return self.conclude(now, why, decision, courier),
+        };
         let policy = self.context.policy.load_full();
         let mut said = self.profile.options();
         said.jwt = policy.shown_token(&said.jwt).to_owned();
         let nonce = self.access.as_ref().map(|access| access.nonce.clone()).unwrap_or_default();
-        let proxy = vouched(policy.proxies(), &nonce, &said.proxy_sig).ok().flatten().map(Into::into);
         let about = self.about(&identity, said, &nonce, delegation.time_max(), now);
         let consultation = Consultation::new(delegation, about, identity, proxy, proxy_required);
         self.wait_for(Waiting::for_work(why, true, Work::Consult(Box::new(consultation))));

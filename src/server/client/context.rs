@@ -9,7 +9,7 @@ use crate::server::account::Registry;
 use crate::server::auth::{Policy, WantedAccounts};
 use crate::server::conn::{Context, TlsGate};
 use crate::server::protocol::info::Info;
-use crate::server::resolver::LookUps;
+use crate::server::resolver::ClaimSource;
 
 /// Shared by all client connections of one server.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct ClientContext {
     /// TLS of the client listener.
     pub tls: Arc<TlsGate>,
     /// Where account claims are asked for, in operator mode.
-    pub look_ups: Option<LookUps>,
+    pub claim_source: Option<ClaimSource>,
     /// The server takes no new clients; those it has are told so, once.
     pub lame_duck: AtomicBool,
 }

@@ -8,7 +8,7 @@ mod session;
 mod connect;
 mod access;
 mod consult;
-mod claims;
+mod changed_claims;
 pub mod reserved;
 mod subscribe;
 mod publish;
@@ -18,4 +18,3 @@ mod trace;
 
 pub use context::ClientContext;
 pub use session::ClientSession;
-pub use stats::ClientStats;

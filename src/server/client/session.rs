@@ -30,7 +30,6 @@ use crate::server::conn::{Consumed, Ping, PingAction, PingRules, Session};
 use crate::server::delivery::{Courier, DeliveryLog};
 use crate::server::log::Level;
 use crate::server::log::trace_line::{self, Direction, PayloadView};
-use crate::server::net::proxy::Missing;
 use crate::server::outbound::{Notices, Outbound};
 use crate::server::protocol::encode;
 use crate::server::protocol::error::{CloseReason, ParseError, WireError};
@@ -38,14 +37,11 @@ use crate::server::protocol::info::Info;
 use crate::server::protocol::op::{Kind, Op};
 use crate::server::protocol::parser::{Limits, Parser, Step};
 
-/// How long a client behind a proxy may take to send its preamble. Reference: 5 s.
-pub(super) const PREAMBLE_TIME_MAX: Duration = Duration::from_secs(5);
-
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The PROXY preamble may come, until then; this of it has not.
-    AwaitPreamble(Timestamp, Missing),
+    /// The PROXY preamble may come: it is read before the session reads.
+    AwaitPreamble,
     /// CONNECT has to come, until then.
     AwaitConnect(Timestamp),
     /// It is being decided whether the client is let in: nothing is read.
@@ -120,7 +116,7 @@ impl ClientSession {
         let ping_rules = ping_rules(&options);
         let policy = context.policy.load();
         let phase = match peer {
-            Some(_) if options.proxy_protocol => Phase::AwaitPreamble(now + PREAMBLE_TIME_MAX, Missing::ALL),
+            Some(_) if options.proxy_protocol => Phase::AwaitPreamble,
             _ => Phase::Active,
         };
         let session = Self {
@@ -408,19 +404,17 @@ impl Session for ClientSession {
         courier: &mut Courier,
     ) -> Result<Consumed, CloseReason> {
         self.follow_trace_level();
-        let before = self.stats.totals();
         let consumed = match self.phase {
             Phase::Active | Phase::AwaitConnect(_) => self.operations(now, input, courier),
-            Phase::AwaitPreamble(..) => self.preamble(now, input, courier),
             // Nothing is shown to a session that does not read.
-            Phase::AwaitAuth => Ok(Consumed { bytes: 0, need: 0 }),
+            Phase::AwaitPreamble | Phase::AwaitAuth => Ok(Consumed { bytes: 0, need: 0 }),
         };
-        self.count_received(before);
+        self.count_received();
         consumed
     }
 
     fn reads(&self) -> bool {
-        self.phase != Phase::AwaitAuth
+        !matches!(self.phase, Phase::AwaitPreamble | Phase::AwaitAuth)
     }
 
     fn take_errand(&mut self) -> Option<Box<Errand>> {
@@ -474,13 +468,6 @@ impl Session for ClientSession {
         }
     }
 
-    fn ended(&mut self) -> CloseReason {
-        match self.phase {
-            Phase::AwaitPreamble(_, missing) => self.say_preamble_failed(&missing.ended()),
-            _ => CloseReason::ClientClosed,
-        }
-    }
-
     fn stalled(&self, span: Duration) {
         let kind = "Producer was stalled for a total of ";
         let span = go_duration(Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)));
@@ -489,9 +476,6 @@ impl Session for ClientSession {
 
     fn due(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         match self.phase {
-            Phase::AwaitPreamble(until, missing) if until <= now => {
-                return Err(self.say_preamble_failed(&missing.late(&self.outbound.link())));
-            }
             Phase::AwaitConnect(until) if until <= now => {
                 return Err(self.authentication_timed_out(courier));
             }
@@ -526,9 +510,9 @@ impl Session for ClientSession {
 
     fn deadline(&self) -> Option<Timestamp> {
         let until = match self.phase {
-            Phase::AwaitPreamble(until, _) | Phase::AwaitConnect(until) => Some(until),
+            Phase::AwaitConnect(until) => Some(until),
             Phase::AwaitAuth => return self.expires(),
-            Phase::Active => self.expires(),
+            Phase::AwaitPreamble | Phase::Active => self.expires(),
         };
         let ping = self.ping.deadline();
         Some(until.map_or(ping, |until| until.min(ping)))
@@ -615,6 +599,7 @@ mod tests {
     use crate::server::auth::{PolicyBuilder, WantedAccounts};
     use crate::server::base::clock::Clock;
     use crate::server::base::rng::Rng;
+    use crate::server::config::options::{self, UserIdentity};
     use crate::server::conn::Context;
     use crate::server::log::Recorder;
 
@@ -628,7 +613,7 @@ mod tests {
             conn: Arc::new(conn),
             accounts,
             wanted: WantedAccounts::new(1).0,
-            look_ups: None,
+            claim_source: None,
             policy: arc_swap::ArcSwap::from_pointee(policy),
             info: arc_swap::ArcSwap::default(),
             tls: Arc::default(),
@@ -640,27 +625,26 @@ mod tests {
     }
 
     #[test]
-    fn preamble_is_waited_for_five_seconds() {
-        let (mut session, accepted, log) = client(Options { proxy_protocol: true, ..Options::default() });
+    fn messages_count_for_the_account_that_they_were_sent_in() {
+        let account = |name: &str| options::Account { name: name.into(), ..options::Account::default() };
+        let user = |name: &str, account: &str| options::User {
+            identity: UserIdentity::Password { username: name.into(), password: "p".into() },
+            permissions: None,
+            account: Some(account.into()),
+            allowed_connection_types: Vec::new(),
+            proxy_required: false,
+        };
+        let accounts = vec![account("A"), account("B")];
+        let users = vec![user("ann", "A"), user("bob", "B")];
+        let (mut session, now, _) = client(Options { accounts, users, ..Options::default() });
         let mut courier = Courier::new(Rng::seeded(1));
-        let due = accepted + Duration::from_secs(5);
-        assert_eq!(session.deadline(), Some(due));
-        assert_eq!(session.due(accepted + Duration::from_millis(4999), &mut courier), Ok(()));
-        assert_eq!(session.due(due, &mut courier), Err(CloseReason::ProtocolViolation));
-        let lines = log.lines();
-        let want =
-            "Error reading PROXY protocol header from 192.0.2.1:7: failed to read protocol version: EOF";
-        assert!(lines.iter().any(|line| line.ends_with(want)), "{lines:?}");
-    }
-
-    #[test]
-    fn five_seconds_do_not_matter_once_the_preamble_is_there() {
-        let (mut session, accepted, _) = client(Options { proxy_protocol: true, ..Options::default() });
-        let mut courier = Courier::new(Rng::seeded(1));
-        let preamble = b"PROXY TCP4 192.0.2.7 198.51.100.9 1 2\r\n";
-        assert!(session.received(accepted, preamble, &mut courier).is_ok());
-        assert_eq!(session.due(accepted + Duration::from_secs(5), &mut courier), Ok(()));
-        assert_eq!(session.peer, "192.0.2.7:1".parse().ok());
+        session.opened(now, &mut courier).unwrap();
+        let connect = |name: &str| format!("CONNECT {{\"user\":\"{name}\",\"pass\":\"p\"}}\r\n");
+        let batch = [&connect("ann"), "PUB x 1\r\n1\r\n", &connect("bob"), "PUB x 2\r\n12\r\n"].concat();
+        session.received(now, batch.as_bytes(), &mut courier).unwrap();
+        let received =
+            |name: &str| session.context.accounts.find(name).unwrap().figures().received().totals();
+        assert_eq!((received("A"), received("B")), ((1, 1), (1, 2)));
     }
 
     #[test]

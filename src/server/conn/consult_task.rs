@@ -17,7 +17,7 @@ use crate::server::base::clock::Clock;
 use crate::server::base::inbox::Inbox;
 use crate::server::base::quote::quote;
 use crate::server::base::rng::Rng;
-use crate::server::delivery::{Occasion, Post};
+use crate::server::delivery::{Occasion, Post, Reply};
 use crate::server::interest::{Detour, Letter, Subscription};
 use crate::server::outbound::{Notices, Outbound};
 
@@ -121,7 +121,7 @@ fn send(context: &Arc<Context>, account: &Arc<Account>, question: &Question, rep
     let post = Post {
         account,
         subject: CALLOUT_SUBJECT.as_bytes(),
-        reply: Some(reply),
+        reply: Reply::To(reply),
         header: &question.header,
         body: &question.body,
     };

@@ -5,7 +5,7 @@
 //!   '- after the handshake, where TLS comes first
 //! ```
 //!
-//! One task a connection of a listener with TLS; it ends by becoming the read task. Handshakes cost
+//! One task a connection of a listener with TLS or behind proxies; it ends by becoming the read task. Handshakes cost
 //! milliseconds of computing: the listener's gate lets few of them compute at once, so that a thousand
 //! clients that come together do not hold up those that are connected.
 
@@ -28,14 +28,14 @@ use super::session::Session;
 use super::tls_gate::TlsGate;
 use super::worker::{self, lend_courier};
 use crate::server::base::base64::Base64;
-use crate::server::base::clock::Clock;
+use crate::server::base::clock::{Clock, Timestamp};
 use crate::server::config::options::HandshakeFirst;
 use crate::server::delivery::{Courier, Occasion};
 use crate::server::events::{
     CertificateInfo, ocsp_link_subject, ocsp_reject_subject, write_ocsp_link, write_ocsp_reject,
 };
 use crate::server::net::ocsp_peer::InvalidLink;
-use crate::server::net::proxy::{self, Preamble};
+use crate::server::net::proxy::{self, Missing, Preamble};
 use crate::server::net::tls_error::HandshakeError;
 use crate::server::net::tls_stream::{Handshake, Handshaking, TlsStream};
 use crate::server::net::{PeerCertificate, Transport};
@@ -61,7 +61,14 @@ pub struct Opening {
     pub peer: Option<SocketAddr>,
     /// A PROXY preamble may come.
     pub preamble: bool,
-    /// The listener's TLS.
+    /// The listener's TLS, if it has some.
+    pub tls: Option<OpeningTls>,
+}
+
+/// The part of TLS in that.
+#[derive(Debug, Clone)]
+pub struct OpeningTls {
+    /// What the listener's connections share.
     pub gate: Arc<TlsGate>,
     /// How the handshake is made.
     pub config: Arc<ServerConfig>,
@@ -115,8 +122,28 @@ enum Arrival {
     Late,
 }
 
+/// How long a PROXY preamble may take.
+struct Patience {
+    until: Timestamp,
+    /// It is known that one comes.
+    is_one: bool,
+}
+
+impl Patience {
+    fn new(now: Timestamp) -> Self {
+        Self { until: now + PREAMBLE_TIME_MAX, is_one: false }
+    }
+
+    /// Some of it has come, this has not. Once it is known to be one, it has its time anew.
+    fn go_on(&mut self, now: Timestamp, missing: Missing) {
+        if missing.is_behind_version() && !std::mem::replace(&mut self.is_one, true) {
+            self.until = now + PREAMBLE_TIME_MAX;
+        }
+    }
+}
+
 /// Starts the task. The caller has put `outbound` into the table.
-#[expect(clippy::disallowed_methods, reason = "the place where connections with TLS start")]
+#[expect(clippy::disallowed_methods, reason = "the place where connections start that have more to do first")]
 pub fn start<S: Opens>(
     context: &Arc<Context>,
     transport: Arc<Transport>,
@@ -171,11 +198,20 @@ impl<S: Opens> OpeningTask<S> {
         }
     }
 
-    /// In the reference's order.
     async fn open(&mut self) -> Result<(), CloseReason> {
         self.connection.session.created();
+        if let Some(tls) = self.opening.tls.take() {
+            return self.open_with(&tls).await;
+        }
+        self.greet(Greeting::Plain);
+        self.preamble().await?;
+        Ok(())
+    }
+
+    /// In the reference's order.
+    async fn open_with(&mut self, tls: &OpeningTls) -> Result<(), CloseReason> {
         let in_process = self.opening.peer.is_none();
-        let (mut first, fallback) = match self.opening.first {
+        let (mut first, fallback) = match tls.first {
             HandshakeFirst::Off => (false, None),
             HandshakeFirst::On => (true, in_process.then_some(IN_PROCESS_FALLBACK)),
             HandshakeFirst::Fallback(span) => (true, Some(span)),
@@ -190,24 +226,22 @@ impl<S: Opens> OpeningTask<S> {
                 self.greet(Greeting::Plain);
             }
         }
-        let optional = !first && (in_process || self.opening.optional);
+        let optional = !first && (in_process || tls.optional);
         if optional {
-            self.read_until(SNIFFED_BYTES, Instant::now() + self.opening.timeout).await?;
+            self.read_until(SNIFFED_BYTES, Instant::now() + tls.timeout).await?;
         }
-        if self.opening.preamble {
-            let had_preamble = self.preamble().await?;
-            if had_preamble && optional {
-                self.read_until(1, Instant::now() + self.opening.timeout).await?;
-            }
+        let had_preamble = self.preamble().await?;
+        if had_preamble && optional {
+            self.read_until(1, Instant::now() + tls.timeout).await?;
         }
         if optional && !begins_handshake(&self.early) {
             return Ok(());
         }
-        if !self.opening.gate.rate.allow(self.connection.context.clock.now()) {
+        if !tls.gate.rate.allow(self.connection.context.clock.now()) {
             self.stage(|session, courier| session.refuse(WireError::Throttled, courier));
             return Err(CloseReason::MaxConnectionsExceeded);
         }
-        self.secure().await?;
+        self.secure(tls).await?;
         if first {
             self.greet(Greeting::BehindHandshake);
         }
@@ -245,44 +279,51 @@ impl<S: Opens> OpeningTask<S> {
         Ok(Arrival::Enough)
     }
 
-    /// Takes a PROXY preamble off what comes; says whether there was one.
+    /// Takes the PROXY preamble, if one may come, off what comes; says whether there was one.
     async fn preamble(&mut self) -> Result<bool, CloseReason> {
-        let deadline = Instant::now() + PREAMBLE_TIME_MAX;
+        if !self.opening.preamble {
+            return Ok(false);
+        }
+        let mut patience = Patience::new(self.connection.context.clock.now());
         let mut need = SNIFFED_BYTES;
         loop {
-            let arrival = self.read_until(need, deadline).await?;
-            let (source, length) = match (proxy::parse(&self.early), arrival) {
-                (Ok(Preamble::More { need: more, .. }), Arrival::Enough) => {
+            let left = patience.until.since(self.connection.context.clock.now());
+            let arrival = self.read_until(need, Instant::now() + left).await?;
+            let failure = match (proxy::parse(&self.early), arrival) {
+                (Ok(Preamble::More { need: more, missing }), Arrival::Enough) => {
                     need = more;
+                    patience.go_on(self.connection.context.clock.now(), missing);
                     continue;
                 }
-                (Ok(Preamble::More { missing, .. }), Arrival::Ended) => {
-                    return Err(self.connection.session.preamble_failed(&missing.ended()));
-                }
+                (Ok(Preamble::More { missing, .. }), Arrival::Ended) => missing.ended(),
                 (Ok(Preamble::More { missing, .. }), Arrival::Late) => {
-                    let text = missing.late(&self.connection.transport.link());
-                    return Err(self.connection.session.preamble_failed(&text));
+                    missing.late(&self.connection.transport.link())
                 }
-                (Ok(Preamble::Absent), _) => (None, 0),
-                (Ok(Preamble::Present { source, length }), _) => (source, length),
-                (Err(error), _) => {
-                    return Err(self.connection.session.preamble_failed(&error.to_string()));
+                (Ok(Preamble::Absent), _) => return Ok(self.preamble_read(None, 0)),
+                (Ok(Preamble::Present { source, length }), _) => {
+                    return Ok(self.preamble_read(source, length));
                 }
+                (Err(error), _) => error.to_string(),
             };
-            self.early.drain(..length.min(self.early.len()));
-            self.connection.session.preamble_read(source);
-            return Ok(length > 0);
+            return Err(self.connection.session.preamble_failed(&failure));
         }
     }
 
+    /// The first `length` bytes are the preamble; says whether that is any.
+    fn preamble_read(&mut self, source: Option<SocketAddr>, length: usize) -> bool {
+        self.early.drain(..length.min(self.early.len()));
+        self.connection.session.preamble_read(source);
+        length > 0
+    }
+
     /// Makes the handshake and tells the log how it went.
-    async fn secure(&mut self) -> Result<(), CloseReason> {
+    async fn secure(&mut self, opening: &OpeningTls) -> Result<(), CloseReason> {
         self.debug(format_args!("Starting TLS client connection handshake"));
         let transport = Arc::clone(&self.connection.transport);
         let Some(tls) = transport.tls() else { return Err(CloseReason::TlsHandshakeError) };
-        let deadline = Instant::now() + self.opening.timeout;
+        let deadline = Instant::now() + opening.timeout;
         let ends = transport.local().zip(self.opening.peer);
-        let outcome = match timeout_at(deadline, self.handshake(&transport, tls)).await {
+        let outcome = match timeout_at(deadline, self.handshake(opening, &transport, tls)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 self.debug(format_args!("TLS handshake timeout"));
@@ -303,13 +344,18 @@ impl<S: Opens> OpeningTask<S> {
         }
     }
 
-    async fn handshake(&mut self, transport: &Arc<Transport>, tls: &TlsStream) -> Result<(), HandshakeError> {
-        let mut session = tls.begin(Arc::clone(&self.opening.config), &std::mem::take(&mut self.early))?;
+    async fn handshake(
+        &mut self,
+        opening: &OpeningTls,
+        transport: &Arc<Transport>,
+        tls: &TlsStream,
+    ) -> Result<(), HandshakeError> {
+        let mut session = tls.begin(Arc::clone(&opening.config), &std::mem::take(&mut self.early))?;
         loop {
             let step;
-            (session, step) = self.step(transport, session).await?;
+            (session, step) = step_of(opening, transport, session).await?;
             if step.as_ref().err().is_some_and(|error| !error.is_probe()) {
-                self.opening.gate.note_use();
+                opening.gate.note_use();
             }
             match step? {
                 Handshake::Done => break,
@@ -317,31 +363,9 @@ impl<S: Opens> OpeningTask<S> {
                 Handshake::WaitsForSocket => transport.writable().await.map_err(HandshakeError::Socket)?,
             }
         }
-        self.opening.gate.note_use();
+        opening.gate.note_use();
         tls.establish(session);
-        self.check_pinned(tls)
-    }
-
-    /// One step of the handshake, when its turn has come.
-    async fn step(
-        &mut self,
-        transport: &Arc<Transport>,
-        mut session: Handshaking,
-    ) -> Result<(Handshaking, Result<Handshake, HandshakeError>), HandshakeError> {
-        let ended = || HandshakeError::Library(rustls::Error::General("the handshake has ended".into()));
-        // Errors would say that a semaphore is closed, which it never is.
-        if !self.opening.waits {
-            let _computing = self.opening.gate.computing.acquire().await;
-            let step = transport.tls().ok_or_else(ended)?.handshake(&mut session);
-            return Ok((session, step));
-        }
-        let _asking = self.opening.gate.asking.acquire().await;
-        let transport = Arc::clone(transport);
-        let stepped = tokio::task::spawn_blocking(move || {
-            let step = transport.tls().map_or(Ok(Handshake::Done), |tls| tls.handshake(&mut session));
-            (session, step)
-        });
-        stepped.await.map_err(|_| ended())
+        self.check_pinned(opening.pinned.as_ref(), tls)
     }
 
     /// As the reference, tells the system account of who is turned away.
@@ -363,8 +387,8 @@ impl<S: Opens> OpeningTask<S> {
     }
 
     /// Whether the peer's key is among those accepted.
-    fn check_pinned(&self, tls: &TlsStream) -> Result<(), HandshakeError> {
-        let Some(pinned) = &self.opening.pinned else { return Ok(()) };
+    fn check_pinned(&self, pinned: Option<&BTreeSet<String>>, tls: &TlsStream) -> Result<(), HandshakeError> {
+        let Some(pinned) = pinned else { return Ok(()) };
         let Some(key) = tls.state().unwrap_or_default().public_key_hex() else {
             self.debug(format_args!("Failed pinned cert test as client did not provide a certificate"));
             return Err(HandshakeError::NotPinned);
@@ -397,6 +421,28 @@ impl<S: Opens> OpeningTask<S> {
     }
 }
 
+/// One step of the handshake, when its turn has come.
+async fn step_of(
+    opening: &OpeningTls,
+    transport: &Arc<Transport>,
+    mut session: Handshaking,
+) -> Result<(Handshaking, Result<Handshake, HandshakeError>), HandshakeError> {
+    let ended = || HandshakeError::Library(rustls::Error::General("the handshake has ended".into()));
+    // Errors would say that a semaphore is closed, which it never is.
+    if !opening.waits {
+        let _computing = opening.gate.computing.acquire().await;
+        let step = transport.tls().ok_or_else(ended)?.handshake(&mut session);
+        return Ok((session, step));
+    }
+    let _asking = opening.gate.asking.acquire().await;
+    let transport = Arc::clone(transport);
+    let stepped = tokio::task::spawn_blocking(move || {
+        let step = transport.tls().map_or(Ok(Handshake::Done), |tls| tls.handshake(&mut session));
+        (session, step)
+    });
+    stepped.await.map_err(|_| ended())
+}
+
 /// Whether the first bytes are those of a TLS handshake.
 fn begins_handshake(bytes: &[u8]) -> bool {
     /// The record type of handshakes.
@@ -419,4 +465,25 @@ fn certificate_info(der: &[u8]) -> CertificateInfo {
 
 async fn readable(transport: &Transport) -> io::Result<()> {
     poll_fn(|context| transport.poll_read_ready(context)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(patience: &mut Patience, at_ms: u64, bytes: &[u8], want_ms: u64) {
+        let at = |ms: u64| Timestamp::from_nanos(ms * 1_000_000);
+        let Ok(Preamble::More { missing, .. }) = proxy::parse(bytes) else { panic!("{bytes:?} is whole") };
+        patience.go_on(at(at_ms), missing);
+        assert_eq!(patience.until, at(want_ms), "{bytes:?}");
+    }
+
+    #[test]
+    fn preamble_has_five_seconds_and_five_more_once_it_is_known_to_be_one() {
+        let mut patience = Patience::new(Timestamp::default());
+        check(&mut patience, 1000, b"PRO", 5000);
+        check(&mut patience, 3000, b"PROXY TCP4", 8000);
+        check(&mut patience, 4000, b"PROXY TCP4 192.0.2.7", 8000);
+    }
 }

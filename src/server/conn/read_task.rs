@@ -293,8 +293,7 @@ impl<S: Session> Connection<S> {
     }
 
     fn ended(&mut self, courier: &mut Courier) -> Next {
-        let reason = self.session.ended();
-        self.settle(Err(reason), courier)
+        self.settle(Err(CloseReason::ClientClosed), courier)
     }
 
     fn failed(&mut self, error: &io::Error, courier: &mut Courier) -> Next {

@@ -50,11 +50,6 @@ pub trait Session: Send + 'static {
         courier: &mut Courier,
     ) -> Result<(), CloseReason>;
 
-    /// The peer has closed its side; says why the connection ends.
-    fn ended(&mut self) -> CloseReason {
-        CloseReason::ClientClosed
-    }
-
     /// It was not read from for so long, because receivers of its messages were behind.
     fn stalled(&self, _span: Duration) {}
 

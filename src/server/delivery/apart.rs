@@ -64,9 +64,7 @@ impl Courier {
             count += usize::from(self.take(subscription, visit));
         }
         for group in &result.queues {
-            let members = group.members.len();
-            let start = if members > 1 { self.rng.below(members) } else { 0 };
-            let mut members = (start..members).chain(0..start).filter_map(|at| group.members.get(at));
+            let mut members = group.drawn(&mut self.rng);
             count += usize::from(members.any(|member| self.take(member, visit)));
         }
         count

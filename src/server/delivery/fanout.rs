@@ -61,11 +61,8 @@ impl Courier {
             round.deliver(subscription);
         }
         for group in &result.queues {
-            let count = group.members.len();
-            let start = if count > 1 { rng.below(count) } else { 0 };
-            // The first member that can take it does; a closed or silent one is passed over.
-            let mut members = (start..count).chain(0..start).filter_map(|at| group.members.get(at));
-            let _ = members.any(|member| round.deliver(member));
+            // A closed or silent member is passed over.
+            let _ = group.drawn(rng).any(|member| round.deliver(member));
         }
         Delivered { count: Some(round.count), stage_full: round.stage.is_full() }
     }

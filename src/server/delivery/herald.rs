@@ -10,14 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 
 use super::heartbeats::Heartbeats;
-use super::internal::{Internal, Occasion, Post};
+use super::internal::{Internal, Occasion, Post, Reply};
 use crate::server::account::Account;
 use crate::server::base::clock::Timestamp;
-use crate::server::base::rng::Rng;
 use crate::server::config::options::GLOBAL_ACCOUNT;
 use crate::server::events::{
-    AccountFigures, EventIds, ServerInfo, Stamp, Traffic, account_connections_subjects,
-    write_account_connections,
+    AccountFigures, ServerInfo, Stamp, Traffic, account_connections_subjects, write_account_connections,
 };
 use crate::server::log::Logger;
 
@@ -35,7 +33,6 @@ pub struct Herald {
     server_id: Box<str>,
     info: ArcSwap<ServerInfo>,
     sequence: AtomicU64,
-    ids: EventIds,
     heartbeats: Heartbeats,
     voice: Internal,
 }
@@ -49,7 +46,6 @@ impl Herald {
             server_id: server_id.into(),
             info: ArcSwap::from_pointee(info),
             sequence: AtomicU64::new(0),
-            ids: EventIds::new(&mut Rng::from_entropy()),
             heartbeats: Heartbeats::default(),
             voice: Internal::new(logger),
         }
@@ -102,19 +98,19 @@ impl Herald {
         write: impl FnOnce(&Stamp<'_>, &mut Vec<u8>),
     ) {
         let time = occasion.now;
-        self.say(account, occasion, subject.as_bytes(), Some(b""), |server, sequence, out| {
-            let id = self.ids.next();
+        self.say(account, occasion, subject.as_bytes(), Reply::Blank, |server, sequence, out| {
+            let id = account.common().event_id();
             write(&Stamp { id: &id, time, server, sequence }, out);
         });
     }
 
-    /// Publishes a message that is no event, with `reply` as [`Post::reply`] has it: `write` gets what a `server` object needs.
+    /// Publishes a message that is no event; `write` gets what a `server` object needs.
     pub fn say(
         &self,
         account: &Arc<Account>,
         occasion: &mut Occasion<'_>,
         subject: &[u8],
-        reply: Option<&[u8]>,
+        reply: Reply<'_>,
         write: impl FnOnce(&ServerInfo, u64, &mut Vec<u8>),
     ) {
         if !self.speaks() {
@@ -132,7 +128,7 @@ impl Herald {
         let now = occasion.now;
         if let Some(system) = self.system.as_ref().filter(|_| self.is_heard(subject)) {
             let write = |server: &ServerInfo, sequence, out: &mut Vec<u8>| server.write(sequence, now, out);
-            self.say(system, occasion, subject.as_bytes(), Some(b""), write);
+            self.say(system, occasion, subject.as_bytes(), Reply::Blank, write);
         }
     }
 
@@ -160,10 +156,10 @@ impl Herald {
             slow_consumers: figures.slow_consumers(),
         };
         // Both are the same event.
-        let (id, time) = (self.ids.next(), occasion.now);
+        let (id, time) = (account.common().event_id(), occasion.now);
         let Some(system) = &self.system else { return };
         for subject in &subjects {
-            self.say(system, occasion, subject.as_bytes(), Some(b""), |server, sequence, out| {
+            self.say(system, occasion, subject.as_bytes(), Reply::Blank, |server, sequence, out| {
                 write_account_connections(&Stamp { id: &id, time, server, sequence }, &figures, out);
             });
         }
@@ -199,6 +195,7 @@ impl Herald {
 mod tests {
     use super::*;
     use crate::server::base::clock::SystemClock;
+    use crate::server::base::rng::Rng;
     use crate::server::delivery::Courier;
     use crate::server::interest::{SharedInterest, Subscription};
     use crate::server::log::Levels;

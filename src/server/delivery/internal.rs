@@ -23,12 +23,37 @@ pub struct Post<'a> {
     pub account: &'a Arc<Account>,
     /// Its subject.
     pub subject: &'a [u8],
-    /// Its reply subject. An empty one leaves its place in the line empty, as the reference's own messages do.
-    pub reply: Option<&'a [u8]>,
+    /// Where it is answered.
+    pub reply: Reply<'a>,
     /// Its header block; empty for none.
     pub header: &'a [u8],
     /// Its body.
     pub body: &'a [u8],
+}
+
+/// Where a message of the server's is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// Nowhere.
+    None,
+    /// Nowhere, but its place in the line is there: two spaces in a row, as in the reference's own messages.
+    Blank,
+    /// On this subject.
+    To(&'a [u8]),
+}
+
+impl<'a> Reply<'a> {
+    /// On `subject`, which is empty where nobody waits for an answer.
+    pub const fn or_blank(subject: &'a [u8]) -> Self {
+        if subject.is_empty() { Self::Blank } else { Self::To(subject) }
+    }
+
+    const fn subject(self) -> &'a [u8] {
+        match self {
+            Self::None | Self::Blank => b"",
+            Self::To(subject) => subject,
+        }
+    }
 }
 
 /// When, and with what, something is said.
@@ -67,14 +92,14 @@ impl Internal {
             encode::decimal(payload.len() as u64, &mut size_digits),
         );
         let spaced;
-        if post.reply == Some(b"") {
+        if post.reply == Reply::Blank {
             let first = if whole.is_some() { &mut header_text } else { &mut size_text };
             spaced = [b" ", *first].concat();
             *first = &spaced;
         }
         let message = Message {
             subject: post.subject,
-            reply: post.reply.unwrap_or_default(),
+            reply: post.reply.subject(),
             header_bytes: whole.is_some().then_some(post.header.len()),
             header_text,
             size_text,
@@ -119,10 +144,10 @@ mod tests {
                 &mut Occasion { now: Timestamp::from_nanos(1), courier: &mut courier, log: None },
             )
         };
-        assert_eq!(publish(b"b", None, b""), 0);
-        assert_eq!(publish(b"a.b", None, b""), 1);
-        assert_eq!(publish(b"a.b", Some(b""), b""), 1);
-        assert_eq!(publish(b"a.c", Some(b"r"), b"NATS/1.0\r\nK: v\r\n\r\n"), 1);
+        assert_eq!(publish(b"b", Reply::None, b""), 0);
+        assert_eq!(publish(b"a.b", Reply::None, b""), 1);
+        assert_eq!(publish(b"a.b", Reply::Blank, b""), 1);
+        assert_eq!(publish(b"a.c", Reply::To(b"r"), b"NATS/1.0\r\nK: v\r\n\r\n"), 1);
         let want = [
             &b"MSG a.b 7 4\r\nbody\r\nMSG a.b 7  4\r\nbody\r\n"[..],
             b"HMSG a.c 7 r 18 22\r\nNATS/1.0\r\nK: v\r\n\r\nbody\r\n",

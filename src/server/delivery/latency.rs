@@ -13,15 +13,17 @@ use crate::server::protocol::encode;
 
 /// Notes of a request what will be told of it. `header` is the document of what asked for it.
 pub(super) fn measure(peer: Option<&dyn Peer>, shares: bool, header: Vec<u8>, now: Timestamp) -> Measured {
-    let mut measured =
-        Measured { started: now, requestor: Vec::new(), round_trip: Duration::ZERO, header, shares };
-    if let Some(peer) = peer {
-        peer.describe(if shares { Detail::All } else { Detail::Account }, &mut |info| {
-            info.write(&mut measured.requestor);
-            measured.round_trip = info.round_trip.unwrap_or_default();
-        });
-    }
-    measured
+    let detail = if shares { Detail::All } else { Detail::Account };
+    let (requestor, round_trip) = described(peer, detail);
+    Measured { started: now, requestor, round_trip, header, shares }
+}
+
+/// Who somebody is, as a document, and its round trip.
+fn described(peer: Option<&dyn Peer>, detail: Detail) -> (Vec<u8>, Duration) {
+    let mut document = Vec::new();
+    let Some(info) = peer.map(|peer| peer.describe(detail)) else { return (document, Duration::ZERO) };
+    info.write(&mut document);
+    (document, info.round_trip.unwrap_or_default())
 }
 
 impl Courier {
@@ -29,13 +31,7 @@ impl Courier {
     pub(super) fn tell_answered(&mut self, awaited: &Awaited, peer: Option<&dyn Peer>, manner: Manner<'_>) {
         let Some(measured) = awaited.measured() else { return };
         let now = awaited.exporter().common().now();
-        let (mut responder, mut round_trip) = (Vec::new(), Duration::ZERO);
-        if let Some(peer) = peer {
-            peer.describe(Detail::All, &mut |info| {
-                info.write(&mut responder);
-                round_trip = info.round_trip.unwrap_or_default();
-            });
-        }
+        let (responder, round_trip) = described(peer, Detail::All);
         let taken = now.since(measured.started);
         let system =
             if round_trip.is_zero() { Duration::ZERO } else { awaited.exporter().common().now().since(now) };

@@ -31,8 +31,9 @@ pub enum Detail {
     All,
 }
 
-/// A connection that sends requests.
+/// A connection that sends requests. It is asked who it is only where a request goes to a service: what others
+/// send goes without.
 pub trait Peer {
-    /// Lends what there is to say of it to `tell`.
-    fn describe(&self, detail: Detail, tell: &mut dyn FnMut(&ClientInfo<'_>));
+    /// What there is to say of it.
+    fn describe(&self, detail: Detail) -> ClientInfo<'_>;
 }

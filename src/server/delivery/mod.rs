@@ -18,6 +18,6 @@ pub use courier::Courier;
 pub use fanout::{Delivered, Manner};
 pub use heartbeats::ACCOUNT_HEARTBEAT;
 pub use herald::Herald;
-pub use internal::{Internal, Occasion, Post};
+pub use internal::{Internal, Occasion, Post, Reply};
 pub use message::{Detail, Message, Origin, Peer};
 pub use trace::DeliveryLog;

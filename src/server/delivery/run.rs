@@ -14,11 +14,11 @@
 
 use std::sync::Arc;
 
-use super::fanout::{Home, Manner, exhaust};
+use super::fanout::{Home, Manner, Round, exhaust};
 use super::message::{Message, Origin};
 use crate::server::account::Account;
 use crate::server::base::clock::Timestamp;
-use crate::server::interest::{Delivery, MatchResult, Subscription};
+use crate::server::interest::{MatchResult, Subscription};
 use crate::server::log::Logger;
 use crate::server::outbound::{Addressed, Aftermath, Block, Outbound, Stage};
 
@@ -144,26 +144,11 @@ impl Run {
 /// Stages a run for a receiver whose permissions are asked about each of its messages.
 #[cold]
 fn deliver_guarded(block: &Block, sender: &Sender, subscription: &Subscription, stage: &mut Stage) {
-    let (target, takes_headers) = (subscription.target(), subscription.target().standing().takes_headers());
+    let (origin, manner) = (sender.origin(), sender.manner());
     for message in (0..block.messages()).map_while(|at| block.outgoing(at)) {
-        if target.keeps_out(message.subject, subscription.queue()) {
-            continue;
-        }
-        let delivery = subscription.deliver_one();
         let home = Home::Here(sender.account.interest());
-        if delivery == Delivery::Exhausted {
-            exhaust(home, subscription, &sender.logger);
-            return;
-        }
-        let staged = stage.slot(target);
-        let before = staged.own().len();
-        message.write_client(subscription.sid(), takes_headers, None, staged);
-        let written = staged.own().len() - before;
-        stage.add(written);
-        target.note_reply(message.reply, sender.now);
-        if delivery == Delivery::DeliverLast {
-            exhaust(home, subscription, &sender.logger);
-        }
+        Round { stage, origin: &origin, home, message: &message, shared: None, manner: &manner, count: 0 }
+            .deliver(subscription);
     }
 }
 
@@ -197,6 +182,21 @@ impl Sender {
             && Arc::ptr_eq(&self.account, origin.account)
             && self.echo == origin.echo
             && self.drops_for_stalling == manner.drops_for_stalling
+    }
+
+    fn origin(&self) -> Origin<'_> {
+        Origin { outbound: &self.outbound, account: &self.account, echo: self.echo, peer: None }
+    }
+
+    fn manner(&self) -> Manner<'_> {
+        Manner {
+            repeats: false,
+            at_once: true,
+            drops_for_stalling: self.drops_for_stalling,
+            now: self.now,
+            logger: &self.logger,
+            log: None,
+        }
     }
 
     fn hears_no_echo(&self, target: &Arc<Outbound>) -> bool {

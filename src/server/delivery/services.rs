@@ -213,15 +213,14 @@ fn stamp(hop: &Hop<'_>, visit: &Visit<'_>) -> Option<(Vec<u8>, usize)> {
     let Origin { peer, account, .. } = *visit.origin;
     let mut info = Vec::new();
     // A request that came through a service already says through which account.
-    let service = visit.hop.map_or("", |_| visit.account.name());
-    match peer {
-        Some(peer) => {
-            peer.describe(hop.detail, &mut |client| ClientInfo { service, ..*client }.write(&mut info));
-        }
+    let service = visit.hop.map_or("", |_| &**visit.account.name());
+    let client = match peer {
+        Some(peer) => peer.describe(hop.detail),
         None if account.is_system() => return None,
         // The server speaks for the account: it tells of a measured request.
-        None => ClientInfo { account: account.name(), service, ..ClientInfo::default() }.write(&mut info),
-    }
+        None => ClientInfo { account: (&**account.name()).into(), ..ClientInfo::default() },
+    };
+    ClientInfo { service: service.into(), ..client }.write(&mut info);
     let message = visit.message;
     let mut block = without_info(message.header());
     header::add(&mut block, INFO_HEADER, &info);

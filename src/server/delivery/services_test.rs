@@ -25,17 +25,17 @@ struct Client {
 }
 
 impl Peer for Client {
-    fn describe(&self, detail: Detail, tell: &mut dyn FnMut(&ClientInfo<'_>)) {
-        let account = self.account.name();
+    fn describe(&self, detail: Detail) -> ClientInfo<'_> {
+        let account = (&**self.account.name()).into();
         let round_trip = Some(Duration::from_nanos(10));
         let mut info = ClientInfo { account, round_trip, ..ClientInfo::default() };
         if detail >= Detail::Server {
-            info.server = "srv";
+            info.server = "srv".into();
         }
         if detail == Detail::All {
-            (info.id, info.kind) = (self.outbound.id(), "Client");
+            (info.id, info.kind) = (self.outbound.id(), "Client".into());
         }
-        tell(&info);
+        info
     }
 }
 

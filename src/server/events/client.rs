@@ -1,6 +1,7 @@
 //! A connection as system messages describe it: in events, and in the header that tells a service
 //! who asks.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,48 +10,48 @@ use crate::server::base::clock::Timestamp;
 use crate::server::protocol::json::ObjectWriter;
 
 /// One connection. What is empty, or not there, is left out of the document.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct ClientInfo<'a> {
     /// When it was accepted.
     pub start: Option<Timestamp>,
     /// Its address, without the port.
-    pub host: &'a str,
+    pub host: Cow<'a, str>,
     /// Its id.
     pub id: u64,
     /// Its account.
-    pub account: &'a str,
+    pub account: Cow<'a, str>,
     /// The account through which its request came, where that was not its own.
-    pub service: &'a str,
+    pub service: Cow<'a, str>,
     /// Its user: public key or name; a token's is `[REDACTED]`.
-    pub user: &'a str,
+    pub user: Cow<'a, str>,
     /// The name that it gave itself.
-    pub name: &'a str,
+    pub name: Cow<'a, str>,
     /// The client library's language.
-    pub lang: &'a str,
+    pub lang: Cow<'a, str>,
     /// The client library's version.
-    pub version: &'a str,
+    pub version: Cow<'a, str>,
     /// Its round trip as last measured.
     pub round_trip: Option<Duration>,
     /// The server's name.
-    pub server: &'a str,
+    pub server: Cow<'a, str>,
     /// The server's cluster.
-    pub cluster: &'a str,
+    pub cluster: Cow<'a, str>,
     /// When it ended.
     pub stop: Option<Timestamp>,
     /// Its user's claims.
-    pub jwt: &'a str,
+    pub jwt: Cow<'a, str>,
     /// The key that signed them.
-    pub issuer_key: &'a str,
+    pub issuer_key: Cow<'a, str>,
     /// What the account calls itself, or the user, in a request.
-    pub name_tag: &'a str,
+    pub name_tag: Cow<'a, str>,
     /// The user's tags.
     pub tags: &'a [String],
     /// `Client`, `Leafnode` …
-    pub kind: &'a str,
+    pub kind: Cow<'a, str>,
     /// `nats`, `websocket`, `mqtt`.
-    pub client_type: &'a str,
+    pub client_type: Cow<'a, str>,
     /// An MQTT client's id.
-    pub mqtt_id: &'a str,
+    pub mqtt_id: Cow<'a, str>,
 }
 
 impl ClientInfo<'_> {
@@ -66,27 +67,27 @@ impl ClientInfo<'_> {
         if let Some(start) = self.start {
             object.text("start", &time_text(start));
         }
-        object.text_if_any("host", self.host);
+        object.text_if_any("host", &self.host);
         object.uint_if_any("id", self.id);
-        object.text_if_any("acc", self.account);
-        object.text_if_any("svc", self.service);
-        object.text_if_any("user", self.user);
-        object.text_if_any("name", self.name);
-        object.text_if_any("lang", self.lang);
-        object.text_if_any("ver", self.version);
+        object.text_if_any("acc", &self.account);
+        object.text_if_any("svc", &self.service);
+        object.text_if_any("user", &self.user);
+        object.text_if_any("name", &self.name);
+        object.text_if_any("lang", &self.lang);
+        object.text_if_any("ver", &self.version);
         object.uint_if_any("rtt", self.round_trip.map_or(0, nanos));
-        object.text_if_any("server", self.server);
-        object.text_if_any("cluster", self.cluster);
+        object.text_if_any("server", &self.server);
+        object.text_if_any("cluster", &self.cluster);
         if let Some(stop) = self.stop {
             object.text("stop", &time_text(stop));
         }
-        object.text_if_any("jwt", self.jwt);
-        object.text_if_any("issuer_key", self.issuer_key);
-        object.text_if_any("name_tag", self.name_tag);
+        object.text_if_any("jwt", &self.jwt);
+        object.text_if_any("issuer_key", &self.issuer_key);
+        object.text_if_any("name_tag", &self.name_tag);
         object.texts_if_any("tags", self.tags);
-        object.text_if_any("kind", self.kind);
-        object.text_if_any("client_type", self.client_type);
-        object.text_if_any("client_id", self.mqtt_id);
+        object.text_if_any("kind", &self.kind);
+        object.text_if_any("client_type", &self.client_type);
+        object.text_if_any("client_id", &self.mqtt_id);
     }
 }
 
@@ -109,25 +110,25 @@ mod tests {
     fn fields_stand_in_the_references_order_and_empty_ones_are_left_out() {
         let whole = ClientInfo {
             start: Some(Timestamp::from_nanos(0)),
-            host: "h",
+            host: "h".into(),
             id: 7,
-            account: "A",
-            service: "B",
-            user: "ann",
-            name: "n",
-            lang: "go",
-            version: "1",
+            account: "A".into(),
+            service: "B".into(),
+            user: "ann".into(),
+            name: "n".into(),
+            lang: "go".into(),
+            version: "1".into(),
             round_trip: Some(Duration::from_nanos(5)),
-            server: "srv",
-            cluster: "c",
+            server: "srv".into(),
+            cluster: "c".into(),
             stop: Some(Timestamp::from_nanos(1_000_000_000)),
-            jwt: "eyJ",
-            issuer_key: "AK",
-            name_tag: "tag",
+            jwt: "eyJ".into(),
+            issuer_key: "AK".into(),
+            name_tag: "tag".into(),
             tags: &["t".to_owned()],
-            kind: "Client",
-            client_type: "nats",
-            mqtt_id: "m",
+            kind: "Client".into(),
+            client_type: "nats".into(),
+            mqtt_id: "m".into(),
         };
         let written = |info: &ClientInfo<'_>| {
             let mut out = Vec::new();
@@ -141,7 +142,7 @@ mod tests {
             r#""kind":"Client","client_type":"nats","client_id":"m"}"#
         );
         assert_eq!(written(&whole), want);
-        assert_eq!(written(&ClientInfo { account: "A", ..ClientInfo::default() }), r#"{"acc":"A"}"#);
+        assert_eq!(written(&ClientInfo { account: "A".into(), ..ClientInfo::default() }), r#"{"acc":"A"}"#);
         assert!(!format!("{whole:?}").contains("eyJ"));
     }
 }

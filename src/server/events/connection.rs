@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn connect_says_who_came() {
-        let client = ClientInfo { id: 7, account: "A", ..ClientInfo::default() };
+        let client = ClientInfo { id: 7, account: "A".into(), ..ClientInfo::default() };
         let want = format!(
             r#"{{"type":"io.nats.server.advisory.v1.client_connect","id":"ID","timestamp":"1970-01-01T00:00:01Z","server":{SERVER},"client":{{"id":7,"acc":"A"}}}}"#
         );
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn disconnect_counts_and_says_why() {
-        let client = ClientInfo { id: 7, account: "A", ..ClientInfo::default() };
+        let client = ClientInfo { id: 7, account: "A".into(), ..ClientInfo::default() };
         let traffic = [(3, 5), (1, 2)].map(|(messages, payload_bytes)| Traffic { messages, payload_bytes });
         let want = format!(
             r#"{{"type":"io.nats.server.advisory.v1.client_disconnect","id":"ID","timestamp":"1970-01-01T00:00:01Z","server":{SERVER},"client":{{"id":7,"acc":"A"}},"sent":{{"msgs":3,"bytes":5}},"received":{{"msgs":1,"bytes":2}},"reason":"Client Closed"}}"#

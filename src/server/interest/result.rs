@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::packed::{Chunk, Packed};
 use super::subscription::Subscription;
 use super::table::{Bucket, Sink};
+use crate::server::base::rng::Rng;
 
 /// From this many subscriptions on, a result shares the chunks of a set; below it copies them.
 const SHARE_MIN: usize = 32;
@@ -122,6 +123,16 @@ pub struct QueueGroup {
     pub name: Box<[u8]>,
     /// Its members; one of them gets the message.
     pub members: Members,
+}
+
+impl QueueGroup {
+    /// The members, from one that chance draws on: the first that can take the message gets it.
+    #[inline]
+    pub fn drawn<'a>(&'a self, rng: &mut Rng) -> impl Iterator<Item = &'a Subscription> + use<'a> {
+        let count = self.members.len();
+        let start = if count > 1 { rng.below(count) } else { 0 };
+        (start..count).chain(0..start).filter_map(|at| self.members.get(at))
+    }
 }
 
 /// Who wants a message.

@@ -37,9 +37,9 @@ impl ReloadPlace<'_> {
 
 /// Asks a resolver. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct LookUps(mpsc::Sender<Call>);
+pub struct ClaimSource(mpsc::Sender<Call>);
 
-impl LookUps {
+impl ClaimSource {
     /// With the end that the resolver's task listens at.
     pub fn new() -> (Self, mpsc::Receiver<Call>) {
         let (sender, calls) = mpsc::channel(CALLS_MAX);

@@ -22,7 +22,7 @@ pub mod ask;
 #[cfg(test)]
 mod simulated;
 
-pub use ask::{Call, LookUps, Waiter};
+pub use ask::{Call, ClaimSource, Waiter};
 pub use desk::{Action, Desk, Event};
 pub use key::AccountKey;
 pub use kind::{Keeping, Kind};

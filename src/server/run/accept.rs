@@ -11,7 +11,7 @@ use crate::server::base::clock::Clock;
 use crate::server::base::io_text::io_text;
 use crate::server::client::{ClientContext, ClientSession};
 use crate::server::config::options::{HandshakeFirst, Options};
-use crate::server::conn::opening_task::{self, Opening};
+use crate::server::conn::opening_task::{self, Opening, OpeningTls};
 use crate::server::conn::read_task;
 use crate::server::net::Transport;
 use crate::server::net::listen_task::Accept;
@@ -63,7 +63,10 @@ fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<Socket
     let conn = &context.conn;
     let options = conn.options();
     let opening = opening(context, &options, peer);
-    let transport = match opening {
+    let tls = opening.as_ref().and_then(|opening| opening.tls.as_ref());
+    // Where TLS comes first, there is no INFO before it.
+    let greets_at_once = tls.is_none_or(|tls| tls.first == HandshakeFirst::Off);
+    let transport = match tls {
         Some(_) => Transport::Tls(Box::new(TlsStream::new(transport))),
         None => transport,
     };
@@ -84,9 +87,7 @@ fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<Socket
     let is_admitted = conn.table.insert(&outbound, connections_max);
     let mut session = ClientSession::new(Arc::clone(context), Arc::clone(&outbound), peer, conn.clock.now());
     if !is_admitted {
-        // Where TLS comes first, there is no INFO before it.
-        let greets = opening.as_ref().is_none_or(|opening| opening.first == HandshakeFirst::Off);
-        session.refuse_connection(greets);
+        session.refuse_connection(greets_at_once);
     }
     let queue = Arc::clone(&outbound);
     match opening.filter(|_| is_admitted) {
@@ -96,12 +97,10 @@ fn admit(context: &Arc<ClientContext>, transport: Transport, peer: Option<Socket
     queue
 }
 
-/// How a connection begins, where TLS has a part in it.
+/// What a connection has to do before its session reads, if it has.
 fn opening(context: &ClientContext, options: &Options, peer: Option<SocketAddr>) -> Option<Opening> {
-    let (setup, tls) = context.tls.setup().zip(options.tls.as_ref())?;
-    Some(Opening {
-        peer,
-        preamble: options.proxy_protocol,
+    let preamble = options.proxy_protocol && peer.is_some();
+    let tls = context.tls.setup().zip(options.tls.as_ref()).map(|(setup, tls)| OpeningTls {
         gate: Arc::clone(&context.tls),
         config: Arc::clone(&setup.server),
         waits: setup.waits(),
@@ -109,5 +108,6 @@ fn opening(context: &ClientContext, options: &Options, peer: Option<SocketAddr>)
         optional: options.allow_non_tls,
         timeout: tls.timeout,
         pinned: Some(tls.pinned_certs.clone()).filter(|pinned| !pinned.is_empty()),
-    })
+    });
+    (preamble || tls.is_some()).then_some(Opening { peer, preamble, tls })
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::claims::{self, Search};
+use super::claimed_accounts::{self, Search};
 use crate::server::auth::Wanted;
 use crate::server::base::clock::{Clock, Timestamp};
 use crate::server::client::ClientContext;
@@ -57,7 +57,7 @@ impl Task {
                         self.searched(&name, search);
                     }
                 }
-                _ = timeout(wait, pending::<()>()) => claims::expire(&self.context, self.context.conn.clock.now()),
+                _ = timeout(wait, pending::<()>()) => claimed_accounts::expire(&self.context, self.context.conn.clock.now()),
             }
         }
     }
@@ -99,7 +99,7 @@ impl Task {
     fn search(&mut self, name: Box<str>) {
         let context = Arc::clone(&self.context);
         self.searches.spawn(async move {
-            let found = claims::find(&context, &name).await;
+            let found = claimed_accounts::find(&context, &name).await;
             (name, found)
         });
     }
@@ -113,13 +113,13 @@ impl Task {
     }
 
     fn searched(&mut self, name: &str, search: Search) {
-        claims::tell(&self.context, &search.told);
+        claimed_accounts::tell(&self.context, &search.told);
         let waiting = self.waiting.remove(name).unwrap_or_default();
         let now = self.context.conn.clock.now();
         let policy = self.context.policy.load_full();
         let result = match (search.outcome, policy.trust()) {
             (Ok(found), Some(trust)) => {
-                claims::put(&self.context, trust, found, now);
+                claimed_accounts::put(&self.context, trust, found, now);
                 if self.awaits_system && name == &**self.context.accounts.system().name() {
                     self.awaits_system = false;
                     self.context.conn.logger.notice(format_args!("System account fetched and updated"));

@@ -15,7 +15,7 @@ mod reload;
 mod heartbeat_task;
 mod resolver;
 mod resolver_task;
-mod claims;
+mod claimed_accounts;
 mod claims_task;
 mod overdue_task;
 mod request_task;

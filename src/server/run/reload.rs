@@ -59,8 +59,8 @@ impl Server {
     /// `new` is settled, with the command line's flags over it.
     pub async fn reload(&self, new: Options) -> Result<(), ReloadError> {
         let mut ports_file = self.inner.ports_file.lock().await;
-        let place = match &self.inner.client.look_ups {
-            Some(look_ups) => look_ups.place_for_reload().await,
+        let place = match &self.inner.client.claim_source {
+            Some(claim_source) => claim_source.place_for_reload().await,
             None => None,
         };
         let _held = HeldGate::hold(&self.inner.gate);

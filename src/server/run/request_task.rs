@@ -13,7 +13,7 @@ use crate::server::base::clock::Clock;
 use crate::server::base::inbox::Inbox;
 use crate::server::client::ClientContext;
 use crate::server::conn::lend_courier;
-use crate::server::delivery::{Occasion, Post};
+use crate::server::delivery::{Occasion, Post, Reply};
 use crate::server::events::{
     Candidate, ClientChoice, Failure, ServerFilter, Service, read_subscribers, write_identity, write_outcome,
 };
@@ -191,7 +191,7 @@ impl Task {
             let now = conn.clock.now();
             let mut occasion = Occasion { now, courier, log: None };
             let system = self.context.accounts.system();
-            conn.herald.say(system, &mut occasion, reply, Some(b""), |server, sequence, out| {
+            conn.herald.say(system, &mut occasion, reply, Reply::Blank, |server, sequence, out| {
                 write_outcome(server, sequence, now, outcome, out);
             });
         });
@@ -203,7 +203,7 @@ impl Task {
             return;
         }
         let account = self.context.accounts.system();
-        let post = Post { account, subject: reply, reply: Some(b""), header: b"", body };
+        let post = Post { account, subject: reply, reply: Reply::Blank, header: b"", body };
         lend_courier(conn, |courier| {
             let now = conn.clock.now();
             conn.herald.voice().publish(&post, &mut Occasion { now, courier, log: None });

@@ -19,11 +19,11 @@ use crate::server::resolver::requests::Operator;
 use crate::server::resolver::store::{Deletion, Store};
 use crate::server::resolver::store_task;
 use crate::server::resolver::url::Web;
-use crate::server::resolver::{AccountKey, Keeping, Kind, LookUps, kind};
+use crate::server::resolver::{AccountKey, ClaimSource, Keeping, Kind, kind};
 
 /// A resolver that is open; its task does not run yet.
 pub(super) struct Opened {
-    pub(super) look_ups: LookUps,
+    pub(super) claim_source: ClaimSource,
     pub(super) parts: Parts,
     /// What the log is told once it runs.
     notice: Option<String>,
@@ -34,7 +34,7 @@ pub(super) struct Opened {
 pub(super) async fn open(options: &Options, clock: &SystemClock) -> Result<Option<Opened>, String> {
     let Some(resolver) = &options.resolver else { return Ok(None) };
     let kind = Kind::of(resolver);
-    let (look_ups, calls) = LookUps::new();
+    let (claim_source, calls) = ClaimSource::new();
     let parts = Parts {
         kind,
         desk: Desk::new(settings(options, kind)),
@@ -44,7 +44,7 @@ pub(super) async fn open(options: &Options, clock: &SystemClock) -> Result<Optio
         sync_interval: None,
         expiry_check: None,
     };
-    let mut opened = Opened { look_ups, parts, notice: None, damaged: Vec::new() };
+    let mut opened = Opened { claim_source, parts, notice: None, damaged: Vec::new() };
     let preloads = preloads(options)?;
     match resolver {
         Resolver::Mem => {

@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{self, JoinSet};
 
-use super::{claims, resolver};
+use super::{claimed_accounts, resolver};
 use crate::server::base::clock::{Clock, Timestamp};
 use crate::server::base::inbox::Inbox;
 use crate::server::base::rng::Rng;
 use crate::server::client::ClientContext;
 use crate::server::config::options::{self, Options};
 use crate::server::conn::lend_courier;
-use crate::server::delivery::{Occasion, Post};
+use crate::server::delivery::{Occasion, Post, Reply};
 use crate::server::interest::{Detour, Letter, Subscription};
 use crate::server::resolver::desk::{self, Action, Body, Desk, Event, Ticket};
 use crate::server::resolver::index::Sum;
@@ -369,22 +369,22 @@ impl Task {
                 }
                 Action::Changed(key, token) => {
                     let logger = &self.context.conn.logger;
-                    if let Err(error) = claims::apply(&self.context, key.as_str(), &token) {
+                    if let Err(error) = claimed_accounts::apply(&self.context, key.as_str(), &token) {
                         logger.error(format_args!(
                             "DirResolver - Update for account \"{key}\" resulted in error {error}"
                         ));
                     }
                 }
                 Action::Apply { account, token, reply } => {
-                    let result = claims::apply(&self.context, &account, &token);
+                    let result = claimed_accounts::apply(&self.context, &account, &token);
                     let mut out = Vec::new();
                     let now = self.context.conn.clock.now();
                     let applied = Event::Applied(account, reply, result);
                     self.desk.handle(now, 0, &|_| true, applied, &mut out);
                     actions.extend(out);
                 }
-                Action::Deleted(key) => claims::close(&self.context, key.as_str()),
-                Action::Gone(key) => claims::remove(&self.context, key.as_str()),
+                Action::Deleted(key) => claimed_accounts::close(&self.context, key.as_str()),
+                Action::Gone(key) => claimed_accounts::remove(&self.context, key.as_str()),
                 Action::Log(level, text) => self.context.conn.logger.log(level, format_args!("{text}")),
             }
         }
@@ -405,8 +405,8 @@ impl Task {
     /// Publishes in the system account; gives how many heard it, this task included.
     fn publish(&self, subject: &str, reply: &str, body: &[u8]) -> usize {
         let account = self.context.accounts.system();
-        let post =
-            Post { account, subject: subject.as_bytes(), reply: Some(reply.as_bytes()), header: b"", body };
+        let (subject, reply) = (subject.as_bytes(), Reply::or_blank(reply.as_bytes()));
+        let post = Post { account, subject, reply, header: b"", body };
         let now = self.context.conn.clock.now();
         lend_courier(&self.context.conn, |courier| {
             self.context.conn.herald.voice().publish(&post, &mut Occasion { now, courier, log: None })
@@ -424,7 +424,7 @@ impl Task {
                 account,
                 &mut occasion,
                 subject.as_bytes(),
-                Some(b""),
+                Reply::Blank,
                 |server, sequence, out| {
                     let mut info = Vec::new();
                     server.write(sequence, now, &mut info);

@@ -22,7 +22,7 @@ use super::server::{Inner, Life, RELOADS_MAX, Server};
 use super::staple_task;
 use super::tls::ListenerTls;
 use super::version;
-use super::{claims, claims_task};
+use super::{claimed_accounts, claims_task};
 use super::{resolver, resolver_task};
 use crate::server::account::Registry;
 use crate::server::auth::{PolicyBuilder, ServerKeys, WantedAccounts};
@@ -159,7 +159,7 @@ impl Server {
         let port = addresses.first().map_or(0, SocketAddr::port);
         let info = greeting(&options, &keys, port)?;
         let (wanted, wanted_accounts) = WantedAccounts::new(claims_task::WANTED_MAX);
-        let look_ups = resolver.as_ref().map(|resolver| resolver.look_ups.clone());
+        let claim_source = resolver.as_ref().map(|resolver| resolver.claim_source.clone());
         let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
         let herald = herald(&options, &accounts, &info, &logger);
         let policy = policies.build(&options, &accounts, None);
@@ -169,7 +169,7 @@ impl Server {
             accounts,
             wanted,
             tls: Arc::new(tls.into_gate(&options)),
-            look_ups,
+            claim_source,
             lame_duck: AtomicBool::new(false),
             conn: Arc::new(Context::new(clock, options, keys, herald, logger)),
         });
@@ -178,7 +178,8 @@ impl Server {
         if let Some(resolver) = resolver {
             spawn_until_stopped(&life, resolver_task::run(Arc::clone(&client), resolver.parts));
         }
-        let awaits_system = claims::start_system_account(&client).await.map_err(StartError::Resolver)?;
+        let awaits_system =
+            claimed_accounts::start_system_account(&client).await.map_err(StartError::Resolver)?;
         tell_listening(&client.conn.options(), port, &client.conn.logger);
         spawn_until_stopped(&life, claims_task::run(Arc::clone(&client), wanted_accounts, awaits_system));
         let reloads = Arc::new(Inbox::new(RELOADS_MAX));

@@ -197,9 +197,9 @@ async fn find_telling(context: &ClientContext, name: &str, told: &mut Vec<Note>)
 }
 
 async fn fetch(context: &ClientContext, name: &str, told: &mut Vec<Note>) -> Result<String, String> {
-    let look_ups = context.look_ups.as_ref().ok_or("account resolver missing")?;
+    let claim_source = context.claim_source.as_ref().ok_or("account resolver missing")?;
     let started = context.conn.clock.now();
-    let fetched = look_ups.claims(name).await.map_err(|error| error.to_string());
+    let fetched = claim_source.claims(name).await.map_err(|error| error.to_string());
     let taken = context.conn.clock.now().since(started);
     let level = if taken > SLOW_FETCH { Level::Warn } else { Level::Debug };
     told.push(Note(level, format!("Account [{name}] fetch took {}", go_duration(taken))));
