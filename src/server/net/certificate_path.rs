@@ -15,6 +15,7 @@
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, VerifiedPath};
+use x509_parser::prelude::X509Version;
 
 use super::certificate::{Certificate, Malformed};
 use super::certificate_refusal::{Invalid, hint};
@@ -90,10 +91,11 @@ impl Roots {
         if self.all.iter().any(|(root, _)| root.as_ref() == peer.der) {
             return Ok(vec![peer.der.to_vec()]);
         }
+        // Others than the peer's may be of version 1 as well, which is no reason.
+        let is_version_1 = peer.facts.version() != X509Version::V3;
         match self.find_strictly(peer, between, now, algorithms) {
-            Err(Error::UnsupportedCertVersion | Error::CaUsedAsEndEntity) => {
-                self.find_directly(peer, now, algorithms)
-            }
+            Err(Error::UnsupportedCertVersion) if is_version_1 => self.find_directly(peer, now, algorithms),
+            Err(Error::CaUsedAsEndEntity) => self.find_directly(peer, now, algorithms),
             other => other,
         }
     }
