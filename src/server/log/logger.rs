@@ -1,6 +1,6 @@
 //! The handle that everybody logs through.
 //!
-//! ```ignore
+//! ```text
 //! log.notice(format_args!("Listening for client connections on {address}"));
 //! if log.is_trace() { … }          // one relaxed load, nothing is formatted when it is off
 //! log.warn_limited(format_args!("…"));   // said once a second

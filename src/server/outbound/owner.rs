@@ -14,7 +14,7 @@ use crate::server::protocol::error::CloseReason;
 pub struct Notices(u32);
 
 impl Notices {
-    /// The connection is to be closed, for [`Owner::close_reason`].
+    /// The connection is to be closed, for the reason that it is told.
     pub const CLOSE: Self = Self(1);
     /// The server's INFO has changed.
     pub const INFO: Self = Self(1 << 1);

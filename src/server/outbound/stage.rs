@@ -117,7 +117,7 @@ impl Stage {
         self.staged_bytes += bytes;
     }
 
-    /// Whether it is time to send before the batch ends, see [`STAGED_BYTES_MAX`].
+    /// Whether it is time to send before the batch ends, see `STAGED_BYTES_MAX`.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.staged_bytes > STAGED_BYTES_MAX

@@ -157,7 +157,9 @@ impl Server {
         let listeners = listen(&options).await?;
         let addresses: Vec<_> = listeners.iter().filter_map(|it| it.local_addr().ok()).collect();
         let port = addresses.first().map_or(0, SocketAddr::port);
-        let info = greeting(&options, &keys, port)?;
+        // Where clients are told a wrong address, the log has first that the server listens.
+        let info =
+            greeting(&options, &keys, port).inspect_err(|_| tell_listening(&options, port, &logger))?;
         let (wanted, wanted_accounts) = WantedAccounts::new(claims_task::WANTED_MAX);
         let claim_source = resolver.as_ref().map(|resolver| resolver.claim_source.clone());
         let accounts = Registry::new(&options, Arc::new(clock.clone()))?;
