@@ -348,7 +348,9 @@ fn receivers_that_stall_and_go_on_miss_nothing() {
                         raw.send(piece);
                     }
                     raw.sync();
-                    tell.iter().for_each(|receiver| drop(receiver.send(())));
+                    for receiver in &tell {
+                        let _ = receiver.send(());
+                    }
                 }
             });
         }

@@ -51,6 +51,7 @@ trials! {
         what_nobody_else_can_have_is_not_waited_for,
     ],
     Reference => [
+        a_reload_with_claims_that_are_no_good_closes_their_account,
         a_directory_moves_between_the_servers,
     ],
 }
@@ -663,6 +664,25 @@ fn a_reload_brings_other_preloads() {
     server
         .wait_log_after(mark, &format!("[INF] Reloaded: deleting account [removed]: \"{}\"", a.public_key()));
     assert_eq!(user(&a, json!({})).try_connect(&server).closed(), ["-ERR 'Authorization Violation'"]);
+}
+
+/// Claims that cannot be used may revoke somebody: the old ones don't stay in force.
+fn a_reload_with_claims_that_are_no_good_closes_their_account() {
+    let (operator, account) = (Operator::new(), KeyPair::new_account());
+    let config = |issued, claims: Value| {
+        operator.config("MEMORY", &[(&account, &operator.account(&account, "A", issued, claims))])
+    };
+    let too_heavy = json!({ "mappings": { "a": [{ "subject": "b", "weight": 101 }] } });
+    for is_reference in [true, false] {
+        let start = Start::config(&config(1, json!({})));
+        let server = if is_reference { start.reference() } else { start }.start();
+        let mut user_of_a = user(&account, json!({})).log_in(&server);
+        server.reload(&config(2, too_heavy.clone()));
+        let name = account.public_key();
+        server.wait_log(&format!("Account [{name}] has validation issues:"));
+        server.wait_log(&format!("Reloaded: deleting account [removed]: \"{name}\""));
+        assert_eq!(user_of_a.closed(), ["-ERR 'Authorization Violation'"]);
+    }
 }
 
 fn a_reload_judges_by_what_claims_have_become() {

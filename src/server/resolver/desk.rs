@@ -100,6 +100,8 @@ pub enum Action<W> {
     Answer(Vec<W>, Result<String, FetchError>),
     /// An account's claims are these now: if it is in use it is to be updated.
     Changed(AccountKey, String),
+    /// The configuration brings these claims for an account in use: if they cannot be used, it is gone.
+    Reloaded(AccountKey, String),
     /// An account in use is to be updated, and the result comes back with account and reply subject.
     Apply {
         /// Whose claims.
@@ -267,12 +269,9 @@ impl<W> Desk<W> {
             Kind::Memory => {
                 self.memory = Memory::default();
                 preloads.into_iter().for_each(|(key, token)| self.preload(key, token));
-                out.extend(in_use.into_iter().flat_map(|key| match self.memory.load(&key) {
-                    Some(token) => vec![Action::Changed(key, token.to_owned())],
-                    None => {
-                        let text = format!("Reloaded: deleting account [removed]: \"{key}\"");
-                        vec![Action::Log(Level::Notice, text), Action::Gone(key)]
-                    }
+                out.extend(in_use.into_iter().map(|key| match self.memory.load(&key) {
+                    Some(token) => Action::Reloaded(key, token.to_owned()),
+                    None => Action::Gone(key),
                 }));
             }
             Kind::Url => {}

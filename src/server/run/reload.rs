@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::banner;
 use super::files;
 use super::ocsp_cache_task;
 use super::ports::PortsFile;
@@ -18,7 +19,7 @@ use super::tls::ListenerTls;
 use super::version;
 use crate::server::base::clock::Clock;
 use crate::server::config::change::{self, Change, Effects, LogLine, Ports, Refusal, Running};
-use crate::server::config::options::Options;
+use crate::server::config::options::{Options, Resolver};
 use crate::server::config::{self, check};
 use crate::server::log::Settings;
 use crate::server::net::listen_task::Gate;
@@ -82,6 +83,7 @@ impl Server {
             logger.error(format_args!("{error}"));
         }
         if let Some(place) = place {
+            self.tell_of_preloads();
             place.take(preloads).await;
         }
         for connection in self.inner.client.conn.table.all() {
@@ -108,6 +110,17 @@ impl Server {
         let preloads = resolver::preloads(&options).map_err(StartError::Resolver)?;
         let logging = Settings::from_options(&options, &files::called_by());
         Ok(Plan { options, changes, address, tls, preloads, logging })
+    }
+
+    /// What is wrong with claims that stand in the configuration, where they are the only ones.
+    fn tell_of_preloads(&self) {
+        let conn = &self.inner.client.conn;
+        let options = conn.options();
+        if matches!(options.resolver, Some(Resolver::Mem)) {
+            for (level, text) in banner::preload_warnings(&options, conn.clock.now()) {
+                conn.logger.log(level, format_args!("{text}"));
+            }
+        }
     }
 
     /// From here on the new options count, for whoever looks at them.

@@ -384,10 +384,22 @@ impl Task {
                     actions.extend(out);
                 }
                 Action::Deleted(key) => claimed_accounts::close(&self.context, key.as_str()),
-                Action::Gone(key) => claimed_accounts::remove(&self.context, key.as_str()),
+                Action::Reloaded(key, token) => {
+                    if claimed_accounts::apply(&self.context, key.as_str(), &token).is_err() {
+                        self.take_out(key);
+                    }
+                }
+                Action::Gone(key) => self.take_out(key),
                 Action::Log(level, text) => self.context.conn.logger.log(level, format_args!("{text}")),
             }
         }
+    }
+
+    /// A reload leaves an account without claims.
+    fn take_out(&self, key: AccountKey) {
+        let logger = &self.context.conn.logger;
+        logger.notice(format_args!("Reloaded: deleting account [removed]: \"{key}\""));
+        claimed_accounts::remove(&self.context, key.as_str());
     }
 
     /// Begins fetches as far as there is room for them.
