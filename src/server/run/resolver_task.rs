@@ -214,6 +214,12 @@ impl Task {
         let now = self.context.conn.clock.now();
         self.answers_look_ups = kind == Kind::Full;
         (self.orders, self.web) = (orders, web);
+        if self.web.is_none() {
+            // Nobody waits for them any more.
+            self.fetches.abort_all();
+            self.fetched.clear();
+            self.to_fetch.clear();
+        }
         self.sync = Repeated::later(sync_interval, now);
         self.expiry = Repeated::at_once(expiry_check, now);
         self.described = Described::by(options);
