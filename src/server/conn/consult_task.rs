@@ -11,7 +11,6 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::context::Context;
-use super::worker::lend_courier;
 use crate::server::account::Account;
 use crate::server::auth::callout::{CALLOUT_SUBJECT, Question};
 use crate::server::auth::{Answered, Consultation, Decision, Identity, Refusal};
@@ -19,7 +18,7 @@ use crate::server::base::clock::Clock;
 use crate::server::base::inbox::Inbox;
 use crate::server::base::quote::quote;
 use crate::server::base::rng::Rng;
-use crate::server::delivery::{Occasion, Post, Reply};
+use crate::server::delivery::{Post, Reply};
 use crate::server::interest::{Detour, Letter, Subscription};
 use crate::server::outbound::{Notices, Outbound};
 
@@ -131,10 +130,7 @@ fn send(context: &Arc<Context>, account: &Arc<Account>, question: &Question, rep
         header: &question.header,
         body: &question.body,
     };
-    lend_courier(context, |courier| {
-        let mut occasion = Occasion { now: context.clock.now(), courier, log: None };
-        context.herald.voice().publish(&post, &mut occasion);
-    });
+    context.speak(|herald, occasion| herald.voice().publish(&post, occasion));
 }
 
 /// Where one answer arrives; nowhere once this is dropped.

@@ -9,11 +9,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::server::{RELOADS_MAX, ReloadOrder};
-use crate::server::base::clock::Clock;
 use crate::server::base::inbox::Inbox;
 use crate::server::client::ClientContext;
-use crate::server::conn::lend_courier;
-use crate::server::delivery::{Occasion, Post, Reply};
+use crate::server::delivery::{Post, Reply};
 use crate::server::events::{
     Candidate, ClientChoice, Failure, ServerFilter, Service, read_subscribers, write_identity, write_outcome,
 };
@@ -186,12 +184,10 @@ impl Task {
     }
 
     fn answer(&self, reply: &[u8], outcome: &Result<(), Failure>) {
-        let conn = &self.context.conn;
-        lend_courier(conn, |courier| {
-            let now = conn.clock.now();
-            let mut occasion = Occasion { now, courier, log: None };
-            let system = self.context.accounts.system();
-            conn.herald.say(system, &mut occasion, reply, Reply::Blank, |server, sequence, out| {
+        let system = self.context.accounts.system();
+        self.context.conn.speak(|herald, occasion| {
+            let now = occasion.now;
+            herald.say(system, occasion, reply, Reply::Blank, |server, sequence, out| {
                 write_outcome(server, sequence, now, outcome, out);
             });
         });
@@ -204,10 +200,7 @@ impl Task {
         }
         let account = self.context.accounts.system();
         let post = Post { account, subject: reply, reply: Reply::Blank, header: b"", body };
-        lend_courier(conn, |courier| {
-            let now = conn.clock.now();
-            conn.herald.voice().publish(&post, &mut Occasion { now, courier, log: None });
-        });
+        conn.speak(|herald, occasion| herald.voice().publish(&post, occasion));
     }
 }
 
