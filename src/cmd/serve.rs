@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
+
 use super::flags::{self, Asks, FlagValues};
 use super::load::{self, LoadError, Source};
 use super::redact::hide_from_others;
@@ -215,11 +217,21 @@ async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) ->
     let server = Server::start_prepared(prepared, logger.clone()).await?;
     // A lame duck is one from the signal on, before its task has run for the first time.
     let mut stage = Life::Running;
+    // A reload may wait for the network: meanwhile signals are obeyed.
+    let mut reloads = JoinSet::new();
+    let mut reloads_again = false;
     loop {
         let trapped = tokio::select! {
             () = server.stopped() => break,
-            order = server.reload_order() => {
-                order.done(reload(source, &server).await);
+            order = server.reload_order(), if reloads.is_empty() => {
+                let reloaded = reload(source.clone(), server.clone());
+                reloads.spawn(async move { order.done(reloaded.await) });
+                continue;
+            }
+            Some(_) = reloads.join_next() => {
+                if std::mem::take(&mut reloads_again) {
+                    reloads.spawn(reload_for_signal(source.clone(), server.clone(), logger.clone()));
+                }
                 continue;
             }
             trapped = signals.next() => trapped,
@@ -227,12 +239,15 @@ async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) ->
         logger.notice(format_args!("Trapped {:?} signal", trapped.name()));
         stage = stage.max(server.life());
         match trapped.order(stage) {
-            Some(Order::Stop) => server.stop().await,
+            Some(Order::Stop) => {
+                reloads.shutdown().await;
+                server.stop().await;
+            }
             Some(Order::Reopen) => logger.reopen(),
+            // One more, behind the one that has begun, sees all that has changed till then.
+            Some(Order::Reload) if !reloads.is_empty() => reloads_again = true,
             Some(Order::Reload) => {
-                if let Err(refused) = reload(source, &server).await {
-                    logger.error(format_args!("Failed to reload server configuration: {refused}"));
-                }
+                reloads.spawn(reload_for_signal(source.clone(), server.clone(), logger.clone()));
             }
             Some(Order::LameDuck) => {
                 stage = Life::LameDuck;
@@ -246,8 +261,15 @@ async fn start_and_obey(source: &Source, prepared: Prepared, logger: &Logger) ->
     Ok(())
 }
 
+/// A reload of which nobody but the log is told.
+async fn reload_for_signal(source: Source, server: Server, logger: Logger) {
+    if let Err(refused) = reload(source, server).await {
+        logger.error(format_args!("Failed to reload server configuration: {refused}"));
+    }
+}
+
 /// Reads file and flags again and puts them into force.
-async fn reload(source: &Source, server: &Server) -> Result<(), String> {
+async fn reload(source: Source, server: Server) -> Result<(), String> {
     let loaded = source.load_again().map_err(|error| error.to_string())?;
     server.reload(loaded.options).await.map_err(|error| error.to_string())
 }

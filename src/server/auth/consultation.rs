@@ -156,6 +156,8 @@ pub struct Consultation {
     proxy: Option<Box<str>>,
     /// It has to come from one, whatever the service says.
     proxy_required: bool,
+    /// It is in already, and stays meanwhile.
+    is_in: bool,
     /// What the claims call the client that it shows, if it shows some, and their labels.
     labels: Labels,
 }
@@ -175,10 +177,16 @@ impl Consultation {
         identity: Identity,
         proxy: Option<Box<str>>,
         proxy_required: bool,
+        is_in: bool,
     ) -> Self {
         let labels =
             Labels { name: about.client.name_tag.as_str().into(), tags: about.client.tags.clone().into() };
-        Self { delegation: Arc::clone(delegation), about, identity, proxy, proxy_required, labels }
+        Self { delegation: Arc::clone(delegation), about, identity, proxy, proxy_required, is_in, labels }
+    }
+
+    /// Whether the client is in already: it has time to wait until it is asked about.
+    pub const fn is_in(&self) -> bool {
+        self.is_in
     }
 
     /// Whom it asks.

@@ -4,13 +4,14 @@
 //! AwaitConnect --CONNECT--> decided --accepted--> Active
 //!      |                     |   ^  '--refused--> (closed)
 //!      |            pending  v   | DECISION
-//!      |                   AwaitAuth: nothing is read
+//!      |                   AwaitAuth: nothing is read, and not for ever
 //!      '-- timeout --> (closed)
 //! ```
 //!
 //! Where a service outside has a say, what was decided here is put before it, and that is awaited, too.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -35,6 +36,10 @@ use crate::server::protocol::subject_rules::SubjectRules;
 
 /// Random bytes of a nonce.
 const NONCE_BYTES: usize = 11;
+
+/// How much longer than a client may take to authenticate the server may take to decide about it: far more
+/// than whatever it waits for takes, which has a time of its own. A decision that never comes ends here.
+const DECISION_MAX: Duration = Duration::from_secs(60);
 
 /// What is known of who a client is. Only those have one of whom more is known than that they are there.
 #[derive(Debug, Default)]
@@ -173,9 +178,9 @@ impl ClientSession {
     }
 
     /// Waits for a decision. Who is in already stays what it is meanwhile; others are not read from.
-    pub(super) fn wait_for(&mut self, waiting: Waiting) {
+    pub(super) fn wait_for(&mut self, now: Timestamp, waiting: Waiting) {
         if waiting.why != Why::Reload {
-            self.phase = Phase::AwaitAuth;
+            self.phase = Phase::AwaitAuth(now + self.context.policy.load().timeout() + DECISION_MAX);
         }
         self.access.get_or_insert_default().waiting = Some(waiting);
     }
@@ -191,12 +196,12 @@ impl ClientSession {
         match decision {
             Decision::Refused(refusal) => Err(self.refuse_login(now, &refusal, courier)),
             Decision::Pending(work) => {
-                self.wait_for(Waiting::for_work(why, false, work));
+                self.wait_for(now, Waiting::for_work(why, false, work));
                 Ok(())
             }
             Decision::NeedsAccount(account) => {
                 let decision = self.context.wanted.ask(account, &self.outbound);
-                self.wait_for(Waiting { why, is_final: false, answered: None, errand: None, decision });
+                self.wait_for(now, Waiting { why, is_final: false, answered: None, errand: None, decision });
                 Ok(())
             }
             Decision::LookedUp(result) => self.judge_with(now, why, Some(&result), courier),

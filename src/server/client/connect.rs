@@ -34,6 +34,7 @@ impl ClientSession {
         let options = self.context.conn.options();
         self.limits.headers = self.profile.headers && !options.no_header_support;
         self.outbound.set_takes_headers(self.limits.headers);
+        self.outbound.set_takes_info(self.takes_async_info() && self.first_ping_answered);
         if !first {
             self.start_over(now, courier);
         }

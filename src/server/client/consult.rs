@@ -75,8 +75,9 @@ impl ClientSession {
         said.jwt = policy.shown_token(&said.jwt).to_owned();
         let nonce = self.access.as_ref().map(|access| access.nonce.clone()).unwrap_or_default();
         let about = self.about(&identity, said, &nonce, delegation.time_max(), now);
-        let consultation = Consultation::new(delegation, about, identity, proxy, proxy_required);
-        self.wait_for(Waiting::for_work(why, true, Work::Consult(Box::new(consultation))));
+        let is_in = why == Why::Reload;
+        let consultation = Consultation::new(delegation, about, identity, proxy, proxy_required, is_in);
+        self.wait_for(now, Waiting::for_work(why, true, Work::Consult(Box::new(consultation))));
         Ok(())
     }
 
@@ -97,7 +98,7 @@ impl ClientSession {
             Verdict::NeedsAccount(account, answered) => {
                 let decision = self.context.wanted.ask(account, &self.outbound);
                 let answered = Some(answered);
-                self.wait_for(Waiting { why, is_final: true, answered, errand: None, decision });
+                self.wait_for(now, Waiting { why, is_final: true, answered, errand: None, decision });
                 Ok(())
             }
         }

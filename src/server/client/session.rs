@@ -3,7 +3,7 @@
 //! ```text
 //! AwaitPreamble --absent, read--> [AwaitConnect --CONNECT--> [AwaitAuth]] --> Active
 //!      |                                |                        |             |
-//!      '---- malformed, timeout --------'------- refused --------'--- error ---'--> (the read task ends)
+//!      '---- malformed, timeout --------'-- refused, timeout ----'--- error ---'--> (the read task ends)
 //! ```
 //!
 //! CONNECT is optional where no credentials are asked for: then a client is active from the start, and
@@ -44,8 +44,8 @@ pub(super) enum Phase {
     AwaitPreamble,
     /// CONNECT has to come, until then.
     AwaitConnect(Timestamp),
-    /// It is being decided whether the client is let in: nothing is read.
-    AwaitAuth,
+    /// It is being decided whether the client is let in, until then at most: nothing is read.
+    AwaitAuth(Timestamp),
     /// Operations are handled.
     Active,
 }
@@ -193,7 +193,7 @@ impl ClientSession {
             Op::Publish(publish) => return Ok(self.publish(now, &publish, courier)),
             Op::Subscribe(subscribe) => self.subscribe(now, &subscribe, courier),
             Op::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe, courier),
-            Op::Ping => self.answer_ping(now, courier),
+            Op::Ping => self.answer_ping(courier),
             Op::Pong => self.ping.pong(now),
             Op::Connect(json) => self.handle_connect(now, json, courier)?,
             Op::Info(json) => self.check_info(json)?,
@@ -236,7 +236,7 @@ impl ClientSession {
                     heard |= matches!(op, Op::Publish(_) | Op::Subscribe(_) | Op::Unsubscribe(_) | Op::Ping);
                     let full = self.operation(now, op, courier)?;
                     bytes += len;
-                    if full || self.phase == Phase::AwaitAuth {
+                    if full || matches!(self.phase, Phase::AwaitAuth(_)) {
                         break Consumed { bytes, need: 0 };
                     }
                 }
@@ -248,7 +248,7 @@ impl ClientSession {
                     break Consumed { bytes, need };
                 }
                 Err(ParseError::AwaitsConnect) if self.skips_connect(now, courier)? => {
-                    if self.phase == Phase::AwaitAuth {
+                    if matches!(self.phase, Phase::AwaitAuth(_)) {
                         break Consumed { bytes, need: 0 };
                     }
                 }
@@ -306,7 +306,7 @@ impl ClientSession {
         error.reason()
     }
 
-    fn answer_ping(&mut self, _now: Timestamp, courier: &mut Courier) {
+    fn answer_ping(&mut self, courier: &mut Courier) {
         self.trace_outbound("PONG");
         courier.stage(&self.outbound).own().extend_from_slice(encode::PONG);
         if self.connected
@@ -407,14 +407,14 @@ impl Session for ClientSession {
         let consumed = match self.phase {
             Phase::Active | Phase::AwaitConnect(_) => self.operations(now, input, courier),
             // Nothing is shown to a session that does not read.
-            Phase::AwaitPreamble | Phase::AwaitAuth => Ok(Consumed { bytes: 0, need: 0 }),
+            Phase::AwaitPreamble | Phase::AwaitAuth(_) => Ok(Consumed { bytes: 0, need: 0 }),
         };
         self.count_received();
         consumed
     }
 
     fn reads(&self) -> bool {
-        !matches!(self.phase, Phase::AwaitPreamble | Phase::AwaitAuth)
+        !matches!(self.phase, Phase::AwaitPreamble | Phase::AwaitAuth(_))
     }
 
     fn take_errand(&mut self) -> Option<Box<Errand>> {
@@ -476,14 +476,14 @@ impl Session for ClientSession {
 
     fn due(&mut self, now: Timestamp, courier: &mut Courier) -> Result<(), CloseReason> {
         match self.phase {
-            Phase::AwaitConnect(until) if until <= now => {
+            Phase::AwaitConnect(until) | Phase::AwaitAuth(until) if until <= now => {
                 return Err(self.authentication_timed_out(courier));
             }
             _ if self.expires().is_some_and(|until| until <= now) => {
                 return Err(self.authentication_expired(courier));
             }
             // Its PONG would not be read.
-            Phase::AwaitAuth => return Ok(()),
+            Phase::AwaitAuth(_) => return Ok(()),
             _ => {}
         }
         let Some(action) = self.ping.at_deadline(now, self.ping_rules) else { return Ok(()) };
@@ -511,7 +511,9 @@ impl Session for ClientSession {
     fn deadline(&self) -> Option<Timestamp> {
         let until = match self.phase {
             Phase::AwaitConnect(until) => Some(until),
-            Phase::AwaitAuth => return self.expires(),
+            Phase::AwaitAuth(until) => {
+                return Some(self.expires().map_or(until, |expires| expires.min(until)));
+            }
             Phase::AwaitPreamble | Phase::Active => self.expires(),
         };
         let ping = self.ping.deadline();
@@ -645,6 +647,44 @@ mod tests {
         let received =
             |name: &str| session.context.accounts.find(name).unwrap().figures().received().totals();
         assert_eq!((received("A"), received("B")), ((1, 1), (1, 2)));
+    }
+
+    #[test]
+    fn nobody_waits_for_ever_for_a_decision() {
+        let user = options::User {
+            // Nothing is computed here.
+            identity: UserIdentity::Password {
+                username: "ann".into(),
+                password: "$2a$11$W2zko751KUvVy59mUTWmpOdWjpEm5qhcCZRd05GjI/sSOT.xtiHyG".into(),
+            },
+            permissions: None,
+            account: None,
+            allowed_connection_types: Vec::new(),
+            proxy_required: false,
+        };
+        let (mut session, now, _) = client(Options { users: vec![user], ..Options::default() });
+        let mut courier = Courier::new(Rng::seeded(1));
+        session.opened(now, &mut courier).unwrap();
+        session.received(now, b"CONNECT {\"user\":\"ann\",\"pass\":\"p\"}\r\n", &mut courier).unwrap();
+        assert!(!session.reads());
+        let last = session.deadline().unwrap();
+        assert_eq!(session.due(now + Duration::from_secs(60), &mut courier), Ok(()));
+        assert_eq!(session.due(last, &mut courier), Err(CloseReason::AuthenticationTimeout));
+    }
+
+    #[test]
+    fn who_says_anew_that_it_takes_no_info_takes_none() {
+        let (mut session, now, _) = client(Options::default());
+        let mut courier = Courier::new(Rng::seeded(1));
+        session.opened(now, &mut courier).unwrap();
+        let mut takes_info = |text: &str| {
+            session.received(now, text.as_bytes(), &mut courier).unwrap();
+            session.outbound.takes_info()
+        };
+        assert!(!takes_info("CONNECT {\"protocol\":1}\r\n"));
+        assert!(takes_info("PING\r\n"));
+        assert!(!takes_info("CONNECT {\"protocol\":0}\r\n"));
+        assert!(takes_info("CONNECT {\"protocol\":1}\r\n"));
     }
 
     #[test]

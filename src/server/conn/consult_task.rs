@@ -1,15 +1,16 @@
 //! Asks a service outside about a client that waits to be let in.
 //!
 //! One task a client while it waits, and no longer than it may take to authenticate: the question goes out
-//! in the service's account, the first answer on a subject made for it counts, others find nobody.
+//! in the service's account, the first answer on a subject made for it counts, others find nobody. For a
+//! client that is in already, and is asked about after a reload, that time begins with its turn.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::context::Context;
-use super::worker::lend_courier;
 use crate::server::account::Account;
 use crate::server::auth::callout::{CALLOUT_SUBJECT, Question};
 use crate::server::auth::{Answered, Consultation, Decision, Identity, Refusal};
@@ -17,7 +18,7 @@ use crate::server::base::clock::Clock;
 use crate::server::base::inbox::Inbox;
 use crate::server::base::quote::quote;
 use crate::server::base::rng::Rng;
-use crate::server::delivery::{Occasion, Post, Reply};
+use crate::server::delivery::{Post, Reply};
 use crate::server::interest::{Detour, Letter, Subscription};
 use crate::server::outbound::{Notices, Outbound};
 
@@ -75,7 +76,7 @@ impl Drop for Told {
 async fn consult(mut consultation: Consultation, context: &Arc<Context>) -> Decision {
     let logger = &context.logger;
     let time_max = consultation.delegation().time_max();
-    let started = context.clock.now();
+    let mut started = context.clock.now();
     let Some(account) = consultation.delegation().account().cloned() else {
         return consultation.unanswered("");
     };
@@ -86,9 +87,13 @@ async fn consult(mut consultation: Consultation, context: &Arc<Context>) -> Deci
         consultation.unanswered("")
     };
     // Held until the answer is there. An error inside would say that there are no turns, which never is.
-    let Ok(_turn) = timeout(time_max, context.consultations.turns.acquire()).await else {
+    let wait_max = if consultation.is_in() { Duration::MAX } else { time_max };
+    let Ok(_turn) = timeout(wait_max, context.consultations.turns.acquire()).await else {
         return late(consultation);
     };
+    if consultation.is_in() {
+        started = context.clock.now();
+    }
     let (asking, at) = (Arc::clone(context), context.clock.now());
     let asked = context.verifiers.compute(move || {
         let question = consultation.ask(&asking.keys, at);
@@ -104,7 +109,7 @@ async fn consult(mut consultation: Consultation, context: &Arc<Context>) -> Deci
     };
     let place = AnswerPlace::new(&account);
     send(context, &account, &question, place.subscription.subject());
-    // The turn and the answer have this time together: whoever asks has no more, and may have hung up.
+    // For who waits to be let in the turn and the answer have this time together: it may have hung up.
     let left = time_max.saturating_sub(context.clock.now().since(started));
     let Ok(answer) = timeout(left, place.inbox.pop()).await else { return late(consultation) };
     let (opening, at) = (Arc::clone(context), context.clock.now());
@@ -125,10 +130,7 @@ fn send(context: &Arc<Context>, account: &Arc<Account>, question: &Question, rep
         header: &question.header,
         body: &question.body,
     };
-    lend_courier(context, |courier| {
-        let mut occasion = Occasion { now: context.clock.now(), courier, log: None };
-        context.herald.voice().publish(&post, &mut occasion);
-    });
+    context.speak(|herald, occasion| herald.voice().publish(&post, occasion));
 }
 
 /// Where one answer arrives; nowhere once this is dropped.
@@ -157,5 +159,41 @@ impl Drop for AnswerPlace {
     fn drop(&mut self) {
         self.account.interest().remove(&self.subscription);
         self.subscription.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::account::Registry;
+    use crate::server::auth::Delegation;
+    use crate::server::auth::callout::About;
+    use crate::server::config::options::{self, AuthCallout, Options};
+
+    #[tokio::test]
+    async fn who_is_in_waits_for_a_turn_however_long_it_takes() {
+        let mut options = Options::default();
+        options.accounts = vec![options::Account { name: "AUTH".to_owned(), ..options::Account::default() }];
+        options.authorization.timeout = Some(Duration::from_nanos(1));
+        options.authorization.auth_callout =
+            Some(AuthCallout { account: "AUTH".to_owned(), ..AuthCallout::default() });
+        let context = Arc::new(Context::recorded(options).0);
+        let accounts = Registry::new(&context.options(), Arc::new(context.clock.clone())).unwrap();
+        let delegation = Delegation::configured(&context.options(), &accounts).unwrap();
+        let consultation =
+            |is_in| Consultation::new(&delegation, About::default(), Identity::Nobody, None, false, is_in);
+        let turns = context.consultations.turns.acquire_many(CONSULTATIONS_MAX as u32).await.unwrap();
+        let in_already = consult(consultation(true), &context);
+        tokio::pin!(in_already);
+        // The other's time is over, and would be for it, too.
+        let decision = tokio::select! {
+            biased;
+            _ = &mut in_already => None,
+            decision = consult(consultation(false), &context) => Some(decision),
+        };
+        assert!(matches!(decision, Some(Decision::Refused(_))), "{decision:?}");
+        drop(turns);
+        // Asked about, and answered by nobody.
+        assert!(matches!(in_already.await, Decision::Refused(_)));
     }
 }

@@ -6,12 +6,13 @@ use super::consult_task::Consultations;
 use super::slow::SlowConsumers;
 use super::table::Table;
 use super::verify_task::Verifiers;
+use super::worker::lend_courier;
 use crate::server::auth::ServerKeys;
-use crate::server::base::clock::SystemClock;
+use crate::server::base::clock::{Clock, SystemClock};
 use crate::server::base::timers::Timers;
 use crate::server::config::options::Options;
 use crate::server::config::shared::Shared;
-use crate::server::delivery::Herald;
+use crate::server::delivery::{Herald, Occasion};
 #[cfg(test)]
 use crate::server::events::ServerInfo;
 use crate::server::log::Logger;
@@ -73,6 +74,14 @@ impl Context {
         let (logger, log) = Logger::recorded(Levels::default(), Arc::new(clock.clone()));
         let herald = Herald::new(None, "", ServerInfo::default(), logger.clone());
         (Self::new(clock, options, ServerKeys::default(), herald, logger), log)
+    }
+
+    /// Lets the server say something, now and with this thread's courier, for a task that is no connection;
+    /// then sends what it staged.
+    pub fn speak<T>(self: &Arc<Self>, say: impl FnOnce(&Herald, &mut Occasion<'_>) -> T) -> T {
+        lend_courier(self, |courier| {
+            say(&self.herald, &mut Occasion { now: self.clock.now(), courier, log: None })
+        })
     }
 
     /// The current options.

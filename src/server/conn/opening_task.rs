@@ -26,11 +26,11 @@ use super::context::Context;
 use super::read_task::Connection;
 use super::session::Session;
 use super::tls_gate::TlsGate;
-use super::worker::{self, lend_courier};
+use super::worker;
 use crate::server::base::base64::Base64;
 use crate::server::base::clock::{Clock, Timestamp};
 use crate::server::config::options::HandshakeFirst;
-use crate::server::delivery::{Courier, Occasion};
+use crate::server::delivery::Courier;
 use crate::server::events::{
     CertificateInfo, ocsp_link_subject, ocsp_reject_subject, write_ocsp_link, write_ocsp_reject,
 };
@@ -370,17 +370,14 @@ impl<S: Opens> OpeningTask<S> {
 
     /// As the reference, tells the system account of who is turned away.
     fn tell_of_responders(&self, peer: &[u8], links: &[InvalidLink], text: &str) {
-        let context = &self.connection.context;
-        let (now, peer) = (context.clock.now(), certificate_info(peer));
-        lend_courier(context, |courier| {
-            let mut occasion = Occasion { now, courier, log: None };
-            let herald = &context.herald;
+        let peer = certificate_info(peer);
+        self.connection.context.speak(|herald, occasion| {
             for link in links {
-                herald.tell(&mut occasion, &ocsp_link_subject(herald.server_id()), |stamp, out| {
+                herald.tell(occasion, &ocsp_link_subject(herald.server_id()), |stamp, out| {
                     write_ocsp_link(stamp, &certificate_info(&link.certificate), &peer, &link.reason, out);
                 });
             }
-            herald.tell(&mut occasion, &ocsp_reject_subject(herald.server_id()), |stamp, out| {
+            herald.tell(occasion, &ocsp_reject_subject(herald.server_id()), |stamp, out| {
                 write_ocsp_reject(stamp, "Client", &peer, text, out);
             });
         });

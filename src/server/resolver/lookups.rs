@@ -145,10 +145,12 @@ impl<W> Underway<W> {
             Event::Asked(waiter) => self.asked(key, waiter),
             Event::Loaded(Ok(None)) => self.ask_others(now, others, key),
             Event::Loaded(Ok(Some(token))) => self.finish(&key, Ok(token)),
-            Event::Loaded(Err(error)) | Event::Fetched(Err(error)) => {
-                self.finish(&key, Err(FetchError::Failed(error)))
+            Event::Loaded(Err(error)) => self.finish(&key, Err(FetchError::Failed(error))),
+            Event::Fetched(result) if self.is_fetching(&key) => {
+                self.finish(&key, result.map_err(FetchError::Failed))
             }
-            Event::Fetched(Ok(token)) => self.finish(&key, Ok(token)),
+            // From a web server that is not asked any more.
+            Event::Fetched(_) => None,
             Event::Replied(number, token) => self.replied(key, number, token),
             Event::Unheard(number) if self.is_asking(&key, number) => {
                 self.finish(&key, Err(FetchError::NotFound))
@@ -223,6 +225,10 @@ impl<W> Underway<W> {
     fn is_asking(&self, key: &AccountKey, question: u64) -> bool {
         let stage = self.running.get(key).map(|lookup| &lookup.stage);
         matches!(stage, Some(Stage::Asking { number, .. }) if *number == question)
+    }
+
+    fn is_fetching(&self, key: &AccountKey) -> bool {
+        self.running.get(key).is_some_and(|lookup| matches!(lookup.stage, Stage::Fetching))
     }
 
     fn kept(&mut self, key: &AccountKey, result: Result<(), String>) -> Option<Action<W>> {
@@ -342,6 +348,15 @@ mod tests {
         let error = Err(FetchError::Failed("404".to_owned()));
         let fetched = talk.say(Event::Fetched(Err("404".to_owned())));
         assert_eq!(fetched, Some(Action::Answer(vec![1, 2], error)));
+    }
+
+    #[test]
+    fn what_a_web_server_says_that_is_not_asked_any_more_ends_nothing() {
+        let mut talk = Talk::new(DIRECTORY);
+        talk.say(Event::Asked(1));
+        assert_eq!(talk.say(Event::Fetched(Ok("old".to_owned()))), None);
+        let loaded = talk.say(Event::Loaded(Ok(Some(token()))));
+        assert_eq!(loaded, Some(Action::Answer(vec![1], Ok(token()))));
     }
 
     #[test]

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use crate::server::base::clock::Clock;
-use crate::server::conn::{Context, lend_courier};
-use crate::server::delivery::Occasion;
+use crate::server::conn::Context;
 
 /// Accounts that are told of before others have their turn.
 const ACCOUNTS_A_TURN: usize = 64;
@@ -13,10 +12,8 @@ const ACCOUNTS_A_TURN: usize = 64;
 pub(super) async fn run(context: Arc<Context>) {
     loop {
         let now = context.clock.now();
-        let all_told = lend_courier(&context, |courier| {
-            let mut occasion = Occasion { now, courier, log: None };
-            context.herald.tell_due_connections(&mut occasion, ACCOUNTS_A_TURN)
-        });
+        let all_told =
+            context.speak(|herald, occasion| herald.tell_due_connections(occasion, ACCOUNTS_A_TURN));
         if !all_told {
             tokio::task::yield_now().await;
             continue;

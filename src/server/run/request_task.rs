@@ -8,12 +8,10 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::server::ReloadOrder;
-use crate::server::base::clock::Clock;
+use super::server::{RELOADS_MAX, ReloadOrder};
 use crate::server::base::inbox::Inbox;
 use crate::server::client::ClientContext;
-use crate::server::conn::lend_courier;
-use crate::server::delivery::{Occasion, Post, Reply};
+use crate::server::delivery::{Post, Reply};
 use crate::server::events::{
     Candidate, ClientChoice, Failure, ServerFilter, Service, read_subscribers, write_identity, write_outcome,
 };
@@ -32,7 +30,7 @@ pub(super) struct Task {
     reloads: Arc<Inbox<ReloadOrder>>,
     letters: Arc<Inbox<Letter>>,
     services: [(Service, String); 6],
-    /// Reloads that were ordered, in turn.
+    /// Reloads that were ordered, in turn; no more than may wait.
     pending: VecDeque<Pending>,
 }
 
@@ -103,10 +101,10 @@ impl Task {
             }
             Service::Reload => match self.if_meant(&letter, |_| Ok(())) {
                 Some(Ok(())) => {
-                    let (answer, outcome) = oneshot::channel();
-                    // A full queue drops the order, and with it the answer's sender.
-                    let _ = self.reloads.push(ReloadOrder { answer });
-                    self.pending.push_back(Pending { reply: letter.reply, outcome });
+                    if let Err(reply) = order(&self.reloads, &mut self.pending, letter.reply) {
+                        let description = "too many reloads are under way".to_owned();
+                        self.answer(&reply, &Err(Failure { code: 500, description }));
+                    }
                 }
                 Some(refused) => self.answer(&letter.reply, &refused),
                 None => {}
@@ -186,12 +184,10 @@ impl Task {
     }
 
     fn answer(&self, reply: &[u8], outcome: &Result<(), Failure>) {
-        let conn = &self.context.conn;
-        lend_courier(conn, |courier| {
-            let now = conn.clock.now();
-            let mut occasion = Occasion { now, courier, log: None };
-            let system = self.context.accounts.system();
-            conn.herald.say(system, &mut occasion, reply, Reply::Blank, |server, sequence, out| {
+        let system = self.context.accounts.system();
+        self.context.conn.speak(|herald, occasion| {
+            let now = occasion.now;
+            herald.say(system, occasion, reply, Reply::Blank, |server, sequence, out| {
                 write_outcome(server, sequence, now, outcome, out);
             });
         });
@@ -204,19 +200,52 @@ impl Task {
         }
         let account = self.context.accounts.system();
         let post = Post { account, subject: reply, reply: Reply::Blank, header: b"", body };
-        lend_courier(conn, |courier| {
-            let now = conn.clock.now();
-            conn.herald.voice().publish(&post, &mut Occasion { now, courier, log: None });
-        });
+        conn.speak(|herald, occasion| herald.voice().publish(&post, occasion));
     }
+}
+
+/// Orders a reload whose outcome is wanted at `reply`; gives that back where too many wait already.
+fn order(
+    reloads: &Inbox<ReloadOrder>,
+    pending: &mut VecDeque<Pending>,
+    reply: Box<[u8]>,
+) -> Result<(), Box<[u8]>> {
+    let (answer, outcome) = oneshot::channel();
+    // Who takes orders and does not answer them makes no room.
+    if pending.len() >= RELOADS_MAX || reloads.push(ReloadOrder { answer }).is_err() {
+        return Err(reply);
+    }
+    pending.push_back(Pending { reply, outcome });
+    Ok(())
 }
 
 /// What came of the first reload on its way; nothing comes where there is none.
 async fn outcome_of(pending: &mut VecDeque<Pending>) -> Result<(), String> {
     match pending.front_mut() {
         Some(Pending { outcome, .. }) => {
-            (&mut *outcome).await.unwrap_or_else(|_| Err("too many reloads are under way".to_owned()))
+            (&mut *outcome).await.unwrap_or_else(|_| Err("the reload was given up".to_owned()))
         }
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn reloads_that_wait_are_bounded_whether_or_not_their_orders_were_taken() {
+        let (reloads, mut pending) = (Inbox::new(RELOADS_MAX), VecDeque::new());
+        let reply = || Box::from(b"reply".as_slice());
+        for _ in 0..RELOADS_MAX {
+            assert_eq!(order(&reloads, &mut pending, reply()), Ok(()));
+        }
+        assert_eq!(order(&reloads, &mut pending, reply()), Err(reply()));
+        let taken = reloads.pop().await;
+        assert_eq!(order(&reloads, &mut pending, reply()), Err(reply()));
+        taken.done(Ok(()));
+        assert_eq!(outcome_of(&mut pending).await, Ok(()));
+        pending.pop_front();
+        assert_eq!(order(&reloads, &mut pending, reply()), Ok(()));
     }
 }

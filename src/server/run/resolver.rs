@@ -1,7 +1,9 @@
 //! A resolver as the options describe it: opened, filled with what is preloaded, ready for its task.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
 
 use super::resolver_task::Parts;
 use crate::server::account::Trust;
@@ -58,16 +60,36 @@ pub(super) async fn open(options: &Options, clock: &SystemClock) -> Result<Optio
             opened.parts.web = Some(web);
         }
         Resolver::Full(dir) => {
-            opened.keep("all", &dir.dir, Keeping::full(dir), &preloads, trust(options), clock)?;
+            let (path, keeping) = (dir.dir.clone(), Keeping::full(dir));
+            opened = opened.keep_elsewhere("all", path, keeping, preloads, trust(options), clock).await?;
         }
         Resolver::Cache(dir) => {
-            opened.keep("some", &dir.dir, Keeping::cache(dir), &preloads, trust(options), clock)?;
+            let (path, keeping) = (dir.dir.clone(), Keeping::cache(dir));
+            opened = opened.keep_elsewhere("some", path, keeping, preloads, trust(options), clock).await?;
         }
     }
     Ok(Some(opened))
 }
 
 impl Opened {
+    /// [`Self::keep`], where the disk keeps nobody waiting: at a reload others run on this thread.
+    async fn keep_elsewhere(
+        mut self,
+        how_many: &'static str,
+        path: PathBuf,
+        keeping: Keeping,
+        preloads: Vec<(AccountKey, String)>,
+        trust: Trust,
+        clock: &SystemClock,
+    ) -> Result<Self, String> {
+        let clock = clock.clone();
+        let kept = spawn_blocking(move || {
+            self.keep(how_many, &path, keeping, &preloads, trust, &clock).map(|()| self)
+        });
+        // It has panicked, and said so, or the server is stopping.
+        kept.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
     /// Opens the directory, puts what is preloaded into it, and hands it to its thread.
     fn keep(
         &mut self,

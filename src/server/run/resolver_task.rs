@@ -13,8 +13,7 @@ use crate::server::base::inbox::Inbox;
 use crate::server::base::rng::Rng;
 use crate::server::client::ClientContext;
 use crate::server::config::options::{self, Options};
-use crate::server::conn::lend_courier;
-use crate::server::delivery::{Occasion, Post, Reply};
+use crate::server::delivery::{Post, Reply};
 use crate::server::interest::{Detour, Letter, Subscription};
 use crate::server::resolver::desk::{self, Action, Body, Desk, Event, Ticket};
 use crate::server::resolver::index::Sum;
@@ -214,6 +213,12 @@ impl Task {
         let now = self.context.conn.clock.now();
         self.answers_look_ups = kind == Kind::Full;
         (self.orders, self.web) = (orders, web);
+        if self.web.is_none() {
+            // Nobody waits for them any more.
+            self.fetches.abort_all();
+            self.fetched.clear();
+            self.to_fetch.clear();
+        }
         self.sync = Repeated::later(sync_interval, now);
         self.expiry = Repeated::at_once(expiry_check, now);
         self.described = Described::by(options);
@@ -419,30 +424,19 @@ impl Task {
         let account = self.context.accounts.system();
         let (subject, reply) = (subject.as_bytes(), Reply::or_blank(reply.as_bytes()));
         let post = Post { account, subject, reply, header: b"", body };
-        let now = self.context.conn.clock.now();
-        lend_courier(&self.context.conn, |courier| {
-            self.context.conn.herald.voice().publish(&post, &mut Occasion { now, courier, log: None })
-        })
+        self.context.conn.speak(|herald, occasion| herald.voice().publish(&post, occasion))
     }
 
     /// Sends a document that names the server.
     fn say(&self, subject: &str, body: &Body) {
-        let conn = &self.context.conn;
         let account = self.context.accounts.system();
-        lend_courier(conn, |courier| {
-            let now = conn.clock.now();
-            let mut occasion = Occasion { now, courier, log: None };
-            conn.herald.say(
-                account,
-                &mut occasion,
-                subject.as_bytes(),
-                Reply::Blank,
-                |server, sequence, out| {
-                    let mut info = Vec::new();
-                    server.write(sequence, now, &mut info);
-                    out.extend_from_slice(&body.write(&info));
-                },
-            );
+        self.context.conn.speak(|herald, occasion| {
+            let now = occasion.now;
+            herald.say(account, occasion, subject.as_bytes(), Reply::Blank, |server, sequence, out| {
+                let mut info = Vec::new();
+                server.write(sequence, now, &mut info);
+                out.extend_from_slice(&body.write(&info));
+            });
         });
     }
 }

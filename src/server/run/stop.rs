@@ -8,10 +8,7 @@ use tokio::time::timeout;
 use super::lame_duck::Plan;
 use super::ocsp_cache_task;
 use super::server::{Life, Server};
-use crate::server::base::clock::Clock;
 use crate::server::base::rng::Rng;
-use crate::server::conn::lend_courier;
-use crate::server::delivery::Occasion;
 use crate::server::events::{lame_duck_subject, shutdown_subject};
 use crate::server::net::listen_task::Gate;
 use crate::server::outbound::Notices;
@@ -81,11 +78,7 @@ impl Server {
 
     /// Says something of this server in its system account.
     fn say(&self, subject: &str) {
-        let conn = &self.inner.client.conn;
-        lend_courier(conn, |courier| {
-            let mut occasion = Occasion { now: conn.clock.now(), courier, log: None };
-            conn.herald.say_of_itself(&mut occasion, subject);
-        });
+        self.inner.client.conn.speak(|herald, occasion| herald.say_of_itself(occasion, subject));
     }
 
     /// Closes all listeners; completes when nobody can connect any more.
