@@ -155,18 +155,18 @@ impl ClientSession {
         }
     }
 
-    /// What a service is told of the TLS session: where certificates are checked, by which chains to the
-    /// roots this one was accepted; else what was presented.
+    /// What a service is told of the TLS session: where certificates are checked, by which chain to a root
+    /// this one was accepted; else what was presented.
     fn about_tls(&self, state: TlsState, now: Timestamp) -> jwt::ClientTls {
         let pem = |chain: &[Vec<u8>]| chain.iter().map(|der| pem::write_certificate(der)).collect::<Vec<_>>();
         let setup = self.context.tls.setup();
         let verifier = setup.as_ref().and_then(|setup| setup.verifier());
-        let paths = verifier.map(|verifier| verifier.paths(&state.peer_chain, now)).unwrap_or_default();
+        let path = verifier.and_then(|verifier| verifier.path(&state.peer_chain, now));
         jwt::ClientTls {
             version: state.version.into(),
             cipher: state.cipher.into(),
-            certs: if paths.is_empty() { pem(&state.peer_chain) } else { Vec::new() },
-            verified_chains: paths.iter().map(|path| pem(path)).collect(),
+            certs: if path.is_none() { pem(&state.peer_chain) } else { Vec::new() },
+            verified_chains: path.iter().map(|path| pem(path)).collect(),
         }
     }
 

@@ -1,14 +1,14 @@
-//! A certificate as paths are built of it: read once, refused where Go's parser refuses it.
+//! A certificate as it is looked at before `webpki` and besides it: refused where Go's parser refuses it.
 
-use x509_parser::extensions::{
-    BasicConstraints, ExtendedKeyUsage, GeneralName, NameConstraints, ParsedExtension,
-};
+use std::time::Duration;
+
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::pki_types::UnixTime;
+use x509_parser::extensions::{BasicConstraints, ExtendedKeyUsage, GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Extension, X509Version};
 
-use super::certificate_policies::check_policies;
-use super::certificate_rules::is_for_clients;
+use super::certificate_rules::check_path;
 use super::der::{self, Der};
-use super::name_constraints::{check_names, is_domain};
 use crate::server::base::quote::quote;
 use crate::server::base::url::Url;
 
@@ -20,20 +20,20 @@ pub(super) struct Certificate<'a> {
     /// What it says.
     pub(super) facts: X509Certificate<'a>,
     /// What is signed, how, and the signature.
-    pub(super) signed: Signed<'a>,
+    signed: Signed<'a>,
     /// The kind of its key, as DER names it.
     pub(super) key_algorithm: &'a [u8],
 }
 
 /// What somebody has signed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Signed<'a> {
+struct Signed<'a> {
     /// The bytes.
-    pub(super) text: &'a [u8],
+    text: &'a [u8],
     /// The kind of signature, as DER names it.
-    pub(super) algorithm: &'a [u8],
+    algorithm: &'a [u8],
     /// The signature.
-    pub(super) signature: &'a [u8],
+    signature: &'a [u8],
 }
 
 /// Bytes that are no certificate; the text is the reference's.
@@ -67,6 +67,9 @@ impl<'a> Certificate<'a> {
         }
         let signed = Signed::read(der).ok_or_else(malformed)?;
         let key_algorithm = key_algorithm(der).ok_or_else(malformed)?;
+        if facts.extensions_map().is_err() {
+            return Err(Malformed("certificate contains duplicate extensions".to_owned()));
+        }
         facts.extensions().iter().try_for_each(check_extension)?;
         Ok(Self { der, facts, signed, key_algorithm })
     }
@@ -86,30 +89,9 @@ impl<'a> Certificate<'a> {
         &self.facts.public_key().subject_public_key.data
     }
 
-    /// The first extension that is read as what `pick` picks.
-    pub(super) fn extension<'s, T>(
-        &'s self,
-        pick: impl Fn(&'s ParsedExtension<'a>) -> Option<T>,
-    ) -> Option<T> {
+    /// The extension that is read as what `pick` picks.
+    fn extension<'s, T>(&'s self, pick: impl Fn(&'s ParsedExtension<'a>) -> Option<T>) -> Option<T> {
         self.facts.extensions().iter().find_map(|extension| pick(extension.parsed_extension()))
-    }
-
-    /// What name its key goes by; empty where it says none.
-    pub(super) fn key_id(&self) -> &[u8] {
-        let id = self.extension(|extension| match extension {
-            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0),
-            _ => None,
-        });
-        id.unwrap_or_default()
-    }
-
-    /// What name the key goes by that has signed it; empty where it says none.
-    pub(super) fn issuer_key_id(&self) -> &[u8] {
-        let id = self.extension(|extension| match extension {
-            ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0),
-            _ => None,
-        });
-        id.unwrap_or_default()
     }
 
     pub(super) fn basic_constraints(&self) -> Option<&BasicConstraints> {
@@ -126,27 +108,23 @@ impl<'a> Certificate<'a> {
         })
     }
 
-    pub(super) fn name_constraints(&self) -> Option<&NameConstraints<'a>> {
-        self.extension(|extension| match extension {
-            ParsedExtension::NameConstraints(constraints) => Some(constraints),
-            _ => None,
-        })
+    /// Whether it says which names those below it may have.
+    pub(super) fn constrains_names(&self) -> bool {
+        self.facts
+            .extensions()
+            .iter()
+            .any(|extension| matches!(extension.parsed_extension(), ParsedExtension::NameConstraints(_)))
     }
 
-    /// Its alternative names; `None` where it has no such extension.
-    pub(super) fn names(&self) -> Option<&[GeneralName<'a>]> {
-        self.extension(|extension| match extension {
-            ParsedExtension::SubjectAlternativeName(names) => Some(names.general_names.as_slice()),
-            _ => None,
-        })
-    }
-
-    /// The alternative names as they are written.
-    pub(super) fn raw_names(&self) -> Option<&[u8]> {
-        let named = |extension: &&X509Extension<'a>| {
-            matches!(extension.parsed_extension(), ParsedExtension::SubjectAlternativeName(_))
-        };
-        self.facts.extensions().iter().find(named).map(|extension| extension.value)
+    /// Whether it was signed with the key of `issuer`.
+    pub(super) fn is_signed_by(&self, issuer: &Self, algorithms: WebPkiSupportedAlgorithms) -> bool {
+        let Signed { text, algorithm, signature } = self.signed;
+        self.facts.signature_algorithm == self.facts.tbs_certificate.signature
+            && algorithms.all.iter().any(|known| {
+                known.signature_alg_id().as_ref() == algorithm
+                    && known.public_key_alg_id().as_ref() == issuer.key_algorithm
+                    && known.verify_signature(issuer.key(), text, signature).is_ok()
+            })
     }
 
     /// Whether it was made to sign others; one of version 1 cannot say.
@@ -162,9 +140,14 @@ impl<'a> Certificate<'a> {
         is_authority && usage.is_none_or(|usage| usage.flags == 0 || usage.key_cert_sign())
     }
 
-    /// Whether everything in it that must be understood is.
+    /// Whether everything in it that must be understood is. Demands for policies always must: `webpki`
+    /// passes over them, and nobody else looks at them.
     pub(super) fn is_understood(&self) -> bool {
-        self.facts.extensions().iter().filter(|extension| extension.critical).all(is_understood)
+        let counts = |extension: &&X509Extension<'_>| {
+            extension.critical
+                || matches!(extension.parsed_extension(), ParsedExtension::PolicyConstraints(_))
+        };
+        self.facts.extensions().iter().filter(counts).all(is_understood)
     }
 
     /// What the reference calls an authority by.
@@ -214,11 +197,6 @@ fn check_extension(extension: &X509Extension<'_>) -> Result<(), Malformed> {
             refused("authority info access incorrectly marked critical")
         }
         ParsedExtension::SubjectAlternativeName(names) => names.general_names.iter().try_for_each(check_name),
-        ParsedExtension::NameConstraints(constraints) => {
-            let subtrees = [&constraints.permitted_subtrees, &constraints.excluded_subtrees];
-            let mut bases = subtrees.into_iter().flatten().flatten().map(|subtree| &subtree.base);
-            bases.try_for_each(check_constraint)
-        }
         ParsedExtension::ParseError { .. } if COUNTS.contains(&&*extension.oid.to_id_string()) => {
             refused("malformed extension")
         }
@@ -249,27 +227,15 @@ fn check_name(name: &GeneralName<'_>) -> Result<(), Malformed> {
     Err(Malformed(text))
 }
 
-fn check_constraint(base: &GeneralName<'_>) -> Result<(), Malformed> {
-    let is_valid = |domain: &str| domain.is_empty() || is_domain(domain.strip_prefix('.').unwrap_or(domain));
-    let text = match base {
-        GeneralName::DNSName(domain) if !is_valid(domain) => {
-            format!("failed to parse dnsName constraint {}", quote(domain))
-        }
-        GeneralName::RFC822Name(domain) if !domain.contains('@') && !is_valid(domain) => {
-            format!("failed to parse rfc822Name constraint {}", quote(domain))
-        }
-        GeneralName::URI(domain) if domain.parse::<std::net::IpAddr>().is_ok() => {
-            format!("failed to parse URI constraint {}: cannot be IP address", quote(domain))
-        }
-        GeneralName::URI(domain) if !is_valid(domain) => {
-            format!("failed to parse URI constraint {}", quote(domain))
-        }
-        GeneralName::IPAddress(range) if !matches!(range.len(), 8 | 32) => {
-            format!("IP constraint contained value of length {}", range.len())
-        }
-        _ => return Ok(()),
+/// Whether it may stand for a host as Go has it: labels of at most 63 printable characters.
+fn is_domain(name: &str) -> bool {
+    /// RFC 1035.
+    const NAME_BYTES_MAX: usize = 253;
+    const LABEL_BYTES_MAX: usize = 63;
+    let is_label = |label: &str| {
+        (1..=LABEL_BYTES_MAX).contains(&label.len()) && label.bytes().all(|byte| (33..=126).contains(&byte))
     };
-    Err(Malformed(text))
+    name.len() <= NAME_BYTES_MAX && name.split('.').all(is_label)
 }
 
 fn is_understood(extension: &X509Extension<'_>) -> bool {
@@ -287,9 +253,6 @@ fn is_understood(extension: &X509Extension<'_>) -> bool {
         | ParsedExtension::KeyUsage(_)
         | ParsedExtension::ExtendedKeyUsage(_)
         | ParsedExtension::CertificatePolicies(_)
-        | ParsedExtension::PolicyConstraints(_)
-        | ParsedExtension::PolicyMappings(_)
-        | ParsedExtension::InhibitAnyPolicy(_)
         | ParsedExtension::CRLDistributionPoints(_) => true,
         ParsedExtension::SubjectAlternativeName(names) => names.general_names.iter().any(compares),
         ParsedExtension::NameConstraints(constraints) => {
@@ -300,12 +263,11 @@ fn is_understood(extension: &X509Extension<'_>) -> bool {
     }
 }
 
-/// For the fuzzer: any bytes are a certificate or none, and whatever it says can be held against others.
+/// For the fuzzer: any bytes are a certificate or none, and whatever it says can be held against the rules.
 pub fn fuzz_certificate(data: &[u8]) {
     if let Ok(certificate) = Certificate::parse(data) {
-        let path = [&certificate, &certificate];
-        let _ = (check_names(&path), check_policies(&path), is_for_clients(&path));
-        let _ = (certificate.may_sign(), certificate.is_understood(), certificate.short_name());
+        let _ = check_path(&[&certificate, &certificate], UnixTime::since_unix_epoch(Duration::ZERO));
+        let _ = (certificate.constrains_names(), certificate.short_name());
     }
 }
 
@@ -334,7 +296,7 @@ mod tests {
         let der = made();
         let certificate = Certificate::parse(&der).unwrap();
         assert!(certificate.may_sign() && certificate.is_understood());
-        assert_eq!(certificate.names().map(<[_]>::len), Some(3));
+        assert!(certificate.constrains_names() && certificate.purposes().is_none());
         assert_eq!(certificate.subject(), certificate.issuer());
         assert_eq!(Certificate::parse(&der[1..]).unwrap_err().to_string(), "x509: malformed certificate");
         let longer = [&der[..], b"x"].concat();

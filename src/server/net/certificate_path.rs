@@ -1,28 +1,24 @@
-//! Paths from a peer's certificate to a root, found as Go's `x509.Verify` finds them.
+//! The path from a peer's certificate to a root.
 //!
 //! ```text
 //! certificate --signed by--> one that was presented with it --signed by--> … --signed by--> root
 //! ```
 //!
-//! From the peer's certificate upwards each candidate is tried whose name is that of the issuer, those
-//! first whose key goes by the name that the signed one gives; a path ends at a root. Those found are then
-//! looked at as a whole: purposes, policies, names. What is wrong, and with whose words the reference says
-//! so, depends on this order; home-made certificates meet all of it.
-
-use std::time::Duration;
+//! `webpki` finds it and decides: signatures, time, purposes, constraints. Of a root it knows no more than a
+//! name, a key and constraints of names, so [`certificate_rules`](super::certificate_rules) looks at each
+//! path that it accepts once more and refuses some; it lets nobody in whom `webpki` refuses.
+//!
+//! Only of two kinds of certificate, both home-made, `webpki` has no opinion: those of X.509 version 1, and
+//! those that may themselves sign others. They are accepted where a root signed them, without anybody
+//! between and without constraints of names; so is a root itself. Behind an intermediate they stay refused.
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, VerifiedPath};
 
 use super::certificate::{Certificate, Malformed};
-use super::certificate_policies::check_policies;
-use super::certificate_rules::{self as rules, Position};
-use super::certificate_signature::{self as signature};
-use super::name_constraints::check_names;
-use crate::server::base::quote::quote;
-
-/// Signatures that are looked at for one certificate. Reference: 100.
-const SIGNATURES_MAX: usize = 100;
+use super::certificate_refusal::{Invalid, hint};
+use super::certificate_rules::{check_path, not_for_clients};
 
 /// Certificates from a client's own to a root, DER.
 pub type Path = Vec<Vec<u8>>;
@@ -32,29 +28,10 @@ pub type Path = Vec<Vec<u8>>;
 pub(super) struct Roots {
     /// Each with its subject, DER.
     all: Vec<(CertificateDer<'static>, Vec<u8>)>,
-}
-
-/// Why a certificate is refused; the text is the reference's.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Invalid {
-    /// One that was presented is no certificate.
-    #[error(transparent)]
-    Malformed(#[from] Malformed),
-    /// It has ended or not begun.
-    #[error("x509: certificate has expired or is not yet valid: current time {now} is {relation} {limit}")]
-    Expired { now: String, relation: &'static str, limit: String },
-    /// Nobody known has signed it; what is in the way, where something is.
-    #[error("x509: certificate signed by unknown authority{0}")]
-    UnknownAuthority(String),
-    /// Anything else.
-    #[error("x509: {0}")]
-    Other(String),
-}
-
-impl Invalid {
-    pub(super) fn other(text: impl Into<String>) -> Self {
-        Self::Other(text.into())
-    }
+    /// Those that `webpki` reads; one that it does not may still be a client's own certificate.
+    anchors: Vec<TrustAnchor<'static>>,
+    /// Where in `all` each anchor's certificate is.
+    anchored: Vec<usize>,
 }
 
 impl Roots {
@@ -69,7 +46,11 @@ impl Roots {
                 all.push((root, subject));
             }
         }
-        Self { all }
+        let anchor = |(at, (root, _)): (usize, &(CertificateDer<'static>, Vec<u8>))| {
+            Some((webpki::anchor_from_trusted_cert(root).ok()?.to_owned(), at))
+        };
+        let (anchors, anchored) = all.iter().enumerate().filter_map(anchor).unzip();
+        Self { all, anchors, anchored }
     }
 
     /// Their subjects, DER.
@@ -77,181 +58,123 @@ impl Roots {
         self.all.iter().map(|(_, subject)| subject.as_slice())
     }
 
-    /// All paths by which what a peer presents is accepted, its own certificate first: never none.
-    pub(super) fn paths(
+    /// The path by which what a peer presents, its own certificate first, is accepted.
+    pub(super) fn path(
         &self,
         presented: &[&[u8]],
         now: UnixTime,
         algorithms: WebPkiSupportedAlgorithms,
-    ) -> Result<Vec<Path>, Invalid> {
-        let mut certificates: Vec<Certificate<'_>> = Vec::with_capacity(presented.len());
-        for der in presented {
-            certificates.push(Certificate::parse(der)?);
-        }
-        let Some((peer, others)) = certificates.split_first() else {
+    ) -> Result<Path, Invalid> {
+        let certificates = presented.iter().map(|der| Certificate::parse(der));
+        let certificates: Vec<Certificate<'_>> = certificates.collect::<Result<_, Malformed>>()?;
+        let Some((peer, between)) = certificates.split_first() else {
             return Err(Invalid::UnknownAuthority(String::new()));
         };
-        let mut between: Vec<&Certificate<'_>> = Vec::new();
-        for other in others {
-            if between.iter().all(|known| known.der != other.der) {
-                between.push(other);
-            }
+        self.find(peer, between, now, algorithms).map_err(|error| {
+            let is_issuer = |subject: &[u8]| certificates.iter().any(|signed| signed.issuer() == subject);
+            let roots = self.all.iter().filter(|(_, subject)| is_issuer(subject));
+            let roots: Vec<_> = roots.filter_map(|(root, _)| Certificate::parse(root).ok()).collect();
+            Invalid::new(&error, || hint(peer, roots.iter().chain(between), algorithms))
+        })
+    }
+
+    fn find(
+        &self,
+        peer: &Certificate<'_>,
+        between: &[Certificate<'_>],
+        now: UnixTime,
+        algorithms: WebPkiSupportedAlgorithms,
+    ) -> Result<Path, Error> {
+        // What is wrong with the peer's own certificate is said before anything else.
+        check_path(&[peer], now)?;
+        if self.all.iter().any(|(root, _)| root.as_ref() == peer.der) {
+            return Ok(vec![peer.der.to_vec()]);
         }
-        let is_issuer =
-            |subject: &[u8]| certificates.iter().any(|certificate| certificate.issuer() == subject);
-        let roots: Vec<Certificate<'_>> = self
-            .all
-            .iter()
-            .filter(|(_, subject)| is_issuer(subject))
-            .filter_map(|(root, _)| Certificate::parse(root).ok())
-            .collect();
-        rules::check(peer, Position::Peer, &[], now)?;
-        let paths = if self.all.iter().any(|(root, _)| root.as_ref() == peer.der) {
-            vec![vec![peer]]
-        } else {
-            let mut search = Search { roots: &roots, between: &between, now, algorithms, signatures: 0 };
-            search.above(&[peer])?
+        match self.find_strictly(peer, between, now, algorithms) {
+            Err(Error::UnsupportedCertVersion | Error::CaUsedAsEndEntity) => {
+                self.find_directly(peer, now, algorithms)
+            }
+            other => other,
+        }
+    }
+
+    /// As `webpki` does.
+    fn find_strictly(
+        &self,
+        peer: &Certificate<'_>,
+        between: &[Certificate<'_>],
+        now: UnixTime,
+        algorithms: WebPkiSupportedAlgorithms,
+    ) -> Result<Path, Error> {
+        let own = CertificateDer::from(peer.der);
+        let between: Vec<_> = between.iter().map(|other| CertificateDer::from(other.der)).collect();
+        let whole = |found: &VerifiedPath<'_>| {
+            let at = self.anchors.iter().position(|anchor| std::ptr::eq(anchor, found.anchor()));
+            let root = at.and_then(|at| self.all.get(*self.anchored.get(at)?));
+            let (root, _) = root.ok_or(Error::UnknownIssuer)?;
+            let between = found.intermediate_certificates().map(|between| between.der().to_vec());
+            Ok(std::iter::once(peer.der.to_vec()).chain(between).chain([root.to_vec()]).collect::<Path>())
         };
-        let paths = accepted(paths)?;
-        let path =
-            |path: &Vec<&Certificate<'_>>| path.iter().map(|certificate| certificate.der.to_vec()).collect();
-        Ok(paths.iter().map(path).collect())
+        let is_in_order = |found: &VerifiedPath<'_>| {
+            let path = whole(found)?;
+            let path: Vec<_> = path.iter().map(|der| Certificate::parse(der)).collect::<Result<_, _>>()?;
+            check_path(&path.iter().collect::<Vec<_>>(), now)
+        };
+        let found = EndEntityCert::try_from(&own)?;
+        let found = found.verify_for_usage(
+            algorithms.all,
+            &self.anchors,
+            &between,
+            now,
+            ForClients,
+            None,
+            Some(&is_in_order),
+        )?;
+        whole(&found)
     }
-}
 
-/// The search for one certificate's paths.
-struct Search<'s, 'a> {
-    roots: &'s [Certificate<'a>],
-    between: &'s [&'s Certificate<'a>],
-    now: UnixTime,
-    algorithms: WebPkiSupportedAlgorithms,
-    /// How many have been looked at.
-    signatures: usize,
-}
-
-impl<'s, 'a> Search<'s, 'a> {
-    /// All paths to roots that begin with `path`; else why there is none.
-    fn above(&mut self, path: &[&'s Certificate<'a>]) -> Result<Vec<Vec<&'s Certificate<'a>>>, Invalid> {
-        let Some(signed) = path.last() else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        // What was wrong with the last candidate above a good signature, and with the first of all.
-        let (mut refused, mut hint) = (None, None);
-        let roots = likely_issuers(signed, self.roots.iter()).into_iter().map(|root| (Position::Root, root));
-        let between = likely_issuers(signed, self.between.iter().copied()).into_iter();
-        let candidates: Vec<_> = roots.chain(between.map(|other| (Position::Between, other))).collect();
-        for (position, candidate) in candidates {
-            if path.iter().any(|member| is_same(member, candidate)) {
+    /// The certificate on its own, signed by a root.
+    fn find_directly(
+        &self,
+        peer: &Certificate<'_>,
+        now: UnixTime,
+        algorithms: WebPkiSupportedAlgorithms,
+    ) -> Result<Path, Error> {
+        let mut refused = Error::UnknownIssuer;
+        let roots = self.anchored.iter().filter_map(|at| self.all.get(*at));
+        for (der, _) in roots.filter(|(_, subject)| subject == peer.issuer()) {
+            let root = Certificate::parse(der)?;
+            if root.constrains_names() || !peer.is_signed_by(&root, algorithms) {
                 continue;
             }
-            self.signatures += 1;
-            if self.signatures > SIGNATURES_MAX {
-                let text = "signature check attempts limit reached while verifying certificate chain";
-                refused = Some(Invalid::other(text));
-                continue;
+            match check_path(&[peer, &root], now) {
+                Ok(()) => return Ok(vec![peer.der.to_vec(), der.to_vec()]),
+                Err(error) => refused = error,
             }
-            if let Err(reason) = signature::check(signed, candidate, self.algorithms) {
-                hint.get_or_insert((reason, candidate));
-                continue;
-            }
-            refused = match rules::check(candidate, position, path, self.now) {
-                Err(error) => {
-                    hint.get_or_insert_with(|| (error.to_string(), candidate));
-                    Some(error)
-                }
-                Ok(()) => {
-                    let longer: Vec<_> = path.iter().copied().chain([candidate]).collect();
-                    match position {
-                        Position::Root => {
-                            found.push(longer);
-                            None
-                        }
-                        Position::Peer | Position::Between => match self.above(&longer) {
-                            Ok(more) => {
-                                found.extend(more);
-                                None
-                            }
-                            Err(error) => Some(error),
-                        },
-                    }
-                }
-            };
         }
-        if !found.is_empty() {
-            return Ok(found);
-        }
-        Err(refused.unwrap_or_else(|| Invalid::UnknownAuthority(hint.map(in_words).unwrap_or_default())))
+        Err(refused)
     }
 }
 
-fn in_words((reason, candidate): (String, &Certificate<'_>)) -> String {
-    format!(
-        " (possibly because of {} while trying to verify candidate authority certificate {})",
-        quote(reason),
-        quote(candidate.short_name())
-    )
-}
-
-/// Those who may have signed, by name; first those whose key goes by the name that the signed one gives,
-/// last those whose key goes by another.
-fn likely_issuers<'s, 'a: 's>(
-    signed: &Certificate<'_>,
-    from: impl Iterator<Item = &'s Certificate<'a>>,
-) -> Vec<&'s Certificate<'a>> {
-    let wanted = signed.issuer_key_id();
-    let mut found: Vec<_> = from.filter(|candidate| candidate.subject() == signed.issuer()).collect();
-    found.sort_by_key(|candidate| {
-        let own = candidate.key_id();
-        if own == wanted {
-            0
-        } else if own.is_empty() || wanted.is_empty() {
-            1
-        } else {
-            2
-        }
-    });
-    found
-}
-
-/// Whether two certificates are about the same subject with the same key and alternative names.
-fn is_same(one: &Certificate<'_>, other: &Certificate<'_>) -> bool {
-    one.subject() == other.subject()
-        && one.facts.public_key().raw == other.facts.public_key().raw
-        && one.raw_names() == other.raw_names()
-}
-
-/// The paths that are in order as a whole.
-fn accepted<'s, 'a>(paths: Vec<Vec<&'s Certificate<'a>>>) -> Result<Vec<Vec<&'s Certificate<'a>>>, Invalid> {
-    let (mut other_purposes, mut other_policies, mut misnamed) = (0_usize, 0_usize, None);
-    let mut good = Vec::new();
-    for path in paths {
-        if !rules::is_for_clients(&path) {
-            other_purposes += 1;
-        } else if !check_policies(&path) {
-            other_policies += 1;
-        } else if let Err(reason) = check_names(&path) {
-            misnamed.get_or_insert(reason);
-        } else {
-            good.push(path);
-        }
+impl From<Malformed> for Error {
+    fn from(_: Malformed) -> Self {
+        Self::BadDer
     }
-    if !good.is_empty() {
-        return Ok(good);
-    }
-    Err(Invalid::Other(match (misnamed, other_purposes, other_policies) {
-        (Some(reason), ..) => {
-            format!("a root or intermediate certificate is not authorized to sign for this name: {reason}")
-        }
-        (None, _, 0) => "certificate specifies an incompatible key usage".to_owned(),
-        (None, 0, count) => format!("no valid chains built: {count} candidate chains with invalid policies"),
-        (None, purposes, policies) => format!(
-            "no valid chains built: {purposes} candidate chains with incompatible key usage, \
-             {policies} candidate chains with invalid policies"
-        ),
-    }))
 }
 
-/// A time as refusals show it.
-pub(super) fn date(time: Duration) -> String {
-    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
+/// Takes certificates that are for clients, for everything, or do not say; `webpki` itself knows nothing of
+/// those that are for everything.
+struct ForClients;
+
+impl ExtendedKeyUsageValidator for ForClients {
+    fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
+        /// `id-kp-clientAuth` and `anyExtendedKeyUsage`.
+        const PURPOSES: [KeyPurposeId<'_>; 2] =
+            [KeyPurposeId::new(&[0x2b, 6, 1, 5, 5, 7, 3, 2]), KeyPurposeId::new(&[0x55, 0x1d, 0x25, 0])];
+        let purposes = purposes.collect::<Result<Vec<_>, _>>()?;
+        if purposes.is_empty() || purposes.iter().any(|purpose| PURPOSES.contains(purpose)) {
+            return Ok(());
+        }
+        Err(not_for_clients())
+    }
 }

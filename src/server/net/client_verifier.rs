@@ -1,8 +1,7 @@
 //! Whether a client's certificate is one: signed by a configured authority, valid now, meant for clients.
 //!
-//! [`certificate_path`](super::certificate_path) finds the paths from it to the roots. Where responders are
-//! to be asked about them, that happens here too, so that a client which is turned away hears it from the
-//! handshake: the call then waits for answers, and the step of the handshake that makes it has to run on a
+//! [`certificate_path`](super::certificate_path) finds the path from it to a root. Where responders are to
+//! be asked about it, that happens here too, so that a client which is turned away hears it from the handshake: the call then waits for answers, and the step of the handshake that makes it has to run on a
 //! thread that may wait.
 
 use std::cell::RefCell;
@@ -10,14 +9,19 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    verify_tls13_signature_with_raw_key,
+};
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use tokio::runtime::Handle;
+use x509_parser::prelude::X509Version;
 
 use super::certificate::Certificate;
-use super::certificate_path::{Invalid, Path, Roots};
+use super::certificate_path::{Path, Roots};
+use super::certificate_refusal::Invalid;
 use super::ocsp_peer::{InvalidLink, PeerCheck};
 use super::peer_certificate::PeerCertificate;
 use super::tls_error::HandshakeError;
@@ -52,12 +56,11 @@ impl ClientVerifier {
         self.peer_check.get()
     }
 
-    /// Every path by which certificates as a peer presents them are accepted, its own first; none where
-    /// they are not.
-    pub fn paths(&self, presented: &[Vec<u8>], now: Timestamp) -> Vec<Path> {
+    /// The path by which certificates as a peer presents them, its own first, are accepted, if they are.
+    pub fn path(&self, presented: &[Vec<u8>], now: Timestamp) -> Option<Path> {
         let presented: Vec<&[u8]> = presented.iter().map(Vec::as_slice).collect();
         let now = UnixTime::since_unix_epoch(Duration::from_nanos(now.nanos()));
-        self.roots.paths(&presented, now, self.algorithms).unwrap_or_default()
+        self.roots.path(&presented, now, self.algorithms).ok()
     }
 }
 
@@ -74,12 +77,12 @@ impl ClientCertVerifier for ClientVerifier {
     ) -> Result<ClientCertVerified, Error> {
         let presented: Vec<&[u8]> =
             std::iter::once(end_entity).chain(intermediates).map(AsRef::as_ref).collect();
-        let paths = self.roots.paths(&presented, now, self.algorithms).map_err(|error| {
+        let path = self.roots.path(&presented, now, self.algorithms).map_err(|error| {
             REFUSED.set(Some(HandshakeError::Refused(refusal_text(&error, &presented))));
             alert(&error)
         })?;
         if let Some(check) = self.peer_check.get() {
-            wait_for(check, &paths, now).map_err(|links| {
+            wait_for(check, path, now).map_err(|links| {
                 let peer = end_entity.to_vec();
                 REFUSED.set(Some(HandshakeError::NotOcspValid { peer, links }));
                 CertificateError::BadEncoding
@@ -94,7 +97,9 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let certificate = Certificate::parse(certificate).map_err(|_| CertificateError::BadEncoding)?;
+        let Some(certificate) = version_1(certificate) else {
+            return verify_tls12_signature(message, certificate, signed, &self.algorithms);
+        };
         let candidates = self.algorithms.mapping.iter().find(|(scheme, _)| *scheme == signed.scheme);
         let candidates = candidates.map(|(_, algorithms)| *algorithms).unwrap_or_default();
         let is_valid = candidates.iter().any(|algorithm| {
@@ -114,7 +119,9 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let certificate = Certificate::parse(certificate).map_err(|_| CertificateError::BadEncoding)?;
+        let Some(certificate) = version_1(certificate) else {
+            return verify_tls13_signature(message, certificate, signed, &self.algorithms);
+        };
         let key = SubjectPublicKeyInfoDer::from(certificate.facts.public_key().raw);
         verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms)
     }
@@ -135,11 +142,17 @@ pub(super) fn take_refusal() -> Option<HandshakeError> {
     REFUSED.take()
 }
 
+/// The certificate if it is of version 1, with whose key the TLS library checks nothing by itself.
+fn version_1<'a>(der: &'a CertificateDer<'_>) -> Option<Certificate<'a>> {
+    let certificate = Certificate::parse(der).ok()?;
+    (certificate.facts.version() != X509Version::V3).then_some(certificate)
+}
+
 /// Asks the responders and waits for what they say.
-fn wait_for(check: &PeerCheck, paths: &[Path], now: UnixTime) -> Result<(), Vec<InvalidLink>> {
+fn wait_for(check: &PeerCheck, path: Path, now: UnixTime) -> Result<(), Vec<InvalidLink>> {
     let now = Timestamp::default() + Duration::from_secs(now.as_secs());
     // Without a runtime nobody can be asked, and nobody is let in unasked.
-    Handle::try_current().map_err(|_| Vec::new())?.block_on(check.check(paths, now))
+    Handle::try_current().map_err(|_| Vec::new())?.block_on(check.check(&[path], now))
 }
 
 /// The error whose alert is the one that the reference sends.
