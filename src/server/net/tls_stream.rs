@@ -293,10 +293,15 @@ impl Session {
     fn hear(&mut self, incoming: &mut [u8]) -> Result<bool, HandshakeError> {
         if !self.heard {
             self.heard = check_first_record(incoming)?;
-            if let Some(error) = tls_error::inappropriate_fallback(incoming) {
-                return Err(error);
-            }
         }
+        if self.heard
+            && !self.answered
+            && let Some(error) = tls_error::inappropriate_fallback(incoming)
+        {
+            return Err(error);
+        }
+        // One that nobody took would explain another client's failure.
+        drop(client_verifier::take_refusal());
         let mut plain = std::mem::take(&mut self.plain);
         let outcome =
             if self.heard { self.advance(incoming, |bytes| plain.extend_from_slice(bytes)) } else { Ok(0) };
