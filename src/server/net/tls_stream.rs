@@ -22,6 +22,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 
 use super::cipher;
 use super::client_verifier;
+use super::ocsp_turn::Turn;
 use super::peer_certificate::PeerCertificate;
 use super::tls_error::{self, HandshakeError, MESSAGE_BYTES_MAX};
 use super::transport::Transport;
@@ -126,6 +127,15 @@ impl TlsStream {
     /// Takes a handshake as far as it goes now.
     pub fn handshake(&self, handshaking: &mut Handshaking) -> Result<Handshake, HandshakeError> {
         handshaking.0.handshake(&self.under)
+    }
+
+    /// The same where it may wait for responders: on a thread that may block.
+    pub fn handshake_in(
+        &self,
+        turn: Turn,
+        handshaking: &mut Handshaking,
+    ) -> Result<Handshake, HandshakeError> {
+        client_verifier::in_turn(turn, || self.handshake(handshaking))
     }
 
     /// From now on the session that was agreed on encrypts what is written. A second call does nothing.
