@@ -24,6 +24,7 @@ trials! {
         clients_are_let_in_by_what_their_responder_says,
         who_is_turned_away_hears_it_in_the_handshake,
         a_responder_that_does_not_answer_lets_in_whom_the_rules_say,
+        a_responder_that_keeps_silent_holds_up_only_those_who_need_it,
         answers_about_clients_are_kept_as_the_cache_says,
         revoked_clients_stay_known_where_the_cache_preserves_them,
         the_cache_is_written_to_its_file_and_read_back,
@@ -348,6 +349,27 @@ fn a_responder_that_does_not_answer_lets_in_whom_the_rules_say() {
         asking.server.wait_log("Attempt to obtain OCSP response from CA responder for [CN=ann] failed: ");
         asking.server.wait_log("bad OCSP responder http status: [500]");
     }
+}
+
+/// More wait than the machine computes for at once; none of them is through before the others are in.
+fn a_responder_that_keeps_silent_holds_up_only_those_who_need_it() {
+    const WAITING: usize = 80;
+    let cache = "ocsp_cache { type: local, local_store: '$DIR/rc' }";
+    let asking = Asking::start("timeout: 600\nocsp_peer { verify: true, ca_timeout: 600 }", cache);
+    let (ann, cyd) = (asking.client("ann"), asking.client("cyd"));
+    assert!(asking.lets_in(&ann));
+    let before = asking.responder.asked().len();
+    asking.responder.says(Says::Silence);
+    // A client of TLS 1.3 believes itself connected once it has said everything.
+    let offer = Offer::new().version(&rustls::version::TLS13).certificate(&cyd);
+    let _waiting: Vec<Secure> = (0..WAITING)
+        .map(|_| Secure::connect(asking.server.addr(), offer.clone()).expect("a handshake"))
+        .collect();
+    eventually("all questions", || (asking.responder.asked().len() == before + WAITING).then_some(()));
+    assert!(asking.lets_in(&ann), "its answer is known");
+    assert!(asking.lets_in(&asking.authority.client("bob")), "nobody is asked about it");
+    asking.responder.says(Says::Good);
+    assert!(asking.lets_in(&cyd));
 }
 
 fn answers_about_clients_are_kept_as_the_cache_says() {

@@ -465,7 +465,6 @@ fn a_reload_changes_when_tls_begins() {
     assert!(client.line().starts_with("INFO"));
 }
 
-/// The reference holds those who are connected against the keys that were pinned before.
 fn the_ports_file_says_that_clients_need_tls() {
     let (server, _) = server("", "ports_file_dir: '$DIR'");
     let file = eventually("the ports file", || {

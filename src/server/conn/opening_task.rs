@@ -7,7 +7,8 @@
 //!
 //! One task a connection of a listener with TLS or behind proxies; it ends by becoming the read task. Handshakes cost
 //! milliseconds of computing: the listener's gate lets few of them compute at once, so that a thousand
-//! clients that come together do not hold up those that are connected.
+//! clients that come together do not hold up those that are connected. Where responders are asked about
+//! clients, steps are made on threads that may block; who waits for a responder leaves its turn to others.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -35,6 +36,7 @@ use crate::server::events::{
     CertificateInfo, ocsp_link_subject, ocsp_reject_subject, write_ocsp_link, write_ocsp_reject,
 };
 use crate::server::net::ocsp_peer::InvalidLink;
+use crate::server::net::ocsp_turn::Turn;
 use crate::server::net::proxy::{self, Missing, Preamble};
 use crate::server::net::tls_error::HandshakeError;
 use crate::server::net::tls_stream::{Handshake, Handshaking, TlsStream};
@@ -323,7 +325,7 @@ impl<S: Opens> OpeningTask<S> {
         let Some(tls) = transport.tls() else { return Err(CloseReason::TlsHandshakeError) };
         let deadline = Instant::now() + opening.timeout;
         let ends = transport.local().zip(self.opening.peer);
-        let outcome = match timeout_at(deadline, self.handshake(opening, &transport, tls)).await {
+        let outcome = match timeout_at(deadline, self.handshake(opening, &transport, tls, deadline)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 self.debug(format_args!("TLS handshake timeout"));
@@ -349,11 +351,12 @@ impl<S: Opens> OpeningTask<S> {
         opening: &OpeningTls,
         transport: &Arc<Transport>,
         tls: &TlsStream,
+        deadline: Instant,
     ) -> Result<(), HandshakeError> {
         let mut session = tls.begin(Arc::clone(&opening.config), &std::mem::take(&mut self.early))?;
         loop {
             let step;
-            (session, step) = step_of(opening, transport, session).await?;
+            (session, step) = step_of(opening, transport, session, deadline).await?;
             if step.as_ref().err().is_some_and(|error| !error.is_probe()) {
                 opening.gate.note_use();
             }
@@ -418,11 +421,12 @@ impl<S: Opens> OpeningTask<S> {
     }
 }
 
-/// One step of the handshake, when its turn has come.
+/// One step of the handshake, when its turn has come; a step that may wait for responders on a thread that may.
 async fn step_of(
     opening: &OpeningTls,
     transport: &Arc<Transport>,
     mut session: Handshaking,
+    deadline: Instant,
 ) -> Result<(Handshaking, Result<Handshake, HandshakeError>), HandshakeError> {
     let ended = || HandshakeError::Library(rustls::Error::General("the handshake has ended".into()));
     // Errors would say that a semaphore is closed, which it never is.
@@ -431,10 +435,10 @@ async fn step_of(
         let step = transport.tls().ok_or_else(ended)?.handshake(&mut session);
         return Ok((session, step));
     }
-    let _asking = opening.gate.asking.acquire().await;
+    let turn = Turn::new(&opening.gate.computing, &opening.gate.asking, deadline).await;
     let transport = Arc::clone(transport);
     let stepped = tokio::task::spawn_blocking(move || {
-        let step = transport.tls().map_or(Ok(Handshake::Done), |tls| tls.handshake(&mut session));
+        let step = transport.tls().map_or(Ok(Handshake::Done), |tls| tls.handshake_in(turn, &mut session));
         (session, step)
     });
     stepped.await.map_err(|_| ended())

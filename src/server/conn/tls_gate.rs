@@ -11,9 +11,9 @@ use super::handshake_rate::HandshakeRate;
 use crate::server::net::TlsSetup;
 use crate::server::net::ocsp_peer::PeerCheck;
 
-/// Handshakes that wait for responders at once. The reference has no bound; a thread each, of those that the
-/// runtime has for what blocks (512).
-const ASKING_MAX: usize = 64;
+/// Handshakes that wait for responders at once; beyond, who would have to is turned away. The reference has no
+/// bound; a thread each, of those that the runtime has for what blocks (512).
+const ASKING_MAX: usize = 256;
 
 /// One listener's TLS. The default is none.
 #[derive(Debug)]
@@ -28,9 +28,10 @@ pub struct TlsGate {
     pub rate: HandshakeRate,
     /// Who may compute a step of a handshake: half of the machine, so that the other half serves those
     /// that are connected.
-    pub(super) computing: Semaphore,
-    /// Who may wait for responders within a step of a handshake: each holds a thread meanwhile.
-    pub(super) asking: Semaphore,
+    pub(super) computing: Arc<Semaphore>,
+    /// Who may wait for responders within a step of a handshake: each holds a thread meanwhile,
+    /// and no turn to compute.
+    pub(super) asking: Arc<Semaphore>,
 }
 
 impl TlsGate {
@@ -42,8 +43,8 @@ impl TlsGate {
             used: AtomicBool::new(false),
             changed: Notify::new(),
             rate: HandshakeRate::new(rate_limit),
-            computing: Semaphore::new((cores / 2).max(1)),
-            asking: Semaphore::new(ASKING_MAX),
+            computing: Arc::new(Semaphore::new((cores / 2).max(1))),
+            asking: Arc::new(Semaphore::new(ASKING_MAX)),
         }
     }
 

@@ -1,8 +1,9 @@
 //! Whether a client's certificate is one: signed by a configured authority, valid now, meant for clients.
 //!
 //! [`certificate_path`](super::certificate_path) finds the path from it to a root. Where responders are to
-//! be asked about it, that happens here too, so that a client which is turned away hears it from the handshake: the call then waits for answers, and the step of the handshake that makes it has to run on a
-//! thread that may wait.
+//! be asked about it, that happens here too, so that a client which is turned away
+//! hears it from the handshake: the call then waits for answers, and the step of the handshake that makes
+//! it has to run on a thread that may wait, with [`in_turn`].
 
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
@@ -23,6 +24,7 @@ use super::certificate::Certificate;
 use super::certificate_path::{Path, Roots};
 use super::certificate_refusal::Invalid;
 use super::ocsp_peer::{InvalidLink, PeerCheck};
+use super::ocsp_turn::Turn;
 use super::peer_certificate::PeerCertificate;
 use super::tls_error::HandshakeError;
 use crate::server::base::clock::Timestamp;
@@ -135,11 +137,28 @@ thread_local! {
     /// Why the certificate that was refused last on this thread was. An error of the TLS library has no
     /// room for it, and `verify_client_cert` runs inside the call that returns it.
     static REFUSED: RefCell<Option<HandshakeError>> = const { RefCell::new(None) };
+
+    /// The turn of the step that is made on this thread.
+    static TURN: RefCell<Option<Turn>> = const { RefCell::new(None) };
 }
 
 /// Why the step of a handshake which just failed refused the client's certificate.
 pub(super) fn take_refusal() -> Option<HandshakeError> {
     REFUSED.take()
+}
+
+/// Makes a step of a handshake that may wait for responders, in its turn.
+pub(super) fn in_turn<T>(turn: Turn, step: impl FnOnce() -> T) -> T {
+    /// Also where the step panics, the turn ends with it.
+    struct End;
+    impl Drop for End {
+        fn drop(&mut self) {
+            drop(TURN.take());
+        }
+    }
+    let _end = End;
+    TURN.set(Some(turn));
+    step()
 }
 
 /// The certificate if it is of version 1, with whose key the TLS library checks nothing by itself.
@@ -151,8 +170,11 @@ fn version_1<'a>(der: &'a CertificateDer<'_>) -> Option<Certificate<'a>> {
 /// Asks the responders and waits for what they say.
 fn wait_for(check: &PeerCheck, path: Path, now: UnixTime) -> Result<(), Vec<InvalidLink>> {
     let now = Timestamp::default() + Duration::from_secs(now.as_secs());
-    // Without a runtime nobody can be asked, and nobody is let in unasked.
-    Handle::try_current().map_err(|_| Vec::new())?.block_on(check.check(&[path], now))
+    // Without a runtime and a turn nobody can be asked, and nobody is let in unasked.
+    let (Ok(runtime), Some(mut turn)) = (Handle::try_current(), TURN.take()) else { return Err(Vec::new()) };
+    let outcome = runtime.block_on(check.check(&[path], now, &mut turn));
+    TURN.set(Some(turn));
+    outcome
 }
 
 /// The error whose alert is the one that the reference sends.

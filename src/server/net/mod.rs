@@ -18,6 +18,7 @@ pub mod ocsp;
 pub mod ocsp_fetch;
 pub mod ocsp_cache;
 pub mod ocsp_peer;
+pub mod ocsp_turn;
 pub mod staple;
 pub mod tls_error;
 pub mod tls_setup;

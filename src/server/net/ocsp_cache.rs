@@ -17,7 +17,7 @@ use crate::server::net::staple::date;
 /// An answer has a few kilobytes; one that unpacks to more is none.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// Answers kept: one a certificate. Beyond, the oldest name goes; it is asked for again when needed.
+/// Answers kept: one a certificate. Beyond, any goes; it is asked for again when needed. Revocations go last.
 const ANSWERS_MAX: usize = 100_000;
 
 /// The answers. Leaf lock, held for a look-up, an insertion, or writing all of them into a buffer.
@@ -72,7 +72,12 @@ impl OcspCache {
         };
         let mut entries = self.entries.lock();
         if entries.by_key.len() >= ANSWERS_MAX && !entries.by_key.contains_key(key) {
-            entries.by_key.pop_first();
+            let mut kept = entries.by_key.iter();
+            let gone = kept.find(|(_, entry)| entry.resp_status != Status::Revoked.text());
+            match gone.map(|(key, _)| key.clone()) {
+                Some(key) => entries.by_key.remove(&key),
+                None => entries.by_key.pop_first().map(|(_, entry)| entry),
+            };
         }
         entries.by_key.insert(key.to_owned(), entry);
         entries.dirty = true;

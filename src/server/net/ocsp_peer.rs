@@ -13,6 +13,7 @@ use super::certificate_path::Path;
 use super::ocsp::{self, Answer, Status};
 use super::ocsp_cache::OcspCache;
 use super::ocsp_fetch::{Asker, in_address};
+use super::ocsp_turn::Turn;
 use super::peer_certificate::PeerCertificate;
 use super::staple::date;
 use crate::server::base::base64::Base64;
@@ -61,11 +62,16 @@ impl PeerCheck {
         self.cache.clone()
     }
 
-    /// Checks the chains by which a peer's certificate is accepted.
+    /// Checks the chains by which a peer's certificate is accepted; waits for responders in `turn`.
     ///
     /// # Errors
     /// No chain is good: of each the first certificate that is not.
-    pub async fn check(&self, chains: &[Path], now: Timestamp) -> Result<(), Vec<InvalidLink>> {
+    pub async fn check(
+        &self,
+        chains: &[Path],
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> Result<(), Vec<InvalidLink>> {
         let log = &self.log;
         log.debug(format_args!("Peer OCSP enabled: {} TLS client chain(s) will be evaluated", chains.len()));
         if chains.is_empty() {
@@ -74,7 +80,7 @@ impl PeerCheck {
         }
         let mut invalid = Vec::new();
         for (index, chain) in chains.iter().enumerate() {
-            match self.check_chain(index, chain, now).await {
+            match self.check_chain(index, chain, now, turn).await {
                 Ok(()) => return Ok(()),
                 Err(link) => invalid.push(link),
             }
@@ -83,7 +89,13 @@ impl PeerCheck {
         Err(invalid)
     }
 
-    async fn check_chain(&self, index: usize, chain: &Path, now: Timestamp) -> Result<(), InvalidLink> {
+    async fn check_chain(
+        &self,
+        index: usize,
+        chain: &Path,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) -> Result<(), InvalidLink> {
         let log = &self.log;
         log.debug(format_args!("Chain [{index}]: {} total link(s)", chain.len()));
         if chain.len() == 1 {
@@ -103,7 +115,7 @@ impl PeerCheck {
         log.debug(format_args!("Chain [{index}] has {} OCSP eligible link(s)", links.len()));
         for (certificate, issuer, responders) in links {
             let link = Link { check: self, certificate, issuer, responders: &responders, now, log };
-            if let Err(reason) = link.is_good().await {
+            if let Err(reason) = link.is_good(turn).await {
                 log.debug(format_args!("{reason}"));
                 return Err(InvalidLink { certificate: certificate.clone(), reason });
             }
@@ -124,7 +136,7 @@ struct Link<'a> {
 }
 
 impl Link<'_> {
-    async fn is_good(&self) -> Result<(), String> {
+    async fn is_good(&self, turn: &mut Turn) -> Result<(), String> {
         let key = Base64::Standard.encode(&Sha256::digest(self.certificate));
         let subject = PeerCertificate::from_der(self.certificate).map(|facts| facts.subject.text());
         let subject = subject.unwrap_or_default();
@@ -132,7 +144,7 @@ impl Link<'_> {
         self.debug(&format!("Checking OCSP peer cache for [{subject}], key [{key}]"));
         let answer = match self.cached(&key, &subject, &mut was_revoked) {
             Some(answer) => answer,
-            None => match self.ask(&key, &subject, was_revoked).await? {
+            None => match self.ask(&key, &subject, was_revoked, turn).await? {
                 Some(answer) => answer,
                 None => return Ok(()),
             },
@@ -185,10 +197,21 @@ impl Link<'_> {
     }
 
     /// What a responder says; `None` where there is nothing to go by and the rules let it pass.
-    async fn ask(&self, key: &str, subject: &str, was_revoked: bool) -> Result<Option<Answer>, String> {
-        let raw = match self.fetch().await {
-            Ok(raw) => raw,
+    async fn ask(
+        &self,
+        key: &str,
+        subject: &str,
+        was_revoked: bool,
+        turn: &mut Turn,
+    ) -> Result<Option<Answer>, String> {
+        let raw = match turn.wait(self.fetch()).await {
+            Ok(Ok(raw)) => raw,
+            // Not as an unreachable responder: who is revoked may bring enough clients along.
             Err(error) => {
+                self.warn(&format!("No OCSP response from CA responder for [{subject}]: {error}"));
+                return self.unless_warn_only(subject, error.into()).map(|()| None);
+            }
+            Ok(Err(error)) => {
                 self.warn(&format!(
                     "Attempt to obtain OCSP response from CA responder for [{subject}] failed: {error}"
                 ));

@@ -136,7 +136,9 @@ const TLS13: u16 = 0x0304;
 pub(super) fn inappropriate_fallback(record: &[u8]) -> Option<HandshakeError> {
     /// `TLS_FALLBACK_SCSV`, RFC 7507.
     const FALLBACK: u16 = 0x5600;
-    let hello = ClientHello::read(record)?;
+    // What has come of a hello so far would be one without the extension that names its versions.
+    let length = u16::from_be_bytes(*record.get(3..)?.first_chunk()?);
+    let hello = ClientHello::read(record.get(..5 + usize::from(length))?)?;
     (!hello.versions.contains(&TLS13) && hello.suites.contains(&FALLBACK)).then(|| HandshakeError::Found {
         text: "tls: client using inappropriate protocol fallback".into(),
         alert: Some(Alert { description: 86, negotiated: true }),

@@ -22,6 +22,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 
 use super::cipher;
 use super::client_verifier;
+use super::ocsp_turn::Turn;
 use super::peer_certificate::PeerCertificate;
 use super::tls_error::{self, HandshakeError, MESSAGE_BYTES_MAX};
 use super::transport::Transport;
@@ -126,6 +127,15 @@ impl TlsStream {
     /// Takes a handshake as far as it goes now.
     pub fn handshake(&self, handshaking: &mut Handshaking) -> Result<Handshake, HandshakeError> {
         handshaking.0.handshake(&self.under)
+    }
+
+    /// The same where it may wait for responders: on a thread that may block.
+    pub fn handshake_in(
+        &self,
+        turn: Turn,
+        handshaking: &mut Handshaking,
+    ) -> Result<Handshake, HandshakeError> {
+        client_verifier::in_turn(turn, || self.handshake(handshaking))
     }
 
     /// From now on the session that was agreed on encrypts what is written. A second call does nothing.
@@ -293,10 +303,15 @@ impl Session {
     fn hear(&mut self, incoming: &mut [u8]) -> Result<bool, HandshakeError> {
         if !self.heard {
             self.heard = check_first_record(incoming)?;
-            if let Some(error) = tls_error::inappropriate_fallback(incoming) {
-                return Err(error);
-            }
         }
+        if self.heard
+            && !self.answered
+            && let Some(error) = tls_error::inappropriate_fallback(incoming)
+        {
+            return Err(error);
+        }
+        // One that nobody took would explain another client's failure.
+        drop(client_verifier::take_refusal());
         let mut plain = std::mem::take(&mut self.plain);
         let outcome =
             if self.heard { self.advance(incoming, |bytes| plain.extend_from_slice(bytes)) } else { Ok(0) };

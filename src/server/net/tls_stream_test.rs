@@ -184,6 +184,38 @@ async fn idle_sessions_hold_no_buffers() {
     drop(writer.join().unwrap());
 }
 
+/// A hello that has fallen back to TLS 1.2 unless its extensions name TLS 1.3.
+fn fallen_back(extensions: &[u8]) -> Vec<u8> {
+    let length = |length: usize| u16::try_from(length).unwrap().to_be_bytes();
+    let suites = [0, 4, 0xc0, 0x2b, 0x56, 0];
+    let end = [&[1, 0][..], &length(extensions.len()), extensions].concat();
+    let body = [&[3, 3][..], &[7; 32], &[0], &suites, &end].concat();
+    [&[22, 3, 1], &length(4 + body.len())[..], &[1, 0], &length(body.len()), &body].concat()
+}
+
+#[tokio::test]
+async fn fallbacks_are_found_however_the_hello_is_cut() {
+    const VERSIONS: [u8; 7] = [0, 43, 0, 3, 2, 3, 4];
+    let (transport, _, _) = pair(&rustls::version::TLS13);
+    let config = Arc::new(
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new())),
+    );
+    for (extensions, has_fallen) in [(&[][..], true), (&VERSIONS, false)] {
+        let hello = fallen_back(extensions);
+        for cut in 0..hello.len() {
+            let mut session = transport.tls().unwrap().begin(Arc::clone(&config), &[]).unwrap().0;
+            session.hear(&mut hello[..cut].to_vec()).unwrap();
+            let mut whole = [&session.rest[..], &hello[cut..]].concat();
+            let error = session.hear(&mut whole).unwrap_err();
+            assert_eq!(error.text(None).contains("inappropriate protocol fallback"), has_fallen, "{cut}");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_tls_is_told_apart_by_its_first_bytes() {
     for (bytes, want) in [

@@ -16,6 +16,8 @@ pub(crate) enum Says {
     Nothing,
     /// Bytes that are no answer.
     Garbage,
+    /// Nothing at all: who asks waits until something else is said.
+    Silence,
 }
 
 #[derive(Debug)]
@@ -26,6 +28,8 @@ struct State {
     /// Only GET is answered.
     refuses_post: bool,
     asked: Vec<String>,
+    /// Connections of those who wait for an answer.
+    waiting: Vec<TcpStream>,
 }
 
 /// A responder on a free port; it runs as long as the process.
@@ -40,7 +44,13 @@ impl Responder {
     pub(crate) fn start(key: KeyPair, signer: Option<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let addr = listener.local_addr().expect("an address");
-        let state = State { says: Says::Good, holds: Some(3600), refuses_post: false, asked: Vec::new() };
+        let state = State {
+            says: Says::Good,
+            holds: Some(3600),
+            refuses_post: false,
+            asked: Vec::new(),
+            waiting: Vec::new(),
+        };
         let responder = Self { addr, state: Arc::new(Mutex::new(state)) };
         let served = responder.clone();
         std::thread::spawn(move || {
@@ -57,7 +67,9 @@ impl Responder {
     }
 
     pub(crate) fn says(&self, says: Says) {
-        self.state.lock().unwrap().says = says;
+        let mut state = self.state.lock().unwrap();
+        state.says = says;
+        state.waiting.clear();
     }
 
     pub(crate) fn holds(&self, seconds: Option<i64>) {
@@ -102,6 +114,10 @@ impl Responder {
         let request = if method == "POST" { bytes[head_end..].to_vec() } else { from_path(path) };
         let mut state = self.state.lock().unwrap();
         state.asked.push(method.to_owned());
+        if state.says == Says::Silence {
+            state.waiting.push(stream);
+            return Ok(());
+        }
         let refused = state.says == Says::Nothing || method == "POST" && state.refuses_post;
         let (status, body) = match state.says {
             _ if refused => ("500 Internal Server Error", Vec::new()),
