@@ -59,6 +59,15 @@ struct Round<'a> {
     described: Vec<options::Account>,
 }
 
+/// A new account whose exporters are described before it.
+struct TakenUp {
+    name: Box<str>,
+    /// Those that were not looked at yet.
+    exporters: std::vec::IntoIter<Box<str>>,
+    /// What the log is told of the others.
+    told: HashMap<Box<str>, Vec<Note>>,
+}
+
 #[derive(Debug)]
 struct Entry {
     claimed: Claimed,
@@ -154,16 +163,31 @@ impl Book {
     /// Describes an account that is new in this round, after those of its exporters that are new as well;
     /// gives what the log is told of them.
     fn take_up(&mut self, name: &str, round: &mut Round<'_>) -> Vec<Note> {
-        let Some(entry) = self.entries.get(name).filter(|_| round.new.remove(name)) else {
-            return Vec::new();
-        };
+        // No calls of itself: how long a chain of exporters is, others say.
+        let mut chain: Vec<TakenUp> = self.begin(name, round).into_iter().collect();
+        while let Some(last) = chain.last_mut() {
+            if let Some(exporter) = last.exporters.next() {
+                chain.extend(self.begin(&exporter, round));
+                continue;
+            }
+            let Some(TakenUp { name, told, .. }) = chain.pop() else { break };
+            let notes = self.describe(&name, told, round);
+            match chain.last_mut() {
+                None => return notes,
+                Some(_) if notes.is_empty() => {}
+                Some(importer) => {
+                    importer.told.insert(name, notes);
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    /// Begins to take up an account, if it is new in this round.
+    fn begin(&self, name: &str, round: &mut Round<'_>) -> Option<TakenUp> {
+        let entry = self.entries.get(name).filter(|_| round.new.remove(name))?;
         let exporters: Vec<Box<str>> = exporters(entry).map(Box::from).collect();
-        let told: HashMap<Box<str>, Vec<Note>> = exporters
-            .into_iter()
-            .map(|exporter| (exporter.clone(), self.take_up(&exporter, round)))
-            .filter(|(_, notes)| !notes.is_empty())
-            .collect();
-        self.describe(name, told, round)
+        Some(TakenUp { name: name.into(), exporters: exporters.into_iter(), told: HashMap::new() })
     }
 
     /// Describes an account anew that imports from one that changed. The log is told where it had waited for
