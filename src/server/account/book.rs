@@ -46,6 +46,17 @@ pub(super) struct Book {
     importers: HashMap<Box<str>, BTreeSet<Box<str>>>,
     /// When something is over, in an account.
     ends: BTreeSet<(Timestamp, Box<str>)>,
+    /// Accounts that are looked up.
+    looked_up: HashMap<Box<str>, LookedUp>,
+}
+
+/// An account that is looked up.
+#[derive(Debug, Default)]
+struct LookedUp {
+    /// How often at once.
+    times: usize,
+    /// Claims that came for it meanwhile.
+    heard: Option<(AccountClaims, String)>,
 }
 
 /// What happens at once to several accounts.
@@ -123,6 +134,56 @@ impl Book {
         let exporters = claims.nats.imports.iter().flatten().map(|import| import.account.as_str());
         let missing: BTreeSet<&str> = exporters.filter(|name| !self.knows(name)).collect();
         missing.into_iter().map(str::to_owned).collect()
+    }
+
+    /// A look-up of an account begins: claims that come for it are heard until it ends.
+    pub(super) fn begin_look_up(&mut self, name: &str) {
+        self.looked_up.entry(name.into()).or_default().times += 1;
+    }
+
+    /// A look-up of an account is over, and what was found is in force.
+    pub(super) fn end_look_up(&mut self, name: &str) {
+        if let Some(looked_up) = self.looked_up.get_mut(name) {
+            looked_up.times -= 1;
+            if looked_up.times == 0 {
+                self.looked_up.remove(name);
+            }
+        }
+    }
+
+    /// Whether an account is looked up.
+    #[must_use]
+    pub(super) fn is_looked_up(&self, name: &str) -> bool {
+        self.looked_up.contains_key(name)
+    }
+
+    /// Claims came for an account; where it is looked up they count, not what is found.
+    pub(super) fn hear(&mut self, claims: AccountClaims, token: String) {
+        if let Some(looked_up) = self.looked_up.get_mut(claims.envelope.subject.as_str()) {
+            looked_up.heard = Some((claims, token));
+        }
+    }
+
+    /// What is to be put in force of claims that look-ups found: a look-up takes long, and others may have come
+    /// meanwhile. Only what is missing or over is looked up, so claims in force that are neither came later,
+    /// and stay if they are not older.
+    pub(super) fn latest(
+        &self,
+        mut found: Vec<(AccountClaims, String)>,
+        now: Timestamp,
+    ) -> Vec<(AccountClaims, String)> {
+        for one in &mut found {
+            let looked_up = self.looked_up.get(one.0.envelope.subject.as_str());
+            if let Some(heard) = looked_up.and_then(|looked_up| looked_up.heard.as_ref()) {
+                one.clone_from(heard);
+            }
+        }
+        found.retain(|(claims, _)| {
+            let envelope = &claims.envelope;
+            self.get(&envelope.subject)
+                .is_none_or(|own| own.is_expired(now) || own.claims().envelope.issued_at < envelope.issued_at)
+        });
+        found
     }
 
     /// Takes claims that were verified, in the order in which they were wanted. `absent` says why an account
