@@ -261,7 +261,7 @@ fn claims_that_came_while_an_account_was_looked_up_are_not_lost() {
 
 #[test]
 fn a_long_chain_of_exporters_needs_no_stack() {
-    const LENGTH: usize = 400;
+    const LENGTH: usize = 200;
     let chain = || {
         let mut world = World::new();
         let keys: Vec<KeyPair> = (0..LENGTH).map(|_| KeyPair::new_account()).collect();
