@@ -32,6 +32,7 @@ trials! {
         what_clients_prove_themselves_with_is_not_in_the_log,
         an_account_with_a_service_has_it_asked_about_its_users,
         a_service_of_an_account_answers_for_those_it_may_only,
+    other_default_permissions_do_not_let_the_service_ask_itself,
     ],
     Natsx => [
         a_reload_takes_nothing_from_a_client_before_the_last_word,
@@ -770,6 +771,27 @@ fn a_service_of_an_account_answers_for_those_it_may_only() {
         (&json!("ann"), &json!(auth), &json!("AUTH"))
     );
     assert_eq!((&told["issuer_key"], told.get("jwt")), (&json!(auth), None));
+}
+
+fn other_default_permissions_do_not_let_the_service_ask_itself() {
+    let claimed = Claimed::start(&json!([]));
+    let mut service = claimed.serve();
+    service.send("SUB s 2\r\n");
+    service.sync();
+    let auth = claimed.auth.public_key();
+    let external = json!({ "auth_users": [claimed.service.public_key()], "allowed_accounts": [] });
+    let rights = json!({ "pub": { "deny": ["p"] }, "sub": { "deny": ["s"] } });
+    let after = json!({ "authorization": external, "default_permissions": rights });
+    let token = claimed.operator.account(&claimed.auth, "AUTH", 2, after);
+    let mut asker = claimed.operator.system_user().log_in(&claimed.server);
+    asker.send("SUB answers 1\r\n");
+    asker.send(format!("PUB $SYS.REQ.ACCOUNT.{auth}.CLAIMS.UPDATE answers {}\r\n{token}\r\n", token.len()));
+    let answer = asker.message();
+    assert!(answer.text().contains("\"code\":200"), "{}", answer.text());
+    assert_eq!(service.line(), "-ERR 'Permissions Violation for Subscription to \"s\" (sid \"2\")'");
+    service.send("PUB p 0\r\n\r\nPUB $SYS.REQ.USER.AUTH 1\r\nx\r\n");
+    let denied = |subject: &str| format!("-ERR 'Permissions Violation for Publish to \"{subject}\"'");
+    assert_eq!(service.sync(), [denied("p"), denied("$SYS.REQ.USER.AUTH")]);
 }
 
 /// Plays the service that `conf/auth_callout.conf` describes.

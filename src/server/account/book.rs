@@ -46,6 +46,17 @@ pub(super) struct Book {
     importers: HashMap<Box<str>, BTreeSet<Box<str>>>,
     /// When something is over, in an account.
     ends: BTreeSet<(Timestamp, Box<str>)>,
+    /// Accounts that are looked up.
+    looked_up: HashMap<Box<str>, LookedUp>,
+}
+
+/// An account that is looked up.
+#[derive(Debug, Default)]
+struct LookedUp {
+    /// How often at once.
+    times: usize,
+    /// Claims that came for it meanwhile.
+    heard: Option<(AccountClaims, String)>,
 }
 
 /// What happens at once to several accounts.
@@ -57,6 +68,15 @@ struct Round<'a> {
     now: Timestamp,
     /// Accounts that are described otherwise now.
     described: Vec<options::Account>,
+}
+
+/// A new account whose exporters are described before it.
+struct TakenUp {
+    name: Box<str>,
+    /// Those that were not looked at yet.
+    exporters: std::vec::IntoIter<Box<str>>,
+    /// What the log is told of the others.
+    told: HashMap<Box<str>, Vec<Note>>,
 }
 
 #[derive(Debug)]
@@ -116,6 +136,56 @@ impl Book {
         missing.into_iter().map(str::to_owned).collect()
     }
 
+    /// A look-up of an account begins: claims that come for it are heard until it ends.
+    pub(super) fn begin_look_up(&mut self, name: &str) {
+        self.looked_up.entry(name.into()).or_default().times += 1;
+    }
+
+    /// A look-up of an account is over, and what was found is in force.
+    pub(super) fn end_look_up(&mut self, name: &str) {
+        if let Some(looked_up) = self.looked_up.get_mut(name) {
+            looked_up.times -= 1;
+            if looked_up.times == 0 {
+                self.looked_up.remove(name);
+            }
+        }
+    }
+
+    /// Whether an account is looked up.
+    #[must_use]
+    pub(super) fn is_looked_up(&self, name: &str) -> bool {
+        self.looked_up.contains_key(name)
+    }
+
+    /// Claims came for an account; where it is looked up they count, not what is found.
+    pub(super) fn hear(&mut self, claims: AccountClaims, token: String) {
+        if let Some(looked_up) = self.looked_up.get_mut(claims.envelope.subject.as_str()) {
+            looked_up.heard = Some((claims, token));
+        }
+    }
+
+    /// What is to be put in force of claims that look-ups found: a look-up takes long, and others may have come
+    /// meanwhile. Only what is missing or over is looked up, so claims in force that are neither came later,
+    /// and stay if they are not older.
+    pub(super) fn latest(
+        &self,
+        mut found: Vec<(AccountClaims, String)>,
+        now: Timestamp,
+    ) -> Vec<(AccountClaims, String)> {
+        for one in &mut found {
+            let looked_up = self.looked_up.get(one.0.envelope.subject.as_str());
+            if let Some(heard) = looked_up.and_then(|looked_up| looked_up.heard.as_ref()) {
+                one.clone_from(heard);
+            }
+        }
+        found.retain(|(claims, _)| {
+            let envelope = &claims.envelope;
+            self.get(&envelope.subject)
+                .is_none_or(|own| own.is_expired(now) || own.claims().envelope.issued_at < envelope.issued_at)
+        });
+        found
+    }
+
     /// Takes claims that were verified, in the order in which they were wanted. `absent` says why an account
     /// that they import from is not there.
     pub(super) fn put(
@@ -154,16 +224,31 @@ impl Book {
     /// Describes an account that is new in this round, after those of its exporters that are new as well;
     /// gives what the log is told of them.
     fn take_up(&mut self, name: &str, round: &mut Round<'_>) -> Vec<Note> {
-        let Some(entry) = self.entries.get(name).filter(|_| round.new.remove(name)) else {
-            return Vec::new();
-        };
+        // No calls of itself: how long a chain of exporters is, others say.
+        let mut chain: Vec<TakenUp> = self.begin(name, round).into_iter().collect();
+        while let Some(last) = chain.last_mut() {
+            if let Some(exporter) = last.exporters.next() {
+                chain.extend(self.begin(&exporter, round));
+                continue;
+            }
+            let Some(TakenUp { name, told, .. }) = chain.pop() else { break };
+            let notes = self.describe(&name, told, round);
+            match chain.last_mut() {
+                None => return notes,
+                Some(_) if notes.is_empty() => {}
+                Some(importer) => {
+                    importer.told.insert(name, notes);
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    /// Begins to take up an account, if it is new in this round.
+    fn begin(&self, name: &str, round: &mut Round<'_>) -> Option<TakenUp> {
+        let entry = self.entries.get(name).filter(|_| round.new.remove(name))?;
         let exporters: Vec<Box<str>> = exporters(entry).map(Box::from).collect();
-        let told: HashMap<Box<str>, Vec<Note>> = exporters
-            .into_iter()
-            .map(|exporter| (exporter.clone(), self.take_up(&exporter, round)))
-            .filter(|(_, notes)| !notes.is_empty())
-            .collect();
-        self.describe(name, told, round)
+        Some(TakenUp { name: name.into(), exporters: exporters.into_iter(), told: HashMap::new() })
     }
 
     /// Describes an account anew that imports from one that changed. The log is told where it had waited for

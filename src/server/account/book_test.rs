@@ -229,3 +229,54 @@ fn what_imports_lead_to_is_named_as_it_is_called_here() {
     let to = Some("l.$1".to_owned());
     assert_eq!(import.kind, ImportKind::Stream { prefix: None, to, allow_trace: false });
 }
+
+#[test]
+fn claims_that_came_while_an_account_was_looked_up_are_not_lost() {
+    let (mut world, key) = (World::new(), KeyPair::new_account());
+    let name = key.public_key();
+    let claims = |issued_at: i64, expires: i64| {
+        let mut claims = AccountClaims::unlimited(&name);
+        (claims.envelope.issued_at, claims.envelope.expires) = (issued_at, expires);
+        (claims, issued_at.to_string())
+    };
+    let latest = |book: &Book, found| {
+        let latest = book.latest(vec![found], NOW);
+        latest.first().map(|(_, token)| token.clone())
+    };
+    // Those of an account that is not in use yet are heard as long as somebody looks it up.
+    world.book.begin_look_up(&name);
+    world.book.begin_look_up(&name);
+    let (update, token) = claims(2, 0);
+    world.book.hear(update, token);
+    world.book.end_look_up(&name);
+    assert_eq!(latest(&world.book, claims(1, 0)).as_deref(), Some("2"));
+    world.book.end_look_up(&name);
+    assert_eq!(latest(&world.book, claims(1, 0)).as_deref(), Some("1"));
+    // Those in force stay unless they are older, or over.
+    for (expires, found, want) in [(0, 1, None), (0, 2, None), (0, 3, Some("3")), (NOW_S, 1, Some("1"))] {
+        world.book.put(vec![claims(2, expires)], &HashMap::new(), &world.trust, NOW);
+        assert_eq!(latest(&world.book, claims(found, 0)).as_deref(), want, "{expires} {found}");
+    }
+}
+
+#[test]
+fn a_long_chain_of_exporters_needs_no_stack() {
+    const LENGTH: usize = 200;
+    let chain = || {
+        let mut world = World::new();
+        let keys: Vec<KeyPair> = (0..LENGTH).map(|_| KeyPair::new_account()).collect();
+        let link = |(at, key): (usize, &KeyPair)| {
+            let mut claims = AccountClaims::unlimited(key.public_key());
+            // Of each something else, that nothing leads on and the search for circles is short.
+            let subject = |at: usize| format!("e.{at}");
+            claims.nats.exports.push(export(&subject(at)));
+            claims.nats.imports.extend(keys.get(at + 1).map(|from| import(&subject(at + 1), from, "")));
+            (claims, String::new())
+        };
+        let links = keys.iter().enumerate().map(link).collect();
+        let (imports, notes) = shown(world.book.put(links, &HashMap::new(), &world.trust, NOW));
+        (imports.len(), notes)
+    };
+    let thread = std::thread::Builder::new().stack_size(192 * 1024).spawn(chain).unwrap();
+    assert_eq!(thread.join().unwrap(), (LENGTH - 1, Vec::new()));
+}

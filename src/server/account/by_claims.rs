@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::book::{Change, Note};
+use super::book::{Book, Change, Note};
 use super::registry::Registry;
 use super::state::Account;
 use super::trust::Trust;
@@ -52,8 +52,54 @@ impl Registry {
         now: Timestamp,
         cluster: Option<&str>,
     ) -> Vec<Note> {
-        let names: Vec<String> = claims.iter().map(|(claims, _)| claims.envelope.subject.clone()).collect();
+        self.put_in(&mut self.book.lock(), claims, absent, trust, now, cluster)
+    }
+
+    /// Puts claims in force that a look-up found, which takes long: where later ones came meanwhile, those.
+    pub fn put_found_claims(
+        &self,
+        found: Vec<(AccountClaims, String)>,
+        absent: &HashMap<String, String>,
+        trust: &Trust,
+        now: Timestamp,
+        cluster: Option<&str>,
+    ) -> Vec<Note> {
         let mut book = self.book.lock();
+        let claims = book.latest(found, now);
+        self.put_in(&mut book, claims, absent, trust, now, cluster)
+    }
+
+    /// A look-up of an account's claims begins: those that come meanwhile are heard until it ends.
+    pub fn begin_look_up(&self, account: &str) {
+        self.book.lock().begin_look_up(account);
+    }
+
+    /// A look-up of an account's claims is over, and what was found is in force.
+    pub fn end_look_up(&self, account: &str) {
+        self.book.lock().end_look_up(account);
+    }
+
+    /// Whether an account's claims are looked up.
+    #[must_use]
+    pub fn is_looked_up(&self, account: &str) -> bool {
+        self.book.lock().is_looked_up(account)
+    }
+
+    /// Verified claims came for an account: where it is looked up they count, not what is found.
+    pub fn hear_claims(&self, claims: AccountClaims, token: String) {
+        self.book.lock().hear(claims, token);
+    }
+
+    fn put_in(
+        &self,
+        book: &mut Book,
+        claims: Vec<(AccountClaims, String)>,
+        absent: &HashMap<String, String>,
+        trust: &Trust,
+        now: Timestamp,
+        cluster: Option<&str>,
+    ) -> Vec<Note> {
+        let names: Vec<String> = claims.iter().map(|(claims, _)| claims.envelope.subject.clone()).collect();
         let change = book.put(claims, absent, trust, now);
         let notes = self.carry_out_claims(change, cluster);
         for name in names {

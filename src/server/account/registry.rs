@@ -30,7 +30,7 @@ pub struct Registry {
     updates: Mutex<()>,
     without_cache: bool,
     common: Arc<Common>,
-    /// Claims of accounts. Held while what they describe is put in force: takes `updates`.
+    /// Claims of accounts. Held while what they, or options, describe is put in force: takes `updates`.
     pub(super) book: Mutex<Book>,
 }
 
@@ -89,6 +89,8 @@ impl Registry {
     /// # Errors
     /// A mapping or an import that is none; nothing has changed.
     pub fn update(&self, options: &Options) -> Result<Vec<Arc<Account>>, TransformError> {
+        // An account that claims describe is not known as one before all of the change is in force.
+        let _no_claims_change = self.book.lock();
         let _one_at_a_time = self.updates.lock();
         let described = self.described(options);
         let plans = self.plans(described.iter().map(AsRef::as_ref), options.cluster.name.as_deref())?;

@@ -146,7 +146,7 @@ pub struct Rejection {
 pub enum Missing {
     /// The connection should have come from a trusted proxy.
     Proxy,
-    /// There is no account of this name, or it is not in use yet.
+    /// There is no account of this name, or it is not in use yet, or not any more.
     Account(String),
 }
 
@@ -269,7 +269,7 @@ impl Question {
         if rights::connection_types(&user.nats.rights.connection_types, notes).is_none() {
             return Err(refuse("using invalid connection type"));
         }
-        let account = place(rules, &mut user, circumstances.find)?;
+        let account = place(rules, &mut user, circumstances.find, now)?;
         Ok(Admitted { account, user, expires })
     }
 
@@ -362,12 +362,12 @@ fn place(
     rules: &Rules<'_>,
     user: &mut UserClaims,
     find: &dyn Fn(&str) -> Target,
+    now: Timestamp,
 ) -> Result<String, Rejection> {
     let asked = quote(rules.account);
-    let missing = |name: String| {
+    let missing = |name: String, why: &str| {
         let named = quote(&name);
-        let text =
-            format!("No valid account {named} for auth callout response on account {asked}: account missing");
+        let text = format!("No valid account {named} for auth callout response on account {asked}: {why}");
         Rejection { reason: text, missing: Some(Missing::Account(name)) }
     };
     match rules.trust {
@@ -385,7 +385,10 @@ fn place(
                 )));
             }
             let name = user.envelope.audience.clone();
-            if matches!(find(&name), Target::Missing) { Err(missing(name)) } else { Ok(name) }
+            match find(&name) {
+                Target::Missing => Err(missing(name, "account missing")),
+                Target::Configured | Target::Claimed(_) => Ok(name),
+            }
         }
         Trust::Account(own) => {
             let (name, own) = (user.account().to_owned(), own.claims());
@@ -399,7 +402,10 @@ fn place(
                     quote(&user.envelope.issuer)
                 )));
             }
-            let Target::Claimed(account) = find(&name) else { return Err(missing(name)) };
+            let Target::Claimed(account) = find(&name) else { return Err(missing(name, "account missing")) };
+            if account.is_expired(now) {
+                return Err(missing(name, "account expired"));
+            }
             rights::take_scope(user, &account).map_err(|error| Rejection::new(error.to_string()))?;
             Ok(name)
         }

@@ -309,13 +309,17 @@ fn service_of_an_account_speaks_for_it_and_for_those_it_is_allowed_to() {
     let bench = Bench::new();
     let (own, other, signer) = (KeyPair::new_account(), KeyPair::new_account(), KeyPair::new_account());
     let mut claims = AccountClaims::unlimited(own.public_key());
-    claims.nats.authorization.allowed_accounts = vec![other.public_key()];
+    let over = KeyPair::new_account();
+    claims.nats.authorization.allowed_accounts = vec![other.public_key(), over.public_key()];
+    let mut over_claims = AccountClaims::unlimited(over.public_key());
+    over_claims.envelope.expires = NOW_S;
     let mut other_claims = AccountClaims::unlimited(other.public_key());
     let mut scope = UserScope::new(signer.public_key());
     scope.template.permissions.publish.allow = vec!["hello.{{name()}}".to_owned()];
     other_claims.nats.signing_keys.add_scope(scope);
     let trust = crate::server::account::Trust::default();
     let other_claims = Arc::new(Claimed::new(other_claims, "", &trust));
+    let over_claims = Arc::new(Claimed::new(over_claims, "", &trust));
     let claimed = Claimed::new(claims, "", &trust);
     let rules = Rules::of_account(&claimed);
     let question = bench.ask(&rules);
@@ -326,6 +330,8 @@ fn service_of_an_account_speaks_for_it_and_for_those_it_is_allowed_to() {
         let find = |name: &str| {
             if name == other.public_key() {
                 Target::Claimed(Arc::clone(&other_claims))
+            } else if name == over.public_key() {
+                Target::Claimed(Arc::clone(&over_claims))
             } else {
                 Target::Missing
             }
@@ -354,6 +360,9 @@ fn service_of_an_account_speaks_for_it_and_for_those_it_is_allowed_to() {
         own.public_key()
     );
     assert_eq!(reason(user, &own), want);
+    let expired = judge(scoped(&|user| user.nats.issuer_account = over.public_key()), &own).unwrap_err();
+    assert_eq!(expired.missing, Some(Missing::Account(over.public_key())));
+    assert!(expired.reason.ends_with(": account expired"), "{}", expired.reason);
     let user = scoped(&|user| user.nats.rights.bearer_token = true);
     let want = "User JWT is not valid: scoped users require no permissions or limits set";
     assert_eq!(reason(user, &own), want);

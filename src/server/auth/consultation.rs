@@ -136,13 +136,34 @@ impl Delegation {
     /// Takes from a client of the service's account the right to pose as the server there.
     pub fn restrict(&self, grant: &mut Grant) {
         if self.account.as_ref().is_some_and(|account| Arc::ptr_eq(account, &grant.account)) {
-            let subjects = [CALLOUT_SUBJECT];
-            let permissions = match &grant.permissions {
-                Some(permissions) => permissions.without_publish(&subjects),
-                None => Permissions::compile(&options::Permissions::default()).without_publish(&subjects),
-            };
-            grant.permissions = Some(Arc::new(permissions));
+            grant.permissions = Some(Arc::new(restricted(grant.permissions.as_deref())));
+            for user in [&mut grant.claimed, &mut grant.by_service].into_iter().flatten() {
+                user.is_restricted = true;
+            }
         }
+    }
+}
+
+/// These permissions without the right to pose as the server to a service that decides.
+fn restricted(permissions: Option<&Permissions>) -> Permissions {
+    let subjects = [CALLOUT_SUBJECT];
+    match permissions {
+        Some(permissions) => permissions.without_publish(&subjects),
+        None => Permissions::compile(&options::Permissions::default()).without_publish(&subjects),
+    }
+}
+
+impl ClaimedUser {
+    /// What it may do now that its account has these default permissions, if it has none of its own.
+    #[must_use]
+    pub fn permissions_by_default(
+        &self,
+        described: Option<&options::Permissions>,
+    ) -> Option<Arc<Permissions>> {
+        let permissions = described.map(Permissions::compile);
+        let permissions =
+            if self.is_restricted { Some(restricted(permissions.as_ref())) } else { permissions };
+        permissions.map(Arc::new)
     }
 }
 

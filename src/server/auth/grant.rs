@@ -65,6 +65,9 @@ pub struct ClaimedUser {
     pub signing_key: Option<Box<str>>,
     /// It may do what the account lets those do whose claims say nothing about it.
     pub has_default_permissions: bool,
+    /// It is of the account of a service that decides, and must not pose as the server there, whatever else it
+    /// may do.
+    pub is_restricted: bool,
 }
 
 impl ClaimedUser {
@@ -80,6 +83,7 @@ impl ClaimedUser {
             is_bearer: user.nats.rights.bearer_token,
             signing_key: is_by_signing_key.then(|| user.envelope.issuer.as_str().into()),
             has_default_permissions: user.nats.rights.permissions.is_unset(),
+            is_restricted: false,
         })
     }
 }

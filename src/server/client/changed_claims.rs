@@ -3,11 +3,9 @@
 //! In the reference's order: limits, rights by default, then whether the user may still be there: bearers,
 //! revocations, and last the key that signed it.
 
-use std::sync::Arc;
-
 use super::session::ClientSession;
 use crate::server::account::Claimed;
-use crate::server::auth::{ClaimedUser, Permissions, Refusal};
+use crate::server::auth::{ClaimedUser, Refusal};
 use crate::server::base::clock::Timestamp;
 use crate::server::delivery::Courier;
 use crate::server::protocol::error::{CloseReason, WireError};
@@ -57,7 +55,7 @@ impl ClientSession {
         if !user.has_default_permissions || described == user.account.default_permissions() {
             return Ok(());
         }
-        self.take_permissions(described.map(|described| Arc::new(Permissions::compile(&described))));
+        self.take_permissions(user.permissions_by_default(described.as_ref()));
         self.keep_to_permissions(now, courier)
     }
 }

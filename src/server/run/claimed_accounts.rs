@@ -28,6 +28,17 @@ const SLOW_FETCH: Duration = Duration::from_secs(1);
 /// # Errors
 /// The claims cannot be used.
 pub(super) fn apply(context: &Arc<ClientContext>, account: &str, token: &str) -> Result<(), String> {
+    let verified = || {
+        let policy = context.policy.load();
+        let trust = policy.trust().ok_or("account resolver missing")?;
+        trust.verify(account, token, context.conn.clock.now()).map_err(|error| error.to_string())
+    };
+    // First, for the account may be in use as soon as it is not looked up any more.
+    if context.accounts.is_looked_up(account)
+        && let Ok(claims) = verified()
+    {
+        context.accounts.hear_claims(claims, token.to_owned());
+    }
     if context.accounts.find(account).is_none() {
         return Ok(());
     }
@@ -38,9 +49,11 @@ pub(super) fn apply(context: &Arc<ClientContext>, account: &str, token: &str) ->
     let now = context.conn.clock.now();
     let policy = context.policy.load();
     let trust = policy.trust().ok_or("account resolver missing")?;
-    let claims = trust.verify(account, token, now).map_err(|error| error.to_string())?;
-    let found = Found { claims: vec![(claims, token.to_owned())], ..Found::default() };
-    put(context, trust, found, now);
+    let claims = vec![(verified()?, token.to_owned())];
+    let options = context.conn.options();
+    let notes = context.accounts.put_claims(claims, &HashMap::new(), trust, now, cluster(&options));
+    tell(context, &notes);
+    follow_claims(context, [account]);
     Ok(())
 }
 
@@ -68,15 +81,35 @@ pub(super) fn remove(context: &Arc<ClientContext>, account: &str) {
 }
 
 /// Claims that were looked up and verified, in the order in which they were wanted.
-#[derive(Debug, Default)]
 pub(super) struct Found {
     claims: Vec<(AccountClaims, String)>,
     /// Why accounts that these import from are not there.
     absent: HashMap<String, String>,
+    look_ups: LookUps,
+}
+
+/// Accounts that are looked up, until this is dropped.
+struct LookUps {
+    context: Arc<ClientContext>,
+    names: Vec<String>,
+}
+
+impl LookUps {
+    fn begin(&mut self, name: &str) {
+        self.context.accounts.begin_look_up(name);
+        self.names.push(name.to_owned());
+    }
+}
+
+impl Drop for LookUps {
+    fn drop(&mut self) {
+        for name in &self.names {
+            self.context.accounts.end_look_up(name);
+        }
+    }
 }
 
 /// What became of a search.
-#[derive(Debug)]
 pub(super) struct Search {
     /// What the log is to be told of it.
     pub(super) told: Vec<Note>,
@@ -84,14 +117,19 @@ pub(super) struct Search {
     pub(super) outcome: Result<Found, String>,
 }
 
-/// Puts verified claims into force, and has clients keep to them.
+/// Puts what was found into force, and has clients keep to it.
 pub(super) fn put(context: &ClientContext, trust: &Trust, found: Found, now: Timestamp) {
-    let names: Vec<String> = found.claims.iter().map(|(claims, _)| claims.envelope.subject.clone()).collect();
+    let Found { claims, absent, look_ups } = found;
     let options = context.conn.options();
-    let notes = context.accounts.put_claims(found.claims, &found.absent, trust, now, cluster(&options));
+    let notes = context.accounts.put_found_claims(claims, &absent, trust, now, cluster(&options));
     tell(context, &notes);
+    follow_claims(context, look_ups.names.iter().map(String::as_str));
+}
+
+/// Has the clients of these accounts keep to their claims.
+fn follow_claims<'n>(context: &ClientContext, names: impl IntoIterator<Item = &'n str>) {
     for name in names {
-        if let Some(account) = context.accounts.find(&name) {
+        if let Some(account) = context.accounts.find(name) {
             keep_to_claims(context, &account);
         }
     }
@@ -144,21 +182,27 @@ fn clients_of(context: &ClientContext, account: &Account) -> Vec<Arc<crate::serv
 }
 
 /// Looks up an account and those that it imports from, as far as they are not in use yet.
-pub(super) async fn find(context: &ClientContext, name: &str) -> Search {
+pub(super) async fn find(context: &Arc<ClientContext>, name: &str) -> Search {
     let mut told = Vec::new();
     let outcome = find_telling(context, name, &mut told).await;
     Search { told, outcome }
 }
 
-async fn find_telling(context: &ClientContext, name: &str, told: &mut Vec<Note>) -> Result<Found, String> {
+async fn find_telling(
+    context: &Arc<ClientContext>,
+    name: &str,
+    told: &mut Vec<Note>,
+) -> Result<Found, String> {
     let started = context.conn.clock.now();
-    let mut found = Found::default();
+    let look_ups = LookUps { context: Arc::clone(context), names: Vec::new() };
+    let mut found = Found { claims: Vec::new(), absent: HashMap::new(), look_ups };
     let mut wanted = VecDeque::from([name.to_owned()]);
     while let Some(next) = wanted.pop_front() {
         if next != name && context.conn.clock.now().since(started) > FOLLOWING_MAX {
             found.absent.insert(next, FetchError::TimedOut.to_string());
             continue;
         }
+        found.look_ups.begin(&next);
         let fetched = fetch(context, &next, told).await;
         let now = context.conn.clock.now();
         if let Ok(token) = &fetched
@@ -215,7 +259,7 @@ async fn fetch(context: &ClientContext, name: &str, told: &mut Vec<Note>) -> Res
 ///
 /// # Errors
 /// There are no claims, and none will come.
-pub(super) async fn start_system_account(context: &ClientContext) -> Result<bool, String> {
+pub(super) async fn start_system_account(context: &Arc<ClientContext>) -> Result<bool, String> {
     let options = context.conn.options();
     let policy = context.policy.load_full();
     let (Some(trust), Some(name)) = (policy.trust(), options.system_account.as_deref()) else {
@@ -228,8 +272,8 @@ pub(super) async fn start_system_account(context: &ClientContext) -> Result<bool
     let now = context.conn.clock.now();
     // Nothing of this is told, as the reference does it before it has a log.
     match find(context, name).await.outcome {
-        Ok(Found { claims, absent }) => {
-            context.accounts.put_claims(claims, &absent, trust, now, cluster(&options));
+        Ok(Found { claims, absent, look_ups: _until_then }) => {
+            context.accounts.put_found_claims(claims, &absent, trust, now, cluster(&options));
         }
         Err(error) if !may_come => return Err(format!("error resolving system account: {error}")),
         Err(_) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::timeout;
 
 use super::claimed_accounts::{self, Search};
@@ -23,7 +23,16 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs until nobody can ask any more. `awaits_system` says that an account stands in for the system account.
 pub(super) async fn run(context: Arc<ClientContext>, wanted: mpsc::Receiver<Wanted>, awaits_system: bool) {
-    Task { context, wanted, awaits_system, waiting: HashMap::new(), searches: JoinSet::new() }.run().await;
+    Task {
+        context,
+        wanted,
+        awaits_system,
+        waiting: HashMap::new(),
+        searches: JoinSet::new(),
+        searched: HashMap::new(),
+    }
+    .run()
+    .await;
 }
 
 struct Task {
@@ -32,7 +41,9 @@ struct Task {
     awaits_system: bool,
     /// Who waits for which account.
     waiting: HashMap<Box<str>, Vec<Wanted>>,
-    searches: JoinSet<(Box<str>, Search)>,
+    searches: JoinSet<Search>,
+    /// For whom each of them is.
+    searched: HashMap<task::Id, Box<str>>,
 }
 
 impl Task {
@@ -51,12 +62,7 @@ impl Task {
                     Some(wanted) => self.wanted(wanted),
                     None => return,
                 },
-                Some(searched) = searches.join_next() => {
-                    // A search that panicked has said so; who waits for it is refused below.
-                    if let Ok((name, search)) = searched {
-                        self.searched(&name, search);
-                    }
-                }
+                Some(ended) = searches.join_next_with_id() => self.ended(ended),
                 _ = timeout(wait, pending::<()>()) => claimed_accounts::expire(&self.context, self.context.conn.clock.now()),
             }
         }
@@ -98,10 +104,20 @@ impl Task {
 
     fn search(&mut self, name: Box<str>) {
         let context = Arc::clone(&self.context);
-        self.searches.spawn(async move {
-            let found = claimed_accounts::find(&context, &name).await;
-            (name, found)
+        let account = Box::clone(&name);
+        let search = self.searches.spawn(async move { claimed_accounts::find(&context, &account).await });
+        self.searched.insert(search.id(), name);
+    }
+
+    fn ended(&mut self, ended: Result<(task::Id, Search), JoinError>) {
+        let (id, search) = ended.unwrap_or_else(|error| {
+            // One that panicked has said so; who waits for it is refused.
+            let outcome = Err("account missing".to_owned());
+            (error.id(), Search { told: Vec::new(), outcome })
         });
+        if let Some(name) = self.searched.remove(&id) {
+            self.conclude(&name, search);
+        }
     }
 
     fn search_system(&mut self) {
@@ -112,7 +128,7 @@ impl Task {
         }
     }
 
-    fn searched(&mut self, name: &str, search: Search) {
+    fn conclude(&mut self, name: &str, search: Search) {
         claimed_accounts::tell(&self.context, &search.told);
         let waiting = self.waiting.remove(name).unwrap_or_default();
         let now = self.context.conn.clock.now();
