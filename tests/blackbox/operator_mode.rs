@@ -613,7 +613,10 @@ fn users_and_accounts_expire_while_connected() {
         let answer = asker.message();
         assert!(answer.text().contains("\"code\":200"), "{}", answer.text());
         let closed = [of_user.closed(), of_account.closed()];
-        server.wait_log("Client connection closed: Authentication Expired");
+        // Both of them.
+        eventually("both ends in the log", || {
+            (logged(server, &["Client connection closed: Authentication Expired"]).len() == 2).then_some(())
+        });
         // The resolver has the preloaded claims still, and they are looked up again.
         creds.log_in(server).expect_silence();
         let lines = ends(server);

@@ -225,7 +225,7 @@ mod tests {
     #[track_caller]
     fn check(filter: &str, want: bool) {
         let tags = ["t1".to_owned(), "t2".to_owned()];
-        let server = Candidate { name: "srv-1", cluster: "", host: "127.0.0.1", tags: &tags, domain: "" };
+        let server = Candidate { name: "srv-1", cluster: "east", host: "127.0.0.1", tags: &tags, domain: "" };
         let filter = ServerFilter::read(filter.as_bytes()).unwrap();
         assert_eq!(filter.fits(&server), want, "{filter:?}");
     }
@@ -240,7 +240,12 @@ mod tests {
             (r#"{"server_name":"srv","exact_match":true}"#, false),
             (r#"{"server_name":"srv-1","exact_match":true}"#, true),
             (r#"{"host":"127"}"#, true),
-            (r#"{"cluster":"c"}"#, false),
+            (r#"{"host":"x"}"#, false),
+            (r#"{"host":"127","exact_match":true}"#, false),
+            (r#"{"cluster":"eas"}"#, true),
+            (r#"{"cluster":"srv"}"#, false),
+            (r#"{"cluster":"eas","exact_match":true}"#, false),
+            (r#"{"cluster":"east","exact_match":true}"#, true),
             (r#"{"tags":["T1"," t2"]}"#, true),
             (r#"{"tags":["t1","t3"]}"#, false),
             (r#"{"domain":"d"}"#, false),

@@ -311,11 +311,19 @@ mod tests {
         check_rest(|options| options.authorization.password = Some("b".into()), &[PLAIN]);
         check_rest(|options| options.users = vec![user("a", BCRYPT), user("b", "c")], &[PLAIN]);
         check_rest(|options| options.users = vec![user("a", "")], &[PLAIN]);
+        check_rest(
+            |options| {
+                options.users = vec![user("CN=a", ""), user("CN=b", "c")];
+                options.tls = Some(Tls { verify_and_map: true, ..Tls::default() });
+            },
+            &[PLAIN],
+        );
     }
 
     #[test]
     fn hashes_nkeys_and_mapped_certificates_are_not_warned_of() {
         check_rest(|options| options.authorization.password = Some(BCRYPT.into()), &[]);
+        check_rest(|options| options.authorization.password = Some("".into()), &[]);
         check_rest(|options| options.users = vec![user("a", BCRYPT)], &[]);
         check_rest(
             |options| {
